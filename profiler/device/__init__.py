@@ -1,0 +1,1 @@
+"""Where it runs: CUDA and CPU behind one small interface, the driver, measured ceilings and their cache."""

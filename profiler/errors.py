@@ -1,0 +1,71 @@
+"""Everything that can go wrong, each with its exit code and what to type next."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class BottleneckError(Exception):
+    """A failure that the user is told about in one line.
+
+    `message` says what happened and why; `hint` says what to type next.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class FailedError(BottleneckError):
+    """The work was started and could not be finished."""
+
+
+class OutOfMemoryError(FailedError):
+    """The device ran out of memory although the estimate said that the model fits."""
+
+
+class UnreadableError(FailedError):
+    """A file that should hold a report, a trace or a model does not."""
+
+
+class UsageError(BottleneckError):
+    """What was typed cannot be meant."""
+
+    exit_code = 2
+
+
+class UnknownModelError(UsageError):
+    """MODEL is no hub id, folder, preset or factory."""
+
+
+class OutputExistsError(UsageError):
+    """The output file is there already and `--force` was not given."""
+
+
+class GateError(BottleneckError):
+    """A budget does not hold."""
+
+    exit_code = 3
+
+
+class UnsupportedError(BottleneckError):
+    """This machine cannot do what was asked."""
+
+    exit_code = 4
+
+
+class NoDeviceError(UnsupportedError):
+    """A GPU was asked for where there is none."""
+
+
+class WillNotFitError(UnsupportedError):
+    """The model needs more memory than the device has free."""
+
+
+class InterruptedByUser(BottleneckError):  # noqa: N818 - it is no error
+    """Ctrl-C: what was measured is kept."""
+
+    exit_code = 130

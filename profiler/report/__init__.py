@@ -1,0 +1,1 @@
+"""The contract: typed, versioned records with units in their names, their schema, and how they are stored."""

@@ -1,0 +1,147 @@
+"""A timeline in columns: what the device ran, what the host called, which operation and module asked for it.
+
+All times are integer nanoseconds on one clock. A row's number is its identity: columns refer to each other by row,
+and -1 means "none" or "unknown".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+
+class Activity(IntEnum):
+    """What a device was doing."""
+
+    KERNEL = 0
+    H2D = 1
+    D2H = 2
+    D2D = 3
+    P2P = 4
+    MEMSET = 5
+    COLLECTIVE = 6
+
+    @property
+    def is_host_copy(self) -> bool:
+        """Whether bytes cross the bus between host and device."""
+        return self in (Activity.H2D, Activity.D2H)
+
+
+class Call(IntEnum):
+    """What a runtime or driver call of the host does."""
+
+    LAUNCH = 0  # kernel launch
+    GRAPH_LAUNCH = 1  # one call, many activities
+    COPY = 2  # memcpy, asynchronous or not
+    MEMSET = 3
+    SYNC = 4  # the host blocks until stream, device or event is done
+    EVENT_RECORD = 5
+    EVENT_WAIT = 6  # a stream is made to wait for an event
+    OTHER = 7
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceEvents:
+    """What ran on the devices, sorted by `start_ns`. All columns have shape (n,), but grid and block: (n, 3)."""
+
+    start_ns: Ints
+    end_ns: Ints
+    kind: Ints  # Activity
+    name: Ints  # index into Timeline.names
+    device: Ints
+    stream: Ints
+    correlation: Ints
+    bytes: Ints  # copies and memsets; -1 elsewhere
+    pageable: NDArray[np.bool_]  # a host copy from or to pageable memory
+    grid: Ints
+    block: Ints
+    registers: Ints  # per thread
+    shared_bytes: Ints  # per block
+    call: Ints  # row in HostCalls that launched it
+    operation: Ints  # row in Operations: the innermost operation around the launch
+
+    def __len__(self) -> int:
+        return len(self.start_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class HostCalls:
+    """Runtime and driver calls of the host, sorted by `start_ns`."""
+
+    start_ns: Ints
+    end_ns: Ints
+    kind: Ints  # Call
+    name: Ints
+    thread: Ints  # index into Timeline.threads
+    correlation: Ints
+    operation: Ints  # row in Operations around the call
+    stream: Ints  # of event waits and stream syncs; -1 where the trace does not say
+    waits_for: Ints  # of event waits: the correlation of the event's record call
+
+    def __len__(self) -> int:
+        return len(self.start_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """Framework operations (aten and custom ops) on host threads, sorted by `start_ns`.
+
+    `shapes[i]`, `types[i]` and `concrete[i]` are the traced inputs: one entry an argument; a tensor list is a list of
+    shapes. They are shared objects: do not change them.
+    """
+
+    start_ns: Ints
+    end_ns: Ints
+    name: Ints
+    thread: Ints
+    parent: Ints  # row of the enclosing operation
+    module: Ints  # row in Ranges: the innermost nn.Module range around it
+    shapes: list[list[Any]] = field(default_factory=list)
+    types: list[list[str]] = field(default_factory=list)
+    concrete: list[list[str]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.start_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """User annotations on the host, sorted by `start_ns`: steps, and the nn.Modules of the model."""
+
+    start_ns: Ints
+    end_ns: Ints
+    name: Ints
+    thread: Ints
+    parent: Ints
+
+    def __len__(self) -> int:
+        return len(self.start_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """One process's trace."""
+
+    names: list[str]
+    threads: list[int]
+    device: DeviceEvents
+    host: HostCalls
+    operations: Operations
+    ranges: Ranges
+    overhead: Ints  # shape (n, 2): when the tracer itself held the host, start and end
+    device_properties: list[dict[str, Any]] = field(default_factory=list)
+
+    def name_of(self, column: Ints, row: int) -> str:
+        """The name in `column` at `row`."""
+        return self.names[int(column[row])]
+
+
+# Ranges of our own making start so; the reader tells modules from steps by it.
+STEP_PREFIX = "bottleneck.step:"
+MODULE_PREFIX = "bottleneck.module:"
