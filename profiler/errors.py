@@ -66,6 +66,10 @@ class WillNotFitError(UnsupportedError):
 
 
 class InterruptedByUser(BottleneckError):  # noqa: N818 - it is no error
-    """Ctrl-C: what was measured is kept."""
+    """Ctrl-C: what was measured is kept in `partial`, a `profiler.report.records.Report` or None."""
 
     exit_code = 130
+
+    def __init__(self, message: str = "interrupted", hint: str = "", *, partial: object | None = None) -> None:
+        super().__init__(message, hint)
+        self.partial = partial
