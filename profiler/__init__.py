@@ -1,0 +1,36 @@
+"""Why isn't this model faster, and what would make it faster? The public Python API.
+
+>>> from profiler import profile
+>>> report = profile("tiny", device="cpu")  # doctest: +SKIP
+>>> report.verdict.class_  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from profiler.report.records import Report as Report
+    from profiler.report.store import load_report as load_report
+    from profiler.session import capture as capture
+    from profiler.session import profile as profile
+
+__all__ = ["Report", "__version__", "capture", "load_report", "profile"]
+
+# Importing the package costs nothing: each name brings in what it needs when it is first asked for.
+_HOMES = {
+    "Report": "profiler.report.records",
+    "load_report": "profiler.report.store",
+    "capture": "profiler.session",
+    "profile": "profiler.session",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'profiler' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,128 @@
+"""Run a step's dependency graph again, with some resource at another speed.
+
+An activity lasts its fixed cost plus the largest of what it needs of each resource (the roofline of one kernel with a
+fixed cost in front). The host works, calls and blocks in the order of the trace. Nothing else moves: what ran on which
+stream, and what waited for what, stays as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from profiler.report.vocabulary import Resource
+from profiler.trace.graph import DependencyGraph
+
+ON_DEVICE = (Resource.DRAM, Resource.TENSOR, Resource.ISSUE, Resource.PCIE, Resource.LINK, Resource.DISK)
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityCosts:
+    """Microseconds of each device row on each resource alone, and its fixed cost: `fixed + max(needs)` is its time."""
+
+    fixed_us: list[float]
+    needs_us: dict[Resource, list[float]]
+
+    def durations_us(self, speeds: Mapping[Resource, float]) -> list[float]:
+        """How long each row takes when resources run `speeds` times as fast."""
+        latency = speeds.get(Resource.LATENCY, 1.0)
+        columns = [
+            [value / speeds.get(resource, 1.0) for value in column] for resource, column in self.needs_us.items()
+        ]
+        longest = [max(row) for row in zip(*columns, strict=True)] if columns else [0.0] * len(self.fixed_us)
+        return [fixed / latency + need for fixed, need in zip(self.fixed_us, longest, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How the traced times must be scaled to be those of a run that nobody traced."""
+
+    host_scale: float = 1.0
+    kernel_scale: float = 1.0
+
+
+@dataclass(slots=True)
+class Replayed:
+    """A step as it would have run. Times are microseconds from its start.
+
+    `bound_by` says what an activity's start waited for: `launch`, `stream` or `event`.
+    """
+
+    period_us: float
+    call_start_us: list[float] = field(default_factory=list)
+    call_end_us: list[float] = field(default_factory=list)
+    blocked_us: list[float] = field(default_factory=list)
+    start_us: list[float] = field(default_factory=list)
+    end_us: list[float] = field(default_factory=list)
+    bound_by: list[str] = field(default_factory=list)
+    issued_us: list[float] = field(default_factory=list)
+    host_end_us: float = 0.0
+
+
+def replay(
+    graph: DependencyGraph,
+    costs: ActivityCosts,
+    calibration: Calibration,
+    speeds: Mapping[Resource, float] | None = None,
+) -> Replayed:
+    """The step at other speeds: all traced times where `speeds` is empty and the calibration is 1."""
+    speeds = speeds or {}
+    host = calibration.host_scale / speeds.get(Resource.HOST, 1.0)
+    latency = calibration.kernel_scale / speeds.get(Resource.LATENCY, 1.0)
+    duration = [time * calibration.kernel_scale for time in costs.durations_us(speeds)]
+
+    launches: list[list[int]] = [[] for _ in graph.thread]
+    result = Replayed(
+        period_us=0.0,
+        call_start_us=[0.0] * len(graph.thread),
+        call_end_us=[0.0] * len(graph.thread),
+        blocked_us=[0.0] * len(graph.thread),
+        start_us=[0.0] * len(duration),
+        end_us=[0.0] * len(duration),
+        bound_by=["stream"] * len(duration),
+        issued_us=[0.0] * len(duration),
+    )
+    stream_end: dict[int, float] = {}
+
+    def run(row: int, issued: float) -> None:
+        stream = graph.stream[row]
+        delay = graph.issue_delay_us[row]
+        ready, bound = issued + delay * (latency if delay > 0 else host), "launch"
+        before = stream_end.get(stream)
+        if before is not None and before + graph.stream_gap_us[row] * latency >= ready:
+            ready, bound = before + graph.stream_gap_us[row] * latency, "stream"
+        for other in graph.held_by[row]:
+            if result.end_us[other] >= ready:
+                ready, bound = result.end_us[other], "event"
+        result.issued_us[row] = issued
+        result.start_us[row] = max(ready, 0.0)
+        result.end_us[row] = result.start_us[row] + duration[row]
+        result.bound_by[row] = bound
+        stream_end[stream] = result.end_us[row]
+
+    for row, launcher in enumerate(graph.launched_by):
+        if launcher >= 0:
+            launches[launcher].append(row)
+        else:
+            run(row, 0.0)
+
+    clock = [0.0] * len(graph.tail_us)
+    for call, thread in enumerate(graph.thread):
+        start = clock[thread] + graph.gap_us[call] * host
+        end = start + graph.call_us[call] * host
+        for row in launches[call]:
+            run(row, end)
+        waited = graph.waits_for[call]
+        if waited:
+            released = max(result.end_us[row] for row in waited)
+            wake = graph.wake_us[call]
+            freed = released + wake * (host if wake > 0 else 1.0)
+            result.blocked_us[call] = max(freed - end, 0.0)
+            end = max(end, freed)
+        result.call_start_us[call], result.call_end_us[call] = start, end
+        clock[thread] = end
+
+    ends = [time + tail * host for time, tail in zip(clock, graph.tail_us, strict=True)]
+    result.host_end_us = max(ends, default=0.0)
+    result.period_us = max(result.host_end_us, max(result.end_us, default=0.0))
+    return result
