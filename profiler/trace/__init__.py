@@ -1,1 +1,1 @@
-"""A timeline from anywhere: columnar events, interval algebra, the Kineto reader, integrity checks, the dependency graph."""
+"""A timeline from anywhere: events in columns, interval algebra, the Kineto reader, integrity checks, the graph."""
