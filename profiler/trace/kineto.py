@@ -8,28 +8,19 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
-import numpy as np
 
 from profiler.errors import UnreadableError
 from profiler.trace.classification import call_kind, copy_activity, kernel_activity
-from profiler.trace.nesting import enclosing, parents
-from profiler.trace.timeline import (
-    MODULE_PREFIX,
-    Activity,
-    Call,
-    DeviceEvents,
-    HostCalls,
-    Ints,
-    Operations,
-    Ranges,
-    Timeline,
-)
+from profiler.trace.linking import Inputs, Records, linked
+from profiler.trace.timeline import Activity, Timeline
+
+Value = TypeVar("Value", str, int)
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _HINT = "give a trace written by torch.profiler: .json or .json.gz"
@@ -106,6 +97,7 @@ class _OperationArguments(msgspec.Struct):
     shapes: list[Any] = msgspec.field(name="Input Dims", default_factory=list)
     types: list[str] = msgspec.field(name="Input type", default_factory=list)
     concrete: list[Any] = msgspec.field(name="Concrete Inputs", default_factory=list)
+    strides: list[Any] = msgspec.field(name="Input Strides", default_factory=list)
 
 
 class _SyncArguments(msgspec.Struct):
@@ -135,7 +127,7 @@ def read_kineto(source: str | Path | bytes) -> Timeline:
     name = "the trace" if isinstance(source, bytes) else str(source)
     trace = _decode(_content(source, name), name)
     try:
-        return _Reader(trace.base_ns).read(trace)
+        return linked(_sorted_in(trace))
     except (msgspec.MsgspecError, ValueError, ArithmeticError, OverflowError) as error:
         raise UnreadableError(f"{name} is not a PyTorch profiler trace: {error}", _HINT) from error
 
@@ -173,16 +165,6 @@ def nanoseconds(microseconds: bytes) -> int:
     return round(Decimal(microseconds.decode()) * 1000)
 
 
-class _Names:
-    """Gives each distinct name its number."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, int] = {}
-
-    def __getitem__(self, name: str) -> int:
-        return self.rows.setdefault(name, len(self.rows))
-
-
 class _Cached(dict[str, int]):
     """Remembers what a function of a name said: traces repeat few names many times."""
 
@@ -195,183 +177,58 @@ class _Cached(dict[str, int]):
         return value
 
 
-class _Reader:
-    """Sorts the events of one trace into rows, then links the rows."""
-
-    def __init__(self, base_ns: int) -> None:
-        self.base_ns = base_ns
-        self.names = _Names()
-        self.threads: dict[int | str, int] = {}
-        self.device: list[tuple[int, ...]] = []
-        self.calls: list[tuple[int, ...]] = []
-        self.operations: list[tuple[int, ...]] = []
-        self.inputs: list[_OperationArguments] = []
-        self.ranges: list[tuple[int, ...]] = []
-        self.overhead: list[tuple[int, int]] = []
-        self.waits: dict[int, _SyncArguments] = {}
-        self.kernel_kind = _Cached(kernel_activity)
-        self.copy_kind = _Cached(copy_activity)
-        self.call_kind = _Cached(call_kind)
-
-    def read(self, trace: _Trace) -> Timeline:
-        for event in trace.events:
-            if event.ph == "X":
-                self._sort_in(event)
-        operations, external = self._linked_operations()
-        ranges = self._linked_ranges()
-        calls = self._linked_calls(operations, external)
-        device = self._linked_device(calls, external)
-        _locate_modules(operations, ranges, list(self.names.rows))
-        return Timeline(
-            names=list(self.names.rows),
-            threads=[tid if isinstance(tid, int) else -1 for tid in self.threads],
-            device=device,
-            host=calls,
-            operations=operations,
-            ranges=ranges,
-            overhead=_columns(self.overhead, 2),
-            device_properties=[{k: v for k, v in p.items() if k in _DEVICE_PROPERTIES} for p in trace.properties],
-        )
-
-    def _sort_in(self, event: _Event) -> None:
+def _sorted_in(trace: _Trace) -> Records:
+    """The complete events, each as a row of the table that its category says."""
+    records = Records(
+        device_properties=[{k: v for k, v in p.items() if k in _DEVICE_PROPERTIES} for p in trace.properties]
+    )
+    kernel_kind, copy_kind, kind_of_call = _Cached(kernel_activity), _Cached(copy_activity), _Cached(call_kind)
+    for event in trace.events:
+        if event.ph != "X":
+            continue
         category = event.cat.lower()
         if category in _KERNEL:
-            self._add_device(event, self.kernel_kind[event.name])
+            records.device.append(_device_row(event, kernel_kind[event.name], trace, records))
         elif category in _COPY:
-            self._add_device(event, self.copy_kind[event.name])
+            records.device.append(_device_row(event, copy_kind[event.name], trace, records))
         elif category in _MEMSET:
-            self._add_device(event, Activity.MEMSET)
+            records.device.append(_device_row(event, Activity.MEMSET, trace, records))
         elif category in _CALL:
             call: _CallArguments = _CALL_ARGUMENTS.decode(event.args)
-            kind = self.call_kind[event.name]
-            self.calls.append((*self._host_row(event), kind, call.correlation, call.external))
+            row = _host_row(event, trace, records)
+            records.calls.append((*row, kind_of_call[event.name], call.correlation, call.external))
         elif category in _RANGE or (category in _OPERATION and event.name.startswith("ProfilerStep#")):
-            self.ranges.append(self._host_row(event))
+            records.ranges.append(_host_row(event, trace, records))
         elif category in _OPERATION:
-            inputs: _OperationArguments = _OPERATION_ARGUMENTS.decode(event.args)
-            self.operations.append((*self._host_row(event), inputs.external))
-            self.inputs.append(inputs)
+            given: _OperationArguments = _OPERATION_ARGUMENTS.decode(event.args)
+            records.operations.append((*_host_row(event, trace, records), given.external))
+            records.inputs.append(Inputs(given.shapes, given.types, given.concrete, given.strides))
         elif category in _SYNC:
             wait: _SyncArguments = _SYNC_ARGUMENTS.decode(event.args)
-            self.waits[wait.correlation] = wait
+            records.waits[wait.correlation] = (wait.stream, wait.wait_on_record)
         elif category in _OVERHEAD:
-            self.overhead.append(self._span(event))
-
-    def _span(self, event: _Event) -> tuple[int, int]:
-        start = self.base_ns + nanoseconds(bytes(event.ts))
-        return start, start + max(0, nanoseconds(bytes(event.dur)))
-
-    def _host_row(self, event: _Event) -> tuple[int, int, int, int]:
-        thread = self.threads.setdefault(event.tid, len(self.threads))
-        return (*self._span(event), self.names[event.name], thread)
-
-    def _add_device(self, event: _Event, kind: int) -> None:
-        a: _DeviceArguments = _DEVICE_ARGUMENTS.decode(event.args)
-        grid, block = a.grid or (-1, -1, -1), a.block or (-1, -1, -1)
-        sizes = (a.correlation, a.bytes, a.registers, a.shared_bytes, a.external)
-        self.device.append(
-            (*self._span(event), kind, self.names[event.name], a.device, a.stream, *sizes, *grid[:3], *block[:3])
-        )
-
-    def _linked_operations(self) -> tuple[Operations, dict[int, int]]:
-        table = _columns(self.operations, 5)
-        order = np.lexsort((-table[:, 1], table[:, 0]))
-        start, end, name, thread, external = table[order].T.copy()
-        inputs = [self.inputs[row] for row in order.tolist()]
-        operations = Operations(
-            start_ns=start,
-            end_ns=end,
-            name=name,
-            thread=thread,
-            parent=parents(start, end, thread),
-            module=np.full(len(order), -1, np.int64),
-            shapes=[i.shapes for i in inputs],
-            types=[i.types for i in inputs],
-            concrete=[i.concrete for i in inputs],
-        )
-        return operations, {identity: row for row, identity in enumerate(external.tolist()) if identity > 0}
-
-    def _linked_ranges(self) -> Ranges:
-        table = _columns(self.ranges, 4)
-        start, end, name, thread = table[np.lexsort((-table[:, 1], table[:, 0]))].T.copy()
-        return Ranges(start, end, name, thread, parent=parents(start, end, thread))
-
-    def _linked_calls(self, operations: Operations, external: dict[int, int]) -> HostCalls:
-        table = _columns(self.calls, 7)
-        table = table[np.lexsort((-table[:, 1], table[:, 0]))]
-        start, end, name, thread, kind, correlation, identity = table.T.copy()
-        around = enclosing((operations.start_ns, operations.end_ns, operations.thread), start, end, thread)
-        stream, waits_for = np.full((2, len(table)), -1, np.int64)
-        for row in np.flatnonzero(np.isin(kind, (Call.SYNC, Call.EVENT_WAIT))).tolist():
-            if wait := self.waits.get(int(correlation[row])):
-                stream[row], waits_for[row] = wait.stream, wait.wait_on_record
-        # An External id can be a bare correlation number, so it only counts where the times agree.
-        named = _looked_up(identity, external)
-        at_that_time = (np.append(operations.start_ns, 0)[named] <= start) & (
-            np.append(operations.end_ns, -1)[named] >= start
-        )
-        return HostCalls(
-            start_ns=start,
-            end_ns=end,
-            kind=kind,
-            name=name,
-            thread=thread,
-            correlation=correlation,
-            operation=np.where(around >= 0, around, np.where(at_that_time, named, -1)),
-            stream=stream,
-            waits_for=waits_for,
-        )
-
-    def _linked_device(self, calls: HostCalls, external: dict[int, int]) -> DeviceEvents:
-        table = _columns(self.device, 17)
-        table = table[np.lexsort((table[:, 1], table[:, 0]))]
-        (start, end, kind, name, device, stream, correlation, size, registers, shared, identity) = table[
-            :, :11
-        ].T.copy()
-        call = _looked_up(correlation, _launchers(calls))
-        launched_in = np.append(calls.operation, -1)[call]
-        texts = list(self.names.rows)
-        pageable = np.fromiter(("Pageable" in texts[row] for row in name.tolist()), np.bool_, len(name))
-        return DeviceEvents(
-            start_ns=start,
-            end_ns=end,
-            kind=kind,
-            name=name,
-            device=device,
-            stream=stream,
-            correlation=correlation,
-            bytes=size,
-            pageable=pageable,
-            grid=table[:, 11:14].copy(),
-            block=table[:, 14:17].copy(),
-            registers=registers,
-            shared_bytes=shared,
-            call=call,
-            operation=np.where(launched_in >= 0, launched_in, _looked_up(identity, external)),
-        )
+            records.overhead.append(_span(event, trace))
+    return records
 
 
-def _columns(rows: Sequence[tuple[int, ...]], width: int) -> Ints:
-    return np.array(rows, np.int64).reshape(len(rows), width)
+def _span(event: _Event, trace: _Trace) -> tuple[int, int]:
+    start = trace.base_ns + nanoseconds(bytes(event.ts))
+    return start, start + max(0, nanoseconds(bytes(event.dur)))
 
 
-def _looked_up(keys: Ints, rows: dict[int, int]) -> Ints:
-    return np.fromiter((rows.get(key, -1) for key in keys.tolist()), np.int64, len(keys))
+def _host_row(event: _Event, trace: _Trace, records: Records) -> tuple[int, int, int, int]:
+    tid = event.tid if isinstance(event.tid, int) else -1
+    return (*_span(event, trace), _number(event.name, records.names), _number(tid, records.threads))
 
 
-def _launchers(calls: HostCalls) -> dict[int, int]:
-    """Row by correlation. A driver call may repeat its runtime call's correlation: what launches work wins."""
-    works = np.isin(calls.kind, (Call.LAUNCH, Call.GRAPH_LAUNCH, Call.COPY, Call.MEMSET))
-    rows = dict(zip(calls.correlation[~works].tolist(), np.flatnonzero(~works).tolist(), strict=True))
-    rows.update(zip(calls.correlation[works].tolist(), np.flatnonzero(works).tolist(), strict=True))
-    for nothing in (-1, 0):
-        rows.pop(nothing, None)
-    return rows
+def _device_row(event: _Event, kind: int, trace: _Trace, records: Records) -> tuple[int, ...]:
+    a: _DeviceArguments = _DEVICE_ARGUMENTS.decode(event.args)
+    grid, block = a.grid or (-1, -1, -1), a.block or (-1, -1, -1)
+    name = _number(event.name, records.names)
+    sizes = (a.correlation, a.bytes, a.registers, a.shared_bytes, a.external)
+    return (*_span(event, trace), kind, name, a.device, a.stream, *sizes, *grid[:3], *block[:3])
 
 
-def _locate_modules(operations: Operations, ranges: Ranges, names: list[str]) -> None:
-    """Fill `operations.module` in place: the innermost module range around each operation."""
-    module = np.flatnonzero([names[name].startswith(MODULE_PREFIX) for name in ranges.name.tolist()])
-    outer = (ranges.start_ns[module], ranges.end_ns[module], ranges.thread[module])
-    found = enclosing(outer, operations.start_ns, operations.end_ns, operations.thread)
-    operations.module[:] = np.append(module, -1)[found]
+def _number(value: Value, numbers: dict[Value, int]) -> int:
+    """The number of a distinct value, given in the order in which values appear."""
+    return numbers.setdefault(value, len(numbers))

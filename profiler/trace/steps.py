@@ -132,7 +132,9 @@ def _kept(table: Table, rows: Rows) -> Table:
     kept: dict[str, Any] = {}
     for name in table.__slots__:
         column = getattr(table, name)
-        kept[name] = column[rows] if isinstance(column, np.ndarray) else [column[number] for number in numbers]
+        kept[name] = (
+            column[rows] if isinstance(column, np.ndarray) else [column[number] for number in numbers if column]
+        )
     return replace(table, **kept)
 
 
