@@ -92,8 +92,8 @@ class HostCalls:
 class Operations:
     """Framework operations (aten and custom ops) on host threads, sorted by `start_ns`.
 
-    `shapes[i]`, `types[i]` and `concrete[i]` are the traced inputs: one entry an argument; a tensor list is a list of
-    shapes. They are shared objects: do not change them.
+    `shapes[i]`, `types[i]`, `concrete[i]` and `strides[i]` are the traced inputs: one entry an argument; a tensor list
+    is a list of shapes. They are shared objects: do not change them.
     """
 
     start_ns: Ints
@@ -105,6 +105,7 @@ class Operations:
     shapes: list[list[Any]] = field(default_factory=list)
     types: list[list[str]] = field(default_factory=list)
     concrete: list[list[str]] = field(default_factory=list)
+    strides: list[list[Any]] = field(default_factory=list)  # like `shapes`; empty where the trace has none
 
     def __len__(self) -> int:
         return len(self.start_ns)
