@@ -1,0 +1,122 @@
+"""Ceilings kept between runs: one JSON file for each device, driver and torch."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from profiler.device.base import Device, DeviceProperties
+from profiler.device.ceilings import is_whole, measure_ceilings
+from profiler.device.gpu import Gpu
+from profiler.errors import BottleneckError
+from profiler.progress import Progress
+from profiler.report.records import Ceilings, Warning_
+from profiler.report.store import write_atomically
+
+VERSION = 1  # of what is measured and how: raise it, and every cached file is measured anew
+
+
+class CachedCeilings(msgspec.Struct, frozen=True, kw_only=True):
+    """A cache file: the ceilings and what they hold for."""
+
+    version: int
+    uuid: str
+    driver: str | None
+    torch: str
+    ceilings: Ceilings
+
+
+class Measure(Protocol):
+    """`measure_ceilings`, or a stand-in."""
+
+    def __call__(
+        self, device: Device, *, now: Callable[[], datetime], gpu: Gpu | None, progress: Progress | None
+    ) -> Ceilings:
+        """Measure every ceiling of a device."""
+
+
+def load_or_measure(
+    device: Device,
+    *,
+    now: Callable[[], datetime],
+    gpu: Gpu | None = None,
+    remeasure: bool = False,
+    progress: Progress | None = None,
+    warn: Callable[[Warning_], None] = lambda warning: None,
+    folder: Path | None = None,
+    torch_version: str | None = None,
+    measure: Measure = measure_ceilings,
+) -> Ceilings:
+    """The ceilings of a device, from the cache if they are in it, else measured and cached.
+
+    A corrupt or foreign cache file is measured anew; one that cannot be written costs a warning, never the run.
+    A measurement with a hole, say for want of memory, is not kept.
+    """
+    folder = folder or cache_folder()
+    torch_version = torch_version or torch_version_of(device.properties)
+    path = folder / file_name(device.properties, torch_version)
+    if not remeasure:
+        found = read_cache(path, device.properties, torch_version)
+        if found is not None:
+            return msgspec.structs.replace(found, from_cache=True)
+    ceilings = measure(device, now=now, gpu=gpu, progress=progress)
+    if is_whole(ceilings, device.properties):
+        try:
+            _write_cache(path, device.properties, torch_version, ceilings)
+        except (OSError, BottleneckError) as error:
+            reason = getattr(error, "message", None) or getattr(error, "strerror", None) or str(error)
+            warn(
+                Warning_(
+                    code="ceilings_not_cached",
+                    message=f"the measured ceilings could not be kept, so the next run measures them again: {reason}",
+                )
+            )
+    return ceilings
+
+
+def cache_folder() -> Path:
+    """`$XDG_CACHE_HOME/bottleneck/ceilings`, by default under ~/.cache."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    # the XDG specification: a relative path is to be ignored
+    root = Path(base) if base.startswith("/") else Path(os.path.expanduser("~")) / ".cache"  # noqa: PTH111 - Path.home() raises without a home
+    return root / "bottleneck" / "ceilings"
+
+
+def file_name(properties: DeviceProperties, torch_version: str) -> str:
+    """The name of a device's cache file."""
+    key = "_".join((properties.uuid, properties.driver or "no-driver", f"torch-{torch_version}"))
+    return re.sub(r"[^A-Za-z0-9._+-]", "-", key) + ".json"
+
+
+def torch_version_of(properties: DeviceProperties) -> str:
+    """Torch's version; on a CPU with its threads, since OMP_NUM_THREADS moves every ceiling there."""
+    import torch
+
+    threads = f"-{torch.get_num_threads()}-threads" if properties.kind == "cpu" else ""
+    return f"{torch.__version__}{threads}"
+
+
+def read_cache(path: Path, properties: DeviceProperties, torch_version: str) -> Ceilings | None:
+    """The ceilings in a cache file, None where it is absent, unreadable, of another version or of something else."""
+    try:
+        cached = msgspec.json.decode(path.read_bytes(), type=CachedCeilings)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    key = (cached.version, cached.uuid, cached.driver, cached.torch)
+    if key != (VERSION, properties.uuid, properties.driver, torch_version):
+        return None
+    return cached.ceilings if is_whole(cached.ceilings, properties) else None
+
+
+def _write_cache(path: Path, properties: DeviceProperties, torch_version: str, ceilings: Ceilings) -> None:
+    cached = CachedCeilings(
+        version=VERSION, uuid=properties.uuid, driver=properties.driver, torch=torch_version, ceilings=ceilings
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, msgspec.json.format(msgspec.json.encode(cached), indent=2) + b"\n")

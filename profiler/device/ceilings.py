@@ -1,0 +1,152 @@
+"""Ceilings: what this device was measured to reach, beside what its datasheet says."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from profiler.device.base import Device, DeviceProperties
+from profiler.device.driver import QueryRefused
+from profiler.device.gpu import Gpu
+from profiler.progress import Progress, SilentProgress
+from profiler.report.records import Ceiling, Ceilings
+from profiler.report.vocabulary import Tier
+
+REPEATS = 7
+
+UNITS = {
+    "read": "GB/s",
+    "copy": "GB/s",
+    "gemm.bfloat16": "TFLOP/s",
+    "gemm.float16": "TFLOP/s",
+    "gemm.float32": "TFLOP/s",
+    "gemm.tf32": "TFLOP/s",
+    "h2d.pinned": "GB/s",
+    "h2d.pageable": "GB/s",
+    "d2h.pinned": "GB/s",
+    "d2h.pageable": "GB/s",
+    "overlap.copy_compute": "ratio",
+    "launch": "us",
+    "kernel": "us",
+    "sync": "us",
+}
+
+_ONE_MEMORY = "a CPU works in the host's memory: nothing is copied to it"
+_NOT_ON_A_CPU = {
+    "gemm.float16": "not measured on a CPU: few processors compute in it",
+    "gemm.tf32": "TF32 is a mode of NVIDIA's tensor cores",
+    "h2d.pinned": _ONE_MEMORY,
+    "h2d.pageable": _ONE_MEMORY,
+    "d2h.pinned": _ONE_MEMORY,
+    "d2h.pageable": _ONE_MEMORY,
+    "overlap.copy_compute": _ONE_MEMORY,
+    "kernel": "a CPU runs an operation where it is called: there is no kernel to launch",
+    "sync": "a CPU's result is there when the operation returns",
+}
+
+Probe = Callable[[], float]
+
+
+def absent_ceilings(properties: DeviceProperties) -> dict[str, str]:
+    """The ceilings that a device cannot have by its nature, each with the reason."""
+    if properties.kind == "cpu":
+        return dict(_NOT_ON_A_CPU)
+    capability = properties.compute_capability
+    if capability is not None and capability < (8, 0):
+        reason = f"needs compute capability 8.0, this GPU has {capability[0]}.{capability[1]}"
+        return {"gemm.bfloat16": reason, "gemm.tf32": reason}
+    return {}
+
+
+def probes_of(device: Device) -> dict[str, Probe]:
+    """What can be measured on a device: a ceiling's name to a function that measures it once, in its unit."""
+    if device.properties.kind == "cpu":
+        from profiler.device.cpu_bench import CpuBench
+
+        return CpuBench(device).probes()
+    from profiler.device.cuda_bench import CudaBench
+
+    return CudaBench(device).probes()
+
+
+def measure_ceilings(
+    device: Device,
+    *,
+    now: Callable[[], datetime],
+    gpu: Gpu | None = None,
+    progress: Progress | None = None,
+    probes: Mapping[str, Probe] | None = None,
+) -> Ceilings:
+    """Measure every ceiling of a device: the median, lowest and highest of independent repeats.
+
+    The repeats of different ceilings are interleaved, since power and clocks drift; the first round warms up and is
+    dropped. A ceiling that cannot be measured is null with the reason. `gpu` gives the driver's word on bandwidth.
+    """
+    progress = progress or SilentProgress()
+    absent = absent_ceilings(device.properties)
+    probes = probes_of(device) if probes is None else probes
+    probes = {name: probe for name, probe in probes.items() if name not in absent}
+    samples, failures = _interleave(probes, progress)
+    del probes  # and with them the buffers they hold
+    device.empty_cache()
+    missing = absent | failures
+    datasheet = datasheet_ceilings(device.properties, gpu)
+    return Ceilings(
+        device=device.properties.name,
+        measured_at=now().isoformat(timespec="seconds"),
+        from_cache=False,
+        ceilings=[
+            _ceiling(name, samples.get(name, []), missing.get(name, "not measured"), datasheet.get(name))
+            for name in UNITS
+        ],
+    )
+
+
+def is_whole(ceilings: Ceilings, properties: DeviceProperties) -> bool:
+    """Whether every ceiling that the device can have was measured: then, and only then, it is worth keeping."""
+    values = {ceiling.name: ceiling.value for ceiling in ceilings.ceilings}
+    return all(values.get(name) is not None for name in UNITS if name not in absent_ceilings(properties))
+
+
+def _interleave(probes: Mapping[str, Probe], progress: Progress) -> tuple[dict[str, list[float]], dict[str, str]]:
+    samples: dict[str, list[float]] = {name: [] for name in probes}
+    failures: dict[str, str] = {}
+    progress.stage("measuring what this device can reach", (REPEATS + 1) * len(probes))
+    for repeat in range(REPEATS + 1):
+        for name, probe in probes.items():
+            if name not in failures:
+                try:
+                    value = probe()
+                except (RuntimeError, MemoryError) as error:  # torch's errors, out of memory among them
+                    failures[name] = (str(error) or type(error).__name__).splitlines()[0]
+                    samples[name].clear()
+                else:
+                    if repeat:
+                        samples[name].append(value)
+            progress.advance()
+    return samples, failures
+
+
+def _ceiling(name: str, samples: list[float], missing: str, datasheet: float | None) -> Ceiling:
+    return Ceiling(
+        name=name,
+        unit=UNITS[name],
+        value=statistics.median(samples) if samples else None,
+        low=min(samples, default=None),
+        high=max(samples, default=None),
+        datasheet=datasheet,
+        tier=Tier.HOST,
+        missing=None if samples else missing,
+    )
+
+
+def datasheet_ceilings(properties: DeviceProperties, gpu: Gpu | None) -> dict[str, float]:
+    """What the maker says that the device reaches; the driver's word on bandwidth where no datasheet is known."""
+    found: dict[str, float] = {}
+    if gpu is not None:
+        try:
+            found["read"] = found["copy"] = gpu.dram_peak_gb_per_s()
+        except QueryRefused:
+            return found
+    return found
