@@ -193,6 +193,7 @@ class Series(Struct, frozen=True, kw_only=True):
     window_ms: float | None
     peak: float | None = None
     missing: str | None = None
+    note: str | None = None
 
 
 class Telemetry(Struct, frozen=True, kw_only=True):

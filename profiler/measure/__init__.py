@@ -1,0 +1,1 @@
+"""The three passes of a measurement, which never share a run: clean, telemetry, trace."""

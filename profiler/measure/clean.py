@@ -1,0 +1,189 @@
+"""The clean pass: how long an iteration takes with nothing attached. Every other pass is calibrated to it."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
+
+from profiler.device.base import Device, Stopwatch
+from profiler.measure.cycle import Cycle
+from profiler.measure.plan import Plan, iterations_for
+from profiler.measure.statistics import distribution
+from profiler.progress import Progress
+from profiler.report.records import Clean, Source
+from profiler.report.vocabulary import Tier
+from profiler.workload.phase import RunnablePhase
+
+Clock = Callable[[], int]
+"""Monotonic nanoseconds."""
+
+STEADY_GROUP = 4  # iterations whose median is compared with that of as many before
+STEADY_TOLERANCE = 0.05  # of the median; a warm-up that still matters is far larger, noise mostly smaller
+FEWEST_WARMUPS = 3  # a compiled step is compiled, then captured, and replayed from the third iteration on
+
+
+@dataclass(frozen=True, slots=True)
+class CleanPass:
+    """The clean pass as the report shows it, and its raw samples in ms, one list a repeat."""
+
+    clean: Clean
+    wall_ms: list[list[float]]
+    gpu_ms: list[list[float]] | None
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during the clean pass. `partial` holds what was measured until then, None if that is nothing."""
+
+    def __init__(self, partial: CleanPass | None) -> None:
+        super().__init__()
+        self.partial = partial
+
+
+@dataclass(frozen=True, slots=True)
+class _Warmup:
+    iterations: int
+    iteration_ms: float
+    steady: bool
+
+
+def measure_clean(phase: RunnablePhase, device: Device, clock: Clock, plan: Plan, progress: Progress) -> CleanPass:
+    """Time the phase in independent repeats, each from a fresh reset, after a warm-up to a steady state.
+
+    Only `iterate` stands between two clock readings: resets, device timers and progress are outside. The device's
+    span includes a few us of marking it, so it can exceed the wall time by that much.
+    The garbage collector is off meanwhile.
+
+    Raises `Interrupted` on Ctrl-C, with the iterations measured so far.
+    """
+    cycle = Cycle(phase, device)
+    progress.stage(f"{phase.name}: warming up")
+    with _garbage_collector_off():
+        try:
+            warmup = _warm_up(phase, cycle, clock, plan)
+        except KeyboardInterrupt as interrupt:
+            raise Interrupted(None) from interrupt
+        iterations = iterations_for(warmup.iteration_ms, plan)
+        stopwatches = _stopwatches(device, iterations)
+        wall_ms: list[list[float]] = []
+        gpu_ms: list[list[float]] = []
+        progress.stage(f"{phase.name}: measuring", plan.repeats)
+        try:
+            for _ in range(plan.repeats):
+                wall_ms.append([])
+                cycle.reset()
+                _time_iterations(phase, cycle, clock, iterations, stopwatches, wall_ms[-1])
+                gpu_ms.append(_read(stopwatches, len(wall_ms[-1]), device))
+                progress.advance()
+        except KeyboardInterrupt as interrupt:
+            if len(gpu_ms) < len(wall_ms):
+                gpu_ms.append(_read(stopwatches, len(wall_ms[-1]), device))
+            partial = _clean_pass(wall_ms, gpu_ms, warmup, stopwatches is not None) if any(wall_ms) else None
+            raise Interrupted(partial) from interrupt
+    return _clean_pass(wall_ms, gpu_ms, warmup, stopwatches is not None)
+
+
+def is_steady(samples_ms: list[float]) -> bool:
+    """Whether a warm-up is over: the last iterations took as long as those before them.
+
+    The medians of the last two groups of `STEADY_GROUP` iterations agree within 5%, or within the middle spread of a
+    group where the iterations themselves scatter more. Smaller groups are compared where there are too few samples.
+    """
+    size = min(STEADY_GROUP, len(samples_ms) // 2)
+    if size == 0:
+        return False
+    newest, before = samples_ms[-size:], samples_ms[-2 * size : -size]
+    tolerance = max(STEADY_TOLERANCE * median(newest), _middle_spread(newest), _middle_spread(before))
+    return abs(median(newest) - median(before)) <= tolerance
+
+
+def _middle_spread(samples: list[float]) -> float:
+    """The range of the samples without the largest and the smallest."""
+    inner = sorted(samples)[1:-1]
+    return inner[-1] - inner[0] if inner else 0.0
+
+
+def _warm_up(phase: RunnablePhase, cycle: Cycle, clock: Clock, plan: Plan) -> _Warmup:
+    samples_ms: list[float] = []
+    while True:
+        cycle.prepare()
+        begin = clock()
+        phase.iterate()
+        samples_ms.append((clock() - begin) / 1e6)
+        seconds = _ordinary_seconds(samples_ms)
+        settled = len(samples_ms) >= 2 * STEADY_GROUP and is_steady(samples_ms) and seconds >= plan.warmup_seconds
+        if settled or (len(samples_ms) >= FEWEST_WARMUPS and seconds >= plan.most_warmup_seconds):
+            return _Warmup(len(samples_ms), median(samples_ms[-STEADY_GROUP:]), is_steady(samples_ms))
+
+
+def _ordinary_seconds(samples_ms: list[float]) -> float:
+    """Time spent in iterations like the fastest: a compilation does not use the warm-up's time up."""
+    longest = 2 * min(samples_ms)
+    return sum(sample for sample in samples_ms if sample <= longest) / 1000
+
+
+def _time_iterations(
+    phase: RunnablePhase,
+    cycle: Cycle,
+    clock: Clock,
+    iterations: int,
+    stopwatches: list[Stopwatch] | None,
+    wall_ms: list[float],
+) -> None:
+    iterate = phase.iterate
+    for i in range(iterations):
+        cycle.prepare()
+        if stopwatches is None:
+            begin = clock()
+            iterate()
+            end = clock()
+        else:
+            stopwatch = stopwatches[i]
+            stopwatch.start()
+            begin = clock()
+            iterate()
+            end = clock()
+            stopwatch.stop()
+        wall_ms.append((end - begin) / 1e6)
+
+
+def _stopwatches(device: Device, count: int) -> list[Stopwatch] | None:
+    stopwatches = [stopwatch for stopwatch in (device.stopwatch() for _ in range(count)) if stopwatch is not None]
+    return stopwatches or None
+
+
+def _read(stopwatches: list[Stopwatch] | None, count: int, device: Device) -> list[float]:
+    if stopwatches is None:
+        return []
+    device.synchronize()
+    return [stopwatch.elapsed_ms() for stopwatch in stopwatches[:count]]
+
+
+def _clean_pass(wall_ms: list[list[float]], gpu_ms: list[list[float]], warmup: _Warmup, has_timer: bool) -> CleanPass:
+    sources = {"wall_ms": Source(tier=Tier.HOST)}
+    if has_timer:
+        sources["gpu_ms"] = Source(tier=Tier.TIMELINE, note="between CUDA events around an iteration")
+    else:
+        sources["gpu_ms"] = Source(missing="this device has no clock of its own")
+    clean = Clean(
+        wall_ms=distribution(wall_ms),
+        gpu_ms=distribution(gpu_ms) if has_timer else None,
+        warmup_iterations=warmup.iterations,
+        steady=warmup.steady,
+        sources=sources,
+    )
+    return CleanPass(clean, wall_ms, gpu_ms if has_timer else None)
+
+
+@contextmanager
+def _garbage_collector_off() -> Iterator[None]:
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
