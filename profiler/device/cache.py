@@ -16,7 +16,7 @@ from profiler.device.ceilings import is_whole, measure_ceilings
 from profiler.device.gpu import Gpu
 from profiler.errors import BottleneckError
 from profiler.progress import Progress
-from profiler.report.records import Ceilings, Warning_
+from profiler.report.records import Ceilings, ReportWarning
 from profiler.report.store import write_atomically
 
 VERSION = 1  # of what is measured and how: raise it, and every cached file is measured anew
@@ -48,7 +48,7 @@ def load_or_measure(
     gpu: Gpu | None = None,
     remeasure: bool = False,
     progress: Progress | None = None,
-    warn: Callable[[Warning_], None] = lambda warning: None,
+    warn: Callable[[ReportWarning], None] = lambda warning: None,
     folder: Path | None = None,
     torch_version: str | None = None,
     measure: Measure = measure_ceilings,
@@ -70,9 +70,10 @@ def load_or_measure(
         try:
             _write_cache(path, device.properties, torch_version, ceilings)
         except (OSError, BottleneckError) as error:
-            reason = getattr(error, "message", None) or getattr(error, "strerror", None) or str(error)
+            cause = error if isinstance(error, OSError) else error.__cause__
+            reason = getattr(cause, "strerror", None) or str(error)
             warn(
-                Warning_(
+                ReportWarning(
                     code="ceilings_not_cached",
                     message=f"the measured ceilings could not be kept, so the next run measures them again: {reason}",
                 )

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from profiler.catalogue.datasheet import find_datasheet
 from profiler.device.base import Device, DeviceProperties
 from profiler.device.driver import QueryRefused
 from profiler.device.gpu import Gpu
@@ -43,6 +44,13 @@ _NOT_ON_A_CPU = {
     "overlap.copy_compute": _ONE_MEMORY,
     "kernel": "a CPU runs an operation where it is called: there is no kernel to launch",
     "sync": "a CPU's result is there when the operation returns",
+}
+
+_DATASHEET_OPERANDS = {
+    "gemm.bfloat16": "bfloat16",
+    "gemm.float16": "float16",
+    "gemm.float32": "float32",
+    "gemm.tf32": "tfloat32",
 }
 
 Probe = Callable[[], float]
@@ -142,11 +150,28 @@ def _ceiling(name: str, samples: list[float], missing: str, datasheet: float | N
 
 
 def datasheet_ceilings(properties: DeviceProperties, gpu: Gpu | None) -> dict[str, float]:
-    """What the maker says that the device reaches; the driver's word on bandwidth where no datasheet is known."""
-    found: dict[str, float] = {}
-    if gpu is not None:
-        try:
-            found["read"] = found["copy"] = gpu.dram_peak_gb_per_s()
-        except QueryRefused:
-            return found
+    """What the maker says that the device reaches, by ceiling, in its unit; nothing where the maker does not say.
+
+    Where no datasheet is known, bandwidth comes from the driver's memory clock and bus width.
+    """
+    datasheet = find_datasheet(properties.name)
+    if datasheet is None:
+        return _driver_ceilings(gpu)
+    found = dict.fromkeys(("read", "copy"), datasheet.memory_bandwidth_bytes_per_s / 1e9)
+    found |= dict.fromkeys(
+        ("h2d.pinned", "h2d.pageable", "d2h.pinned", "d2h.pageable"), datasheet.host_link_bytes_per_s / 1e9
+    )
+    for ceiling, operand in _DATASHEET_OPERANDS.items():
+        peak = datasheet.flops_per_s.get(operand)
+        if peak is not None:
+            found[ceiling] = peak / 1e12
     return found
+
+
+def _driver_ceilings(gpu: Gpu | None) -> dict[str, float]:
+    if gpu is None:
+        return {}
+    try:
+        return dict.fromkeys(("read", "copy"), gpu.dram_peak_gb_per_s())
+    except QueryRefused:
+        return {}
