@@ -38,22 +38,24 @@ def calibrate(
     """Scales for which the replay takes `clean_wall_us`.
 
     `clean_host_us`, where it was measured, is the time that the host needs to launch a step when it waits for nothing.
-    It settles whether a step that either could hold back is held back by the host. What is left is explained by the
-    kernels as far as tracing explains it, then by the host.
+    It settles whether a step that either could hold back is held back by the host. A rest is explained by the kernels
+    as far as tracing explains it, else by the host, else by kernels that ran at another speed (`plausible` is false).
     """
     host_known = clean_host_us is not None and graph.host_us > 0
     host_scale = clean_host_us / graph.host_us if clean_host_us is not None and host_known else TYPICAL_HOST_SCALE
     start = Calibration(host_scale=min(host_scale, _SCALE_LIMIT))
-    for scale, bounds in (
+    explanations = (
         ("kernel_scale", PLAUSIBLE_KERNEL_SCALE),
         ("host_scale", (0.0, _SCALE_LIMIT)),
         ("kernel_scale", (0.0, _SCALE_LIMIT)),
-    ):
-        start = _solve(graph, costs, clean_wall_us, start, scale, bounds)
-        if abs(replay(graph, costs, start).period_us - clean_wall_us) <= 10 * _TOLERANCE * clean_wall_us:
+    )
+    found = start
+    for scale, bounds in explanations:
+        found = _solve(graph, costs, clean_wall_us, start, scale, bounds)
+        if abs(replay(graph, costs, found).period_us - clean_wall_us) <= 10 * _TOLERANCE * clean_wall_us:
             break
     low, high = PLAUSIBLE_KERNEL_SCALE
-    return Calibrated(start, host_known, low <= start.kernel_scale <= high)
+    return Calibrated(found, host_known, low <= found.kernel_scale <= high)
 
 
 def _solve(

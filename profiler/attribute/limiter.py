@@ -24,10 +24,9 @@ _LARGER_HALF = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Peaks:
-    """Measured ceilings: bytes/s, FLOP/s of the kernel's type, the fixed cost of a kernel in microseconds."""
+    """Measured ceilings: bytes/s, and the fixed cost of a kernel in microseconds; the device's size."""
 
     dram_bytes_per_s: float | None
-    tensor_flops: float | None
     kernel_us: float
     sm_count: int | None
     l2_bytes: int | None
@@ -86,8 +85,10 @@ def dram_bytes(bytes_: float, resident_bytes: float, l2_bytes: int | None) -> fl
     return bytes_ - resident_bytes * (1 - spilled)
 
 
-def kernel_cost(facts: KernelFacts, peaks: Peaks, band: Band | None = None) -> KernelCost:
-    """The cost model of one kernel from what is known of it.
+def kernel_cost(
+    facts: KernelFacts, peaks: Peaks, tensor_flops_per_s: float | None, band: Band | None = None
+) -> KernelCost:
+    """The cost model of one kernel from what is known of it; `tensor_flops_per_s` is the GEMM ceiling of its type.
 
     Between the two ratios of `band` a part of the kernel is limited by its leading unit and the rest is stalls that
     no unit's speed removes.
@@ -97,7 +98,7 @@ def kernel_cost(facts: KernelFacts, peaks: Peaks, band: Band | None = None) -> K
     busy = facts.duration_us - fixed
     needs = {
         Resource.DRAM: min(_time_us(_bytes_from_dram(facts, peaks), peaks.dram_bytes_per_s), busy),
-        Resource.TENSOR: min(_time_us(facts.flops if facts.uses_matrix_units else 0.0, peaks.tensor_flops), busy),
+        Resource.TENSOR: min(_time_us(facts.flops if facts.uses_matrix_units else 0.0, tensor_flops_per_s), busy),
         Resource.ISSUE: 0.0,
     }
     leader = max(needs, key=lambda resource: needs[resource])
@@ -157,4 +158,3 @@ def _cause(limiter: Resource, memory_cause: Cause) -> Cause:
         Resource.ISSUE: Cause.COMPUTE_ISSUE,
         Resource.LATENCY: Cause.SCHEDULING_SMALL_KERNELS,
     }[limiter]
-

@@ -101,7 +101,7 @@ class Copies(Struct, frozen=True, kw_only=True):
 
     direction: str
     memory: str
-    bytes: int
+    bytes: int | None
     copies: int
     busy_ms: float
     exposed_ms: float
@@ -132,49 +132,54 @@ class Streams(Struct, frozen=True, kw_only=True):
     sources: Sources = field(default_factory=dict)
 
 
-class HostColumn(Struct, frozen=True, kw_only=True):
-    """Host side of one step, one row a segment: work, a launch, a copy call or a blocking sync."""
+class HostRows(Struct, frozen=True, kw_only=True):
+    """Host side of one step in columns, a row a call that launches, copies or blocks, in the order of time.
 
-    thread: list[int] = field(default_factory=list)
-    start_us: list[float] = field(default_factory=list)
-    duration_us: list[float] = field(default_factory=list)
-    kind: list[str] = field(default_factory=list)
-
-
-class DeviceColumn(Struct, frozen=True, kw_only=True):
-    """Device side of one step, one row an activity, in launch order.
-
-    `dram_us`, `tensor_us`, `issue_us`, `pcie_us`, `link_us` and `fixed_us` are what the activity would take on
-    that resource alone: it lasts `fixed_us` plus the largest of the others.
+    `gap_us` is the host's work before the call, `call_us` the call without the time it was blocked, `wake_us` what it
+    took after `waits_for` (rows of the device side) had ended; `thread` indexes `Timeline.tail_us`.
     """
 
-    stream: list[int] = field(default_factory=list)
-    start_us: list[float] = field(default_factory=list)
-    duration_us: list[float] = field(default_factory=list)
-    name: list[int] = field(default_factory=list)
-    kind: list[str] = field(default_factory=list)
-    cause: list[str] = field(default_factory=list)
-    launched_by: list[int] = field(default_factory=list)
-    dram_us: list[float] = field(default_factory=list)
-    tensor_us: list[float] = field(default_factory=list)
-    issue_us: list[float] = field(default_factory=list)
-    pcie_us: list[float] = field(default_factory=list)
-    link_us: list[float] = field(default_factory=list)
-    fixed_us: list[float] = field(default_factory=list)
+    thread: list[int]
+    start_us: list[float]
+    gap_us: list[float]
+    call_us: list[float]
+    wake_us: list[float]
+    kind: list[str]
+    waits_for: list[list[int]]
+
+
+class DeviceRows(Struct, frozen=True, kw_only=True):
+    """Device side of one step in columns, a row an activity, in launch order.
+
+    An activity lasts `fixed_us` plus the largest of its `needs_us` (by resource). It starts `issue_delay_us` after the
+    host row `launched_by` (-1: before the step), `stream_gap_us` after the activity before it in its stream, and
+    after the rows `held_by`, whichever is last.
+    """
+
+    stream: list[int]
+    start_us: list[float]
+    duration_us: list[float]
+    name: list[int]
+    kind: list[str]
+    cause: list[Cause]
+    launched_by: list[int]
+    issue_delay_us: list[float]
+    stream_gap_us: list[float]
+    held_by: list[list[int]]
+    fixed_us: list[float]
+    needs_us: dict[Resource, list[float]]
 
 
 class Timeline(Struct, frozen=True, kw_only=True):
-    """One traced step in columns: enough for a picture and for the replay of `whatif`.
+    """One traced step: enough for a picture, and for a replay at other speeds.
 
-    `waits` are the edges that stream order does not give: [host row, device row] where a host segment blocks until
-    a device activity ends, and [device row, device row] where an event holds an activity back.
+    Times are as traced. `host_scale` and `kernel_scale` bring them to those of the clean pass.
     """
 
     names: list[str]
-    host: HostColumn
-    device: DeviceColumn
-    host_waits: list[tuple[int, int]] = field(default_factory=list)
-    device_waits: list[tuple[int, int]] = field(default_factory=list)
+    host: HostRows
+    device: DeviceRows
+    tail_us: list[float]
     traced_wall_us: float
     host_scale: float
     kernel_scale: float
@@ -233,7 +238,7 @@ class Advice(Struct, frozen=True, kw_only=True):
     high: float | None
 
 
-class Warning_(Struct, frozen=True, kw_only=True):
+class ReportWarning(Struct, frozen=True, kw_only=True):
     """Something the reader must know before trusting a number. `code` is stable, `message` is for people."""
 
     code: str
@@ -290,7 +295,7 @@ class Phase(Struct, frozen=True, kw_only=True):
     verdict: Verdict
     growth: Growth | None = None
     legs: list[LoadLeg] = field(default_factory=list)
-    warnings: list[Warning_] = field(default_factory=list)
+    warnings: list[ReportWarning] = field(default_factory=list)
     sources: Sources = field(default_factory=dict)
 
 
@@ -385,4 +390,4 @@ class Report(Struct, frozen=True, kw_only=True):
     created_at: str | None = None
     capacity: Capacity | None = None
     advice: list[Advice] = field(default_factory=list)
-    warnings: list[Warning_] = field(default_factory=list)
+    warnings: list[ReportWarning] = field(default_factory=list)

@@ -212,6 +212,8 @@ def _delays(
         seen_issue, seen_gap = None, None
         if held_until is not None and (before is None or held_until >= before):
             pass  # the event bound it
+        elif call >= 0 and _blocks_host(step, row):
+            seen_issue = 0.0  # its call ends with it, so the graph counts its issue from its own start
         elif before is not None and (issued is None or issued <= before):
             seen_gap = max(begin - before, 0) / 1e3
         elif issued is not None:
@@ -237,9 +239,12 @@ def _waited_for(step: Timeline, row: int, device_rows: list[int]) -> list[int]:
     """
     host, device = step.host, step.device
     kind = int(host.kind[row])
-    own = [index for index, other in enumerate(device_rows) if int(device.call[other]) == row]
     if kind == Call.COPY:
-        return [index for index in own if device.pageable[device_rows[index]]]
+        return [
+            index
+            for index, other in enumerate(device_rows)
+            if int(device.call[other]) == row and _blocks_host(step, other)
+        ]
     if kind != Call.SYNC:
         return []
     begin, end = int(host.start_ns[row]), int(host.end_ns[row])
@@ -295,6 +300,6 @@ def _issue_end(step: Timeline, row: int, device_rows: list[int], waited: list[in
     return max(min(own, default=begin), begin)
 
 
-def is_kernel(activity: int) -> bool:
-    """Whether a device row computes, rather than moving bytes."""
-    return activity in (Activity.KERNEL, Activity.COLLECTIVE)
+def _blocks_host(step: Timeline, row: int) -> bool:
+    """Whether the call that launched this copy returns only when the copy is over: pageable memory is staged."""
+    return bool(step.device.pageable[row]) and Activity(int(step.device.kind[row])).is_host_copy

@@ -1,0 +1,86 @@
+"""What a phase achieved against what the ceilings allow: MFU, MBU, the ideal time, GB/s by kind of byte."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from profiler.report.records import Source, Sources
+from profiler.report.vocabulary import Tier
+
+
+@dataclass(frozen=True, slots=True)
+class NeededWork:
+    """FLOPs and bytes of one iteration, from shapes alone. `None` where the architecture does not say."""
+
+    flops: float | None
+    weight_bytes: float | None
+    kv_bytes: float | None
+    activation_bytes: float | None = None
+
+    @property
+    def bytes(self) -> float | None:
+        """All bytes that are known to be needed."""
+        known = [part for part in (self.weight_bytes, self.kv_bytes, self.activation_bytes) if part is not None]
+        return sum(known) if known else None
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Rates of one phase; a missing one is None and `sources` says why."""
+
+    ideal_ms: float | None
+    mfu: float | None
+    mbu: float | None
+    weights_gb_per_s: float | None
+    kv_cache_gb_per_s: float | None
+    sources: Sources
+
+
+def rates(
+    work: NeededWork,
+    wall_ms: float,
+    *,
+    flops_per_s: float | None,
+    bytes_per_s: float | None,
+    reason: str = "the architecture's FLOPs and bytes are not known",
+) -> Rates:
+    """Rates of an iteration of `wall_ms`.
+
+    MFU is FLOPs over what the measured GEMM ceiling allows in that time, MBU bytes over what the measured read ceiling
+    allows (the definitions of PaLM, arXiv 2204.02311, with the measured ceiling for the datasheet's). The ideal time is
+    the larger of the two times at the ceilings: memory and matrix units can work at once.
+    """
+    seconds = wall_ms / 1e3
+    sources: Sources = {}
+
+    def ratio(name: str, amount: float | None, ceiling: float | None, what: str) -> float | None:
+        if amount is None:
+            sources[name] = Source(missing=reason)
+            return None
+        if not ceiling:
+            sources[name] = Source(missing=f"the {what} ceiling was not measured on this device")
+            return None
+        sources[name] = Source(tier=Tier.ANALYTIC, note=f"of the measured {what} ceiling")
+        return amount / ceiling / seconds
+
+    mfu = ratio("mfu", work.flops, flops_per_s, "GEMM")
+    mbu = ratio("mbu", work.bytes, bytes_per_s, "read")
+    ideal = None if mfu is None or mbu is None else max(mfu, mbu) * wall_ms
+    sources["ideal_ms"] = (
+        Source(tier=Tier.ANALYTIC, note="the larger of FLOPs and bytes at their measured ceilings")
+        if ideal is not None
+        else Source(missing=(sources["mfu"].missing or sources["mbu"].missing))
+    )
+
+    def speed(name: str, amount: float | None) -> float | None:
+        sources[name] = Source(tier=Tier.ANALYTIC) if amount is not None else Source(missing=reason)
+        return None if amount is None else amount / seconds / 1e9
+
+    return Rates(
+        ideal_ms=ideal,
+        mfu=mfu,
+        mbu=mbu,
+        weights_gb_per_s=speed("weights_gb_per_s", work.weight_bytes),
+        kv_cache_gb_per_s=speed("kv_cache_gb_per_s", work.kv_bytes),
+        sources=sources,
+    )

@@ -1,0 +1,81 @@
+"""A replayable step into the report, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from profiler.attribute.replay import ActivityCosts
+from profiler.attribute.shares import Scenario
+from profiler.report.records import DeviceRows, HostRows, Timeline
+from profiler.report.vocabulary import Cause
+from profiler.trace.graph import DependencyGraph
+from profiler.trace.timeline import Activity
+
+# Nanoseconds are what the trace resolves.
+_DIGITS = 3
+
+
+def timeline_record(scenario: Scenario, names: Sequence[str], causes: Sequence[Cause]) -> Timeline:
+    """The step of a scenario as the report keeps it. `names` and `causes` are those of the device rows."""
+    graph, costs = scenario.graph, scenario.costs
+    numbers: dict[str, int] = {}
+    return Timeline(
+        host=HostRows(
+            thread=list(graph.thread),
+            start_us=_rounded(graph.call_start_us),
+            gap_us=_rounded(graph.gap_us),
+            call_us=_rounded(graph.call_us),
+            wake_us=_rounded(graph.wake_us),
+            kind=list(graph.kind),
+            waits_for=[list(rows) for rows in graph.waits_for],
+        ),
+        device=DeviceRows(
+            stream=list(graph.stream),
+            start_us=_rounded(graph.start_us),
+            duration_us=_rounded(graph.duration_us),
+            name=[numbers.setdefault(name, len(numbers)) for name in names],
+            kind=[Activity(kind).name.lower() for kind in graph.activity],
+            cause=list(causes),
+            launched_by=list(graph.launched_by),
+            issue_delay_us=_rounded(graph.issue_delay_us),
+            stream_gap_us=_rounded(graph.stream_gap_us),
+            held_by=[list(rows) for rows in graph.held_by],
+            fixed_us=_rounded(costs.fixed_us),
+            needs_us={resource: _rounded(need) for resource, need in costs.needs_us.items() if any(need)},
+        ),
+        names=list(numbers),
+        tail_us=_rounded(graph.tail_us),
+        traced_wall_us=round(graph.wall_us, _DIGITS),
+        host_scale=scenario.calibration.host_scale,
+        kernel_scale=scenario.calibration.kernel_scale,
+    )
+
+
+def replayable(timeline: Timeline) -> tuple[DependencyGraph, ActivityCosts]:
+    """The graph and the costs that `timeline_record` kept."""
+    host, device = timeline.host, timeline.device
+    graph = DependencyGraph(
+        thread=host.thread,
+        call_start_us=host.start_us,
+        gap_us=host.gap_us,
+        call_us=host.call_us,
+        wake_us=host.wake_us,
+        kind=host.kind,
+        waits_for=host.waits_for,
+        tail_us=timeline.tail_us,
+        launched_by=device.launched_by,
+        stream=device.stream,
+        start_us=device.start_us,
+        duration_us=device.duration_us,
+        activity=[Activity[kind.upper()] for kind in device.kind],
+        source_row=list(range(len(device.stream))),
+        issue_delay_us=device.issue_delay_us,
+        stream_gap_us=device.stream_gap_us,
+        held_by=device.held_by,
+        wall_us=timeline.traced_wall_us,
+    )
+    return graph, ActivityCosts(device.fixed_us, dict(device.needs_us))
+
+
+def _rounded(values: Sequence[float]) -> list[float]:
+    return [round(value, _DIGITS) for value in values]
