@@ -1,0 +1,81 @@
+"""What a phase ran: its slowest kernels, and which layers of the model asked for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from profiler.render.document import Block, Column, Footnotes, Grid, Heading, Statement, Tone
+from profiler.render.kernel_name import short_kernel_name
+from profiler.render.module_tree import grouped_modules
+from profiler.render.numbers import aligned, count, number, percent, size
+from profiler.report.records import Kernel, ModuleCost
+
+_KERNELS_SHOWN = 10
+_LAYERS_SHOWN = 10
+_SMALLEST_FRACTION = 0.005
+
+
+def kernel_blocks(kernels: list[Kernel], notes: Footnotes) -> list[Block]:
+    """The slowest kernels, one line each."""
+    if not kernels:
+        return []
+    columns = (
+        Column("kernel", flexible=True),
+        Column("calls", numeric=True),
+        Column("ms", numeric=True),
+        Column("%", numeric=True),
+        Column("limited by"),
+        Column("DRAM", numeric=True, drop=1),
+        Column("tensor", numeric=True, drop=2),
+        Column("bytes", numeric=True, drop=4),
+        Column("module", flexible=True, drop=3, shortest=30),
+    )
+    ranked = sorted(kernels, key=lambda kernel: -kernel.ms)
+    rows = tuple(_kernel_row(kernel, ranked[0].ms, notes) for kernel in ranked[:_KERNELS_SHOWN])
+    blocks: list[Block] = [Heading("Slowest kernels", 2), Grid(columns, rows)]
+    if rest := ranked[_KERNELS_SHOWN:]:
+        spent = sum(kernel.ms for kernel in rest)
+        calls = sum(kernel.calls for kernel in rest)
+        blocks.append(Statement(f"{len(rest)} more kinds: {number(spent)} ms in {count(calls)} calls.", Tone.FAINT))
+    return blocks
+
+
+def _kernel_row(kernel: Kernel, largest_ms: float, notes: Footnotes) -> tuple[str, ...]:
+    def shown(value: float | None, name: str, form: Callable[[float], str]) -> str:
+        if value is not None:
+            return form(value)
+        source = kernel.sources.get(name)
+        return notes.missing(source.missing if source is not None else None)
+
+    return (
+        short_kernel_name(kernel.name),
+        count(kernel.calls),
+        aligned(kernel.ms, largest_ms),
+        percent(kernel.fraction),
+        kernel.limiter.value,
+        shown(kernel.dram_ratio, "dram_ratio", percent),
+        shown(kernel.tensor_ratio, "tensor_ratio", percent),
+        shown(kernel.bytes, "bytes", size),
+        kernel.module or kernel.operation or "",
+    )
+
+
+def module_blocks(modules: list[ModuleCost]) -> list[Block]:
+    """The model's layers, equal ones taken together, most expensive first."""
+    groups = [group for group in grouped_modules(modules) if group.fraction >= _SMALLEST_FRACTION]
+    if not groups:
+        return []
+    rows = []
+    for group in groups[:_LAYERS_SHOWN]:
+        many = f" x{group.layers}" if group.layers > 1 else ""
+        rest = " (the rest of it)" if group.rest else ""
+        name = f"{group.name or 'the model'}{many}{rest}"
+        rows.append(
+            (
+                f"{group.name or 'the model'}{many}{rest}",
+                aligned(group.device_ms, groups[0].device_ms),
+                percent(group.fraction),
+            )
+        )
+    columns = (Column("layer", flexible=True), Column("ms", numeric=True), Column("%", numeric=True))
+    return [Heading("Which layers cost it", 2), Grid(columns, tuple(rows))]

@@ -1,0 +1,99 @@
+"""For issues and pull requests: GitHub-flavoured Markdown."""
+
+from __future__ import annotations
+
+from profiler.render.document import (
+    Bar,
+    Beside,
+    Block,
+    Bullets,
+    Cell,
+    Facts,
+    Gauge,
+    Grid,
+    Heading,
+    Mark,
+    Statement,
+    Tone,
+)
+from profiler.render.report_blocks import report_blocks
+from profiler.report.records import Report
+
+_LABELS = {
+    Tone.ANSWER: "**{}**",
+    Tone.INCONCLUSIVE: "**Inconclusive:** {}",
+    Tone.REFUSED: "**No verdict:** {}",
+    Tone.THROTTLED: "**Throttled:** {}",
+    Tone.INCOMPLETE: "**Incomplete:** {}",
+    Tone.FAINT: "_{}_",
+    Tone.PLAIN: "{}",
+}
+
+
+def render(report: Report) -> str:
+    """A report as Markdown."""
+    return render_blocks(report_blocks(report))
+
+
+def render_blocks(blocks: list[Block]) -> str:
+    """Blocks as Markdown, one blank line between them."""
+    return "\n\n".join(text for block in blocks if (text := _markdown(block))) + "\n"
+
+
+def _markdown(block: Block) -> str:
+    match block:
+        case Heading(text, level):
+            return f"{'#' * (level + 1)} {_escaped(text)}"
+        case Statement(text, tone):
+            return _LABELS[tone].format(_escaped(text))
+        case Bullets(items, mark):
+            return "\n".join(_bullet(mark.format(n), item) for n, item in enumerate(items, start=1))
+        case Facts(facts):
+            return "\n".join(
+                f"- {fact.label}: {_escaped(fact.value)}{f' ({_escaped(fact.note)})' if fact.note else ''}"
+                for fact in facts
+            )
+        case Bar():
+            return ""  # the table below it says the same
+        case Grid():
+            return _table(block)
+        case Beside():
+            return "\n\n".join(text for inner in (*block.left, *block.right) if (text := _markdown(inner)))
+
+
+def _bullet(mark: str, item: str) -> str:
+    """The first line as text; what follows it are commands."""
+    first, *more = item.split("\n")
+    mark = mark if mark == "-" or mark[-1] == "." else f"- {_escaped(mark)}"
+    indent = " " * (len(mark) + 1)
+    return "\n".join([f"{mark} {_escaped(first)}", *(f"{indent}`{line}`" for line in more)])
+
+
+def _table(grid: Grid) -> str:
+    kept = [
+        place
+        for place in range(len(grid.columns))
+        if any(isinstance(row[place], str) and row[place] != "" for row in grid.rows)
+    ]
+    columns = [grid.columns[place] for place in kept]
+    lines = [
+        [column.title for column in columns],
+        ["---:" if column.numeric else "---" for column in columns],
+        *([_cell(row[place]) for place in kept] for row in grid.rows),
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(cell: Cell) -> str:
+    match cell:
+        case str():
+            return _escaped(cell)
+        case Gauge() | Mark():
+            return ""  # a picture of numbers that stand beside it
+
+
+def _escaped(text: str) -> str:
+    """Text in which nothing is markup."""
+    for sign in "\\`*_|<>[]":
+        text = text.replace(sign, f"\\{sign}")
+    return text

@@ -1,0 +1,248 @@
+"""One phase, as blocks: how long, where the time went, what would help, and what it ran."""
+
+from __future__ import annotations
+
+from profiler.render.answer import certainty, verdict_statements
+from profiler.render.document import (
+    Bar,
+    Beside,
+    Block,
+    Bullets,
+    Column,
+    Fact,
+    Facts,
+    Footnotes,
+    Gauge,
+    Grid,
+    Heading,
+    Mark,
+    Segment,
+    Statement,
+    Tone,
+)
+from profiler.render.kernel_blocks import kernel_blocks, module_blocks
+from profiler.render.numbers import (
+    aligned,
+    compact_count,
+    count,
+    duration,
+    interval,
+    number,
+    percent,
+    ratio,
+    size,
+    times,
+)
+from profiler.render.telemetry_blocks import telemetry_blocks
+from profiler.render.words import CAUSES, RESOURCES, listed, sentence
+from profiler.report.records import Copies, Growth, LoadLeg, Phase, Share, Streams
+from profiler.report.vocabulary import BottleneckClass
+
+# A resource whose share and its upper end stay below this is named in one line instead of a row.
+_SHARE_SMALLEST = 0.01
+
+
+def phase_blocks(
+    phase: Phase, *, of_request: float | None, throttle_reason: str | None, notes: Footnotes
+) -> list[Block]:
+    """Everything that is known of a phase; `of_request` is its part of a request's time."""
+    weight = f", {percent(of_request)} of the request" if of_request is not None else ""
+    blocks: list[Block] = [Heading(f"{phase.name}{weight}")]
+    refused = phase.verdict.class_ is None
+    blocks += verdict_statements(phase.name, phase.verdict, reason=throttle_reason, with_evidence=False)
+    if words := certainty(phase.verdict):
+        blocks.append(Statement(words))
+    if phase.verdict.evidence and not refused:  # a refusal has said it all
+        blocks.append(Bullets(tuple(sentence(text) for text in phase.verdict.evidence)))
+    blocks += [Heading("Measured", 2), Facts(tuple(_facts(phase, notes)))]
+    blocks += _legs(phase.legs, notes)
+    if phase.parts:
+        blocks += [Heading("Where the time goes", 2), _bar(phase)]
+    blocks += _side_by_side(_parts(phase), _shares(phase.shares))
+    blocks += kernel_blocks(phase.kernels, notes)
+    telemetry = telemetry_blocks(phase.telemetry, notes) if phase.telemetry is not None else []
+    blocks += _side_by_side(module_blocks(phase.modules), telemetry)
+    blocks += _copies(phase.copies, notes)
+    if phase.streams is not None and len(phase.streams.streams) > 1:
+        blocks += _streams(phase.streams)
+    return blocks
+
+
+def _side_by_side(left: list[Block], right: list[Block]) -> list[Block]:
+    return [Beside(tuple(left), tuple(right))] if left and right else [*left, *right]
+
+
+def _facts(phase: Phase, notes: Footnotes) -> list[Fact]:
+    wall, each = phase.clean.wall_ms, " a step" if phase.name == "decode" else ""
+    spread = f"another run: {interval(wall.low, wall.high)}, " if wall.low is not None and wall.high is not None else ""
+    steady = "" if phase.clean.steady else ", not steady"
+    facts = [Fact("time", f"{duration(wall.median)}{each}", f"{spread}n {len(wall.samples)}{steady}")]
+    if phase.clean.gpu_ms is not None:
+        facts.append(Fact("device span", duration(phase.clean.gpu_ms.median), "between events on the device"))
+
+    def add(label: str, name: str, text: str | None, note: str = "") -> None:
+        source = phase.sources.get(name)
+        if text is not None:
+            tier = source.tier if source is not None and source.tier is not None else ""
+            facts.append(Fact(label, text, ", ".join(part for part in (note, tier) if part)))
+        elif source is not None or phase.name != "load":
+            facts.append(Fact(label, notes.missing(source.missing if source is not None else None)))
+
+    def shown(value: float | None, unit: str) -> str | None:
+        return None if value is None else f"{number(value)} {unit}"
+
+    add("rate", "tokens_per_s", shown(phase.tokens_per_s, "tokens/s"))
+    ideal = phase.ideal_ms
+    gap = f"{times(wall.median / ideal)} faster at the ceilings" if ideal and wall.median >= ideal else ""
+    add("ideal", "ideal_ms", None if ideal is None else f"{duration(ideal)}{each}", gap)
+    add("MFU", "mfu", None if phase.mfu is None else percent(phase.mfu))
+    add("MBU", "mbu", None if phase.mbu is None else percent(phase.mbu))
+    add("weights", "weights_gb_per_s", shown(phase.weights_gb_per_s, "GB/s"))
+    add("KV cache", "kv_cache_gb_per_s", shown(phase.kv_cache_gb_per_s, "GB/s"))
+    add("energy", "joules_per_token", shown(phase.joules_per_token, "J/token"))
+    if phase.growth is not None:
+        facts.append(_growth(phase.growth, notes))
+    return facts
+
+
+def _growth(growth: Growth, notes: Footnotes) -> Fact:
+    if growth.ms_per_1000_tokens is None:
+        return Fact("growth", notes.missing(growth.missing))
+    lengths = " and ".join(compact_count(tokens) for tokens in growth.context_tokens)
+    spread = f"{interval(growth.low, growth.high)}, " if growth.low is not None and growth.high is not None else ""
+    sign = "+" if growth.ms_per_1000_tokens >= 0 else ""
+    return Fact("growth", f"{sign}{number(growth.ms_per_1000_tokens)} ms per 1,000 tokens", f"{spread}from {lengths}")
+
+
+def _bar(phase: Phase) -> Bar:
+    totals: dict[BottleneckClass, float] = {}
+    for part in phase.parts:
+        totals[part.class_] = totals.get(part.class_, 0.0) + part.fraction
+    return Bar(tuple(Segment(kind, totals[kind]) for kind in BottleneckClass if totals.get(kind, 0.0) > 0))
+
+
+def _parts(phase: Phase) -> list[Block]:
+    if not phase.parts:
+        return []
+    columns = (
+        Column(""),
+        Column("class"),
+        Column("cause", flexible=True, shortest=34),
+        Column("ms", numeric=True),
+        Column("%", numeric=True),
+        Column("low–high", numeric=True, drop=1),  # noqa: RUF001
+        Column("tier", drop=2),
+    )
+    # Classes in the order of the bar, so that it can be read downwards; within one, the largest first.
+    order, whole_ms = list(BottleneckClass), sum(part.ms for part in phase.parts)
+
+    def text(milliseconds: float) -> str:
+        return aligned(milliseconds, whole_ms)
+
+    rows = tuple(
+        (
+            Mark(part.class_),
+            part.class_.value,
+            CAUSES[part.cause],
+            text(part.ms),
+            percent(part.fraction),
+            interval(part.low_ms, part.high_ms, text),
+            part.tier.value,
+        )
+        for part in sorted(phase.parts, key=lambda part: (order.index(part.class_), -part.ms))
+    )
+    median, whole = text(phase.clean.wall_ms.median), sum(part.fraction for part in phase.parts)
+    total = ("", "sum", f"(clean median {median})", text(whole_ms), percent(whole), "", "")
+    return [Heading("Part by part", 2), Grid(columns, (*rows, total), total=True)]
+
+
+def _shares(shares: list[Share]) -> list[Block]:
+    if not shares:
+        return []
+    columns = (
+        Column("if faster"),
+        Column("of that gain you get", drop=2),
+        Column("share", numeric=True),
+        Column("low–high", numeric=True),  # noqa: RUF001
+        Column("class", drop=1),
+    )
+    ranked = sorted(shares, key=lambda share: -share.share)
+    shown = [share for share in ranked if max(abs(share.share), share.high) >= _SHARE_SMALLEST]
+    rows = tuple(
+        (
+            RESOURCES[share.resource],
+            Gauge(share.share, share.low, share.high),
+            ratio(share.share),
+            interval(share.low, share.high, ratio),
+            share.class_.value,
+        )
+        for share in shown
+    )
+    steps = listed(times(step) for step in sorted({share.step for share in shares}))
+    hidden = [RESOURCES[share.resource] for share in ranked if share not in shown]
+    text = f"Replayed with each speed at {steps}."
+    text += f" No effect: {listed(hidden)}." if hidden else ""
+    return [Heading("What would help", 2), *([Grid(columns, rows)] if rows else []), Statement(text, Tone.FAINT)]
+
+
+def _copies(copies: list[Copies], notes: Footnotes) -> list[Block]:
+    if not copies:
+        return []
+    columns = (
+        Column("copy"),
+        Column("memory"),
+        Column("copies", numeric=True, drop=1),
+        Column("bytes", numeric=True),
+        Column("busy", numeric=True),
+        Column("exposed", numeric=True),
+        Column("GB/s", numeric=True),
+    )
+    rows = []
+    for row in copies:
+        source = row.sources.get("gb_per_s")
+        missing = "" if row.gb_per_s is not None else notes.missing(source.missing if source is not None else None)
+        speed = number(row.gb_per_s) if row.gb_per_s is not None else missing
+        exposed, busy = duration(row.exposed_ms), duration(row.busy_ms)
+        rows.append((row.direction, row.memory, count(row.copies), size(row.bytes), busy, exposed, speed))
+    return [Heading("Copies between host and device", 2), Grid(columns, tuple(rows))]
+
+
+def _streams(streams: Streams) -> list[Block]:
+    columns = (
+        Column("stream"),
+        Column("busy ms", numeric=True),
+        Column("kernels", numeric=True),
+        Column("copies", numeric=True),
+    )
+    ranked = sorted(streams.streams, key=lambda stream: -stream.busy_ms)
+    rows = [(row.stream, number(row.busy_ms), count(row.kernels), count(row.copies)) for row in ranked]
+    words = []
+    if streams.copy_overlap_ratio is not None:
+        words.append(f"{percent(streams.copy_overlap_ratio)} of the copying runs under kernels")
+    if streams.imbalance_ratio is not None:
+        words.append(f"imbalance {percent(streams.imbalance_ratio)}")
+    blocks: list[Block] = [Heading("Streams", 2), Grid(columns, tuple(rows))]
+    return [*blocks, Statement(f"{'; '.join(words)}.", Tone.FAINT)] if words else blocks
+
+
+def _legs(legs: list[LoadLeg], notes: Footnotes) -> list[Block]:
+    if not legs:
+        return []
+    columns = (
+        Column("leg"),
+        Column("bytes", numeric=True),
+        Column("time", numeric=True),
+        Column("GB/s", numeric=True),
+        Column("tier", drop=1),
+    )
+    rows = [
+        (
+            leg.leg,
+            size(leg.bytes) if leg.bytes is not None else notes.missing(leg.missing),
+            duration(leg.seconds * 1e3) if leg.seconds is not None else notes.missing(leg.missing),
+            number(leg.gb_per_s) if leg.gb_per_s is not None else notes.missing(leg.missing),
+            leg.tier.value if leg.tier is not None else "",
+        )
+        for leg in legs
+    ]
+    return [Heading("Load, leg by leg", 2), Grid(columns, tuple(rows))]

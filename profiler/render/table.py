@@ -1,0 +1,197 @@
+"""For people: Rich, readable without colour and at any width from 60 columns up."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from profiler.render.document import (
+    Bar,
+    Beside,
+    Block,
+    Bullets,
+    Cell,
+    Fact,
+    Facts,
+    Gauge,
+    Grid,
+    Heading,
+    Mark,
+    Statement,
+    Tone,
+)
+from profiler.render.report_blocks import report_blocks
+from profiler.report.records import Report
+
+# Every class has a pattern of its own, so that the bar can be read without colour.
+_PATTERNS = {"memory": "█", "compute": "▓", "io": "▞", "scheduling": "░"}
+_COLOURS = {"memory": "blue", "compute": "green", "io": "yellow", "scheduling": "magenta"}
+_LABELS = {
+    Tone.INCONCLUSIVE: ("INCONCLUSIVE", "bold yellow"),
+    Tone.REFUSED: ("NO VERDICT", "bold red"),
+    Tone.THROTTLED: ("THROTTLED", "bold red"),
+    Tone.INCOMPLETE: ("INCOMPLETE", "bold red"),
+}
+_GAUGE_WIDTH = 20
+_GAP = 2
+# From this width on, what stands beside each other does so, and facts take two columns.
+_WIDE = 140
+
+
+def render(report: Report, console: Console) -> None:
+    """Print a report to a console, at the width that it has."""
+    render_blocks(report_blocks(report), console)
+
+
+def render_blocks(blocks: list[Block], console: Console) -> None:
+    """Print blocks to a console."""
+    for block in blocks:
+        console.print(_renderable(block, console.width))
+
+
+def _renderable(block: Block, width: int) -> RenderableType:
+    match block:
+        case Heading(text, 1):
+            return Padding(Rule(Text(text, style="bold"), align="left", style="dim"), (1, 0, 0, 0))
+        case Heading(text, _):
+            return Padding(Text(text, style="bold"), (1, 0, 0, 0))
+        case Statement(text, tone):
+            return _statement(text, tone)
+        case Bullets(items, mark):
+            return _bullets(items, mark)
+        case Facts(facts):
+            return _facts(facts, width)
+        case Bar():
+            return _bar(block, width)
+        case Grid():
+            return _grid(block, width)
+        case Beside():
+            return _beside(block, width)
+
+
+def _statement(text: str, tone: Tone) -> Text:
+    if tone in _LABELS:
+        label, style = _LABELS[tone]
+        return Text.assemble((f"{label}  ", style), text)
+    return Text(text, style={Tone.ANSWER: "bold", Tone.FAINT: "dim"}.get(tone, ""))
+
+
+def _bullets(items: tuple[str, ...], mark: str) -> Table:
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for place, item in enumerate(items, start=1):
+        first, *more = item.split("\n")
+        text = Text(first)
+        for line in more:
+            text.append(f"\n{line}", style="cyan")
+        table.add_row(Text(mark.format(place)), text)
+    return table
+
+
+def _facts(facts: tuple[Fact, ...], width: int) -> Table:
+    table = Table.grid(padding=(0, _GAP))
+    across = 2 if width >= _WIDE and len(facts) > 4 else 1
+    for _ in range(across):
+        table.add_column(no_wrap=True, style="dim")
+        table.add_column(overflow="fold")
+    texts = [(fact.label, Text.assemble(fact.value, (f"  {fact.note}" if fact.note else "", "dim"))) for fact in facts]
+    down = -(-len(texts) // across)
+    for line in range(down):
+        table.add_row(*(cell for fact in texts[line::down] for cell in fact))
+    return table
+
+
+def _bar(bar: Bar, width: int) -> Text:
+    whole = sum(segment.fraction for segment in bar.segments)
+    text, drawn, passed = Text(no_wrap=True), 0, 0.0
+    for segment in bar.segments:
+        passed += segment.fraction / whole
+        end = round(passed * width)
+        text.append(_PATTERNS[segment.kind] * (end - drawn), style=_COLOURS[segment.kind])
+        drawn = end
+    return text
+
+
+def _beside(block: Beside, width: int) -> RenderableType:
+    half = (width - 2 * _GAP) // 2
+    if width < _WIDE:
+        return Group(*(_renderable(inner, width) for inner in (*block.left, *block.right)))
+    table = Table.grid(padding=(0, 2 * _GAP, 0, 0))
+    table.add_column(width=half)
+    table.add_column(width=half)
+    left, right = ([_renderable(inner, half) for inner in side] for side in (block.left, block.right))
+    table.add_row(Group(*left), Group(*right))
+    return table
+
+
+def _grid(grid: Grid, width: int) -> Table:
+    places = _columns_that_fit(grid, width)
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim underline")
+    for place, column_width in zip(places, _widths(grid, places, width), strict=True):
+        column = grid.columns[place]
+        table.add_column(
+            column.title,
+            justify="right" if column.numeric else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            width=column_width,
+        )
+    for number, row in enumerate(grid.rows, start=1):
+        total = grid.total and number == len(grid.rows)
+        table.add_row(*(_cell(row[place]) for place in places), style="bold" if total else "")
+    return table
+
+
+def _columns_that_fit(grid: Grid, width: int) -> list[int]:
+    """The columns to show: while they are too wide together, the one with the largest `drop` goes."""
+    # A column that says nothing in any row takes no room.
+    places = [place for place in range(len(grid.columns)) if any(row[place] != "" for row in grid.rows)]
+    while sum(_least_width(grid, place) + _GAP for place in places) - _GAP > width:
+        droppable = [place for place in places if grid.columns[place].drop]
+        if not droppable:
+            break
+        places.remove(max(droppable, key=lambda place: grid.columns[place].drop))
+    return places
+
+
+def _widths(grid: Grid, places: list[int], width: int) -> list[int]:
+    """Each column as wide as its widest cell; the flexible ones give way, the widest first, until all fit."""
+    widths = [_natural_width(grid, place) for place in places]
+    excess = sum(width + _GAP for width in widths) - _GAP - width
+    while excess > 0:
+        spare = {n: widths[n] - _least_width(grid, place) for n, place in enumerate(places)}
+        widest = max((n for n in spare if spare[n] > 0), key=lambda n: widths[n], default=None)
+        if widest is None:
+            break
+        widths[widest] -= 1
+        excess -= 1
+    return widths
+
+
+def _least_width(grid: Grid, place: int) -> int:
+    column, natural = grid.columns[place], _natural_width(grid, place)
+    return min(natural, max(column.shortest, len(column.title))) if column.flexible else natural
+
+
+def _natural_width(grid: Grid, place: int) -> int:
+    return max(len(grid.columns[place].title), *(_cell(row[place]).cell_len for row in grid.rows), 1)
+
+
+def _cell(cell: Cell) -> Text:
+    match cell:
+        case Mark(kind):
+            return Text(_PATTERNS.get(kind, "") * 2, style=_COLOURS.get(kind, ""))
+        case Gauge():
+            return _gauge(cell)
+        case str():
+            return Text(cell, style=_COLOURS.get(cell, ""))
+
+
+def _gauge(gauge: Gauge) -> Text:
+    """Full up to the lower end of the interval, dotted up to its upper end."""
+    low, high = (round(min(max(end, 0.0), 1.0) * _GAUGE_WIDTH) for end in (gauge.low, gauge.high))
+    return Text.assemble(("█" * low, "cyan"), ("▒" * (high - low), "cyan"), ("·" * (_GAUGE_WIDTH - high), "dim"))

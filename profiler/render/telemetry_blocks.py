@@ -1,0 +1,75 @@
+"""What the driver and the host said while a phase ran, one line a series."""
+
+from __future__ import annotations
+
+from profiler.render.document import Block, Column, Footnotes, Grid, Heading, Statement, Tone
+from profiler.render.numbers import count, interval, number, percent, size
+from profiler.report.records import Series, Telemetry
+
+# Said better elsewhere (energy per token), or too coarse to act on: in the JSON report only.
+_IN_JSON_ONLY = {"energy", "memory_clock", "nvml_gpu_busy", "host_memory_used", "dram_utilization"}
+# Of interest only where there is any.
+_ONLY_IF_ANY = {"nvlink_rx", "nvlink_tx", "disk_read"}
+# NVML's clock-event reasons (nvml.h, nvmlClocksEventReasons).
+_CLOCK_EVENTS = {
+    0x1: "idle",
+    0x2: "clocks set by the user",
+    0x4: "power cap",
+    0x8: "hardware slowdown",
+    0x10: "sync boost",
+    0x20: "software thermal",
+    0x40: "hardware thermal",
+    0x80: "power brake",
+    0x100: "display clocks",
+}
+
+
+def telemetry_blocks(telemetry: Telemetry, notes: Footnotes) -> list[Block]:
+    """The series that matter; those left out are named."""
+    shown = [series for series in telemetry.series if _matters(series)]
+    if not shown:
+        return []
+    columns = (
+        Column("telemetry", flexible=True),
+        Column("mean", numeric=True),
+        Column("low–high", numeric=True, drop=2),  # noqa: RUF001
+        Column("peak", numeric=True, drop=3),
+        Column("n", numeric=True, drop=4),
+        Column("tier", drop=1),
+    )
+    seconds, iterations = telemetry.seconds, telemetry.iterations
+    title = f"Telemetry over {number(seconds)} s, {count(iterations)} iterations"
+    blocks: list[Block] = [Heading(title, 2), Grid(columns, tuple(_row(series, notes) for series in shown))]
+    if hidden := [_words(series.name) for series in telemetry.series if not _matters(series)]:
+        blocks.append(Statement(f"In the JSON report besides: {', '.join(hidden)}.", Tone.FAINT))
+    return blocks
+
+
+def _matters(series: Series) -> bool:
+    return series.name not in _IN_JSON_ONLY and (series.name not in _ONLY_IF_ANY or bool(series.value))
+
+
+def _row(series: Series, notes: Footnotes) -> tuple[str, ...]:
+    def shown(value: float) -> str:
+        match series.unit:
+            case "ratio":
+                return percent(value)
+            case "bytes":
+                return size(value)
+            case "bitmask":
+                return _clock_events(int(value))
+            case unit:
+                return f"{number(value)} {unit}"
+
+    value = shown(series.value) if series.value is not None else notes.missing(series.missing)
+    peak = shown(series.peak) if series.peak is not None and series.unit != "bitmask" else ""
+    spread = interval(series.low, series.high, shown) if series.unit != "bitmask" else ""
+    return (_words(series.name), value, spread, peak, count(series.samples), series.tier.value)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _clock_events(bits: int) -> str:
+    return ", ".join(text for bit, text in _CLOCK_EVENTS.items() if bits & bit) or "none"

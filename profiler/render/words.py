@@ -1,0 +1,56 @@
+"""How the report's vocabulary reads in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from profiler.report.vocabulary import Cause, Resource
+
+CAUSES = {
+    Cause.MEMORY_WEIGHTS: "reading the weights",
+    Cause.MEMORY_KV_CACHE: "reading the KV cache",
+    Cause.MEMORY_ACTIVATIONS: "reading and writing activations",
+    Cause.MEMORY_COPY: "copies inside the device's memory",
+    Cause.MEMORY_CAPACITY: "the KV cache is full",
+    Cause.COMPUTE_TENSOR: "matrix multiplies",
+    Cause.COMPUTE_ISSUE: "issuing instructions",
+    Cause.IO_H2D: "copies from host to device",
+    Cause.IO_D2H: "copies from device to host",
+    Cause.IO_DISK: "reading from disk",
+    Cause.IO_INPUT: "a late input pipeline",
+    Cause.IO_COLLECTIVE: "collectives between devices",
+    Cause.SCHEDULING_HOST: "the host",
+    Cause.SCHEDULING_SYNC: "syncs: each waits for the other",
+    Cause.SCHEDULING_LAUNCH_GAP: "gaps between launch and kernel",
+    Cause.SCHEDULING_SMALL_KERNELS: "kernels too small for the device",
+    Cause.SCHEDULING_STREAM_IMBALANCE: "streams that wait for each other",
+    Cause.SCHEDULING_QUEUE: "requests wait in the queue",
+    Cause.SCHEDULING_BATCH_HOLES: "holes in the batch",
+    Cause.SCHEDULING_HEAD_OF_LINE: "long requests block short ones",
+}
+
+RESOURCES = {
+    Resource.DRAM: "memory bandwidth",
+    Resource.TENSOR: "matrix units",
+    Resource.ISSUE: "instruction issue",
+    Resource.PCIE: "host-device copies",
+    Resource.DISK: "storage",
+    Resource.LINK: "links between devices",
+    Resource.HOST: "speed of the host",
+    Resource.LATENCY: "fixed cost of kernels",
+}
+
+
+def listed(words: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *head, last = words
+    return f"{', '.join(head)} and {last}" if head else last
+
+
+def sentence(text: str) -> str:
+    """Text that begins with a capital letter and ends with a full stop."""
+    text = text.strip()
+    if not text:
+        return ""
+    ended = text if text[-1] in ".!?" else f"{text}."
+    return ended[0].upper() + ended[1:]
