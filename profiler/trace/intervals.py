@@ -68,6 +68,15 @@ def subtract(left: Ints, right: Ints) -> Ints:
     return intersect(left, complement(right, int(left[0, 0]), int(left[-1, 1])))
 
 
+def covered_twice(intervals: Ints) -> Ints:
+    """Where at least two of the intervals overlap, merged."""
+    intervals = intervals[intervals[:, 1] > intervals[:, 0]]
+    intervals = intervals[np.argsort(intervals[:, 0], kind="stable")]
+    reach = np.maximum.accumulate(intervals[:, 1])
+    # Whatever an interval shares with any before it lies below how far those reached.
+    return merge(from_columns(intervals[1:, 0], np.minimum(intervals[1:, 1], reach[:-1])))
+
+
 def covered_before(merged: Ints, instants: Ints) -> Ints:
     """How many ns of a merged set lie before each instant, shape (n,).
 

@@ -1,0 +1,194 @@
+"""Is a trace whole? What it lacks is said, so that nobody reads idle time into records that were lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from profiler.trace import intervals
+from profiler.trace.timeline import Activity, Call, Ints, Timeline
+
+# A host that blocks this long on a device that shows nothing waited for work that was not recorded. Driver calls that
+# are slow for their own reasons (first use, memory mapping) take less.
+_UNEXPLAINED_BLOCK_NS = 5_000_000
+# From here on (share of the trace), what is not recorded outweighs any error that a verdict may have.
+_UNEXPLAINED_FATAL_RATIO = 0.1
+# Clocks of profilers tick in tens of ns. Coarser steps come from whole microseconds, or from floats of microseconds
+# since the epoch, which are 250 ns apart.
+_COARSE_NS = 100
+_FEW_EVENTS = 10
+
+
+class Severity(StrEnum):
+    """What a finding means for a verdict."""
+
+    NOTE = "note"  # good to know
+    WARNING = "warning"  # lowers the confidence
+    FATAL = "fatal"  # the trace cannot carry a verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One flaw of a trace: `count` events `of` so many; `code` is stable, `message` is for people."""
+
+    code: str
+    message: str
+    count: int
+    of: int
+    severity: Severity
+
+
+def check(timeline: Timeline) -> list[Finding]:
+    """All flaws of a timeline, the worst first; an empty list for one that is whole."""
+    checks = (
+        _under_recorded,
+        _no_device_events,
+        _kernels_without_launch,
+        _launches_without_activity,
+        _empty_kernels,
+        _overlapping_kernels,
+        _coarse_timestamps,
+        _missing_shapes,
+    )
+    findings = [finding for judge in checks for finding in judge(timeline)]
+    return sorted(findings, key=lambda finding: list(Severity).index(finding.severity), reverse=True)
+
+
+def _under_recorded(timeline: Timeline) -> Iterator[Finding]:
+    """The host blocks for far longer than the device shows work: graph replays or whole streams were not recorded."""
+    host, device = timeline.host, timeline.device
+    if not len(host):
+        return
+    blocking = np.isin(host.kind, (Call.SYNC, Call.COPY))
+    start, end = host.start_ns[blocking], host.end_ns[blocking]
+    known = intervals.merge(np.concatenate([intervals.from_columns(device.start_ns, device.end_ns), timeline.overhead]))
+    explained = intervals.covered_before(known, end) - intervals.covered_before(known, start)
+    unexplained = end - start - explained
+    suspicious = (unexplained >= _UNEXPLAINED_BLOCK_NS) & (unexplained > explained)
+    if suspicious.any():
+        lost = int(unexplained[suspicious].sum())
+        span = int(max(host.end_ns.max(), device.end_ns.max(initial=0)) - host.start_ns.min())
+        yield Finding(
+            "under_recorded",
+            f"the host waited {lost / 1e6:.1f} ms for a device that shows no work then: work was not recorded "
+            f"({lost / span:.0%} of the trace)",
+            int(suspicious.sum()),
+            int(blocking.sum()),
+            Severity.FATAL if lost > _UNEXPLAINED_FATAL_RATIO * span else Severity.WARNING,
+        )
+
+
+def _no_device_events(timeline: Timeline) -> Iterator[Finding]:
+    launches = int(np.isin(timeline.host.kind, (Call.LAUNCH, Call.GRAPH_LAUNCH)).sum())
+    if not len(timeline.device) and launches:
+        yield Finding(
+            "no_device_events",
+            f"{launches} launches and not one kernel: the trace was taken without GPU activity",
+            launches,
+            launches,
+            Severity.FATAL,
+        )
+
+
+def _kernels_without_launch(timeline: Timeline) -> Iterator[Finding]:
+    kernels = _kernels(timeline)
+    orphans = int((timeline.device.call[kernels] < 0).sum())
+    if orphans and len(timeline.host):
+        yield Finding(
+            "kernels_without_launch",
+            f"{orphans} of {len(kernels)} kernels have no launch record: they are counted, "
+            "but what launched them is not known",
+            orphans,
+            len(kernels),
+            Severity.WARNING,
+        )
+
+
+def _launches_without_activity(timeline: Timeline) -> Iterator[Finding]:
+    """Kernels that were dropped. A launch into a graph that is being captured has none and misses none."""
+    launches = np.flatnonzero(np.isin(timeline.host.kind, (Call.LAUNCH, Call.GRAPH_LAUNCH)))
+    launches = launches[~_captured(timeline)[launches]]
+    barren = int((~np.isin(launches, timeline.device.call)).sum())
+    if barren and len(timeline.device):
+        yield Finding(
+            "launches_without_activity",
+            f"{barren} of {len(launches)} launches have no kernel: the profiler dropped it or stopped before it ran",
+            barren,
+            len(launches),
+            Severity.WARNING,
+        )
+
+
+def _empty_kernels(timeline: Timeline) -> Iterator[Finding]:
+    kernels = _kernels(timeline)
+    empty = int((timeline.device.end_ns[kernels] <= timeline.device.start_ns[kernels]).sum())
+    if empty:
+        yield Finding(
+            "empty_kernels", f"{empty} of {len(kernels)} kernels last 0 ns", empty, len(kernels), Severity.NOTE
+        )
+
+
+def _overlapping_kernels(timeline: Timeline) -> Iterator[Finding]:
+    """A stream runs one kernel after the other, except branches of a graph and dependent launches."""
+    kernels, device = _kernels(timeline), timeline.device
+    overlapping = 0
+    lanes = np.stack([device.device[kernels], device.stream[kernels]], axis=1)
+    for lane in np.unique(lanes, axis=0):
+        rows = kernels[(lanes == lane).all(axis=1)]
+        overlapping += int((device.start_ns[rows][1:] < np.maximum.accumulate(device.end_ns[rows])[:-1]).sum())
+    if overlapping:
+        yield Finding(
+            "overlapping_kernels",
+            f"{overlapping} of {len(kernels)} kernels start before the kernel before them in their stream ends "
+            "(branches of a graph, dependent launches, or rounded times)",
+            overlapping,
+            len(kernels),
+            Severity.NOTE,
+        )
+
+
+def _coarse_timestamps(timeline: Timeline) -> Iterator[Finding]:
+    device, operations = timeline.device, timeline.operations
+    rows = device if len(device) else operations
+    if len(rows) < _FEW_EVENTS:
+        return
+    step = int(np.gcd.reduce(np.concatenate([rows.start_ns - rows.start_ns[0], rows.end_ns - rows.start_ns])))
+    if step >= _COARSE_NS:
+        yield Finding(
+            "coarse_timestamps",
+            f"times were rounded to {step} ns: short kernels and the gaps between them are inexact",
+            len(rows),
+            len(rows),
+            Severity.NOTE,
+        )
+
+
+def _missing_shapes(timeline: Timeline) -> Iterator[Finding]:
+    count = len(timeline.operations)
+    if count and not any(timeline.operations.shapes):
+        yield Finding(
+            "missing_shapes",
+            "no operation has its input shapes: bytes and FLOPs cannot be computed (profile with record_shapes=True)",
+            count,
+            count,
+            Severity.WARNING,
+        )
+
+
+def _kernels(timeline: Timeline) -> Ints:
+    return np.flatnonzero(np.isin(timeline.device.kind, (Activity.KERNEL, Activity.COLLECTIVE)))
+
+
+def _captured(timeline: Timeline) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Which calls only fill a graph that is being captured on their thread."""
+    host = timeline.host
+    names = [timeline.names[name] for name in host.name.tolist()]
+    change = np.array([("BeginCapture" in name) - ("EndCapture" in name) for name in names], np.int64)
+    captured = np.zeros(len(host), np.bool_)
+    for thread in np.unique(host.thread):
+        rows = np.flatnonzero(host.thread == thread)
+        captured[rows] = np.cumsum(change[rows]) > 0
+    return captured
