@@ -70,12 +70,6 @@ def module_blocks(modules: list[ModuleCost]) -> list[Block]:
         many = f" x{group.layers}" if group.layers > 1 else ""
         rest = " (the rest of it)" if group.rest else ""
         name = f"{group.name or 'the model'}{many}{rest}"
-        rows.append(
-            (
-                f"{group.name or 'the model'}{many}{rest}",
-                aligned(group.device_ms, groups[0].device_ms),
-                percent(group.fraction),
-            )
-        )
+        rows.append((name, aligned(group.device_ms, groups[0].device_ms), percent(group.fraction)))
     columns = (Column("layer", flexible=True), Column("ms", numeric=True), Column("%", numeric=True))
     return [Heading("Which layers cost it", 2), Grid(columns, tuple(rows))]

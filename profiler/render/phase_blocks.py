@@ -35,7 +35,7 @@ from profiler.render.numbers import (
 )
 from profiler.render.telemetry_blocks import telemetry_blocks
 from profiler.render.words import CAUSES, RESOURCES, listed, sentence
-from profiler.report.records import Copies, Growth, LoadLeg, Phase, Share, Streams
+from profiler.report.records import Copies, Growth, LoadLeg, Phase, Share, Sources, Streams
 from profiler.report.vocabulary import BottleneckClass
 
 # A resource whose share and its upper end stay below this is named in one line instead of a row.
@@ -199,11 +199,15 @@ def _copies(copies: list[Copies], notes: Footnotes) -> list[Block]:
     )
     rows = []
     for row in copies:
-        source = row.sources.get("gb_per_s")
-        missing = "" if row.gb_per_s is not None else notes.missing(source.missing if source is not None else None)
-        speed = number(row.gb_per_s) if row.gb_per_s is not None else missing
+
+        def missing(name: str, sources: Sources = row.sources) -> str:
+            source = sources.get(name)
+            return notes.missing(source.missing if source is not None else None)
+
+        moved = size(row.bytes) if row.bytes is not None else missing("bytes")
+        speed = number(row.gb_per_s) if row.gb_per_s is not None else missing("gb_per_s")
         exposed, busy = duration(row.exposed_ms), duration(row.busy_ms)
-        rows.append((row.direction, row.memory, count(row.copies), size(row.bytes), busy, exposed, speed))
+        rows.append((row.direction, row.memory, count(row.copies), moved, busy, exposed, speed))
     return [Heading("Copies between host and device", 2), Grid(columns, tuple(rows))]
 
 
