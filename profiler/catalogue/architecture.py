@@ -38,12 +38,13 @@ class MixtureOfExperts:
 
     def touched_experts(self, tokens: float) -> float:
         """Experts of one layer that `tokens` tokens reach, if routing is uniform: E (1 - (1 - k/E)^T)."""
-        return self.experts * (1.0 - (1.0 - self.experts_per_token / self.experts) ** tokens)
+        missed: float = (1.0 - self.experts_per_token / self.experts) ** tokens
+        return self.experts * (1.0 - missed)
 
 
 @dataclass(frozen=True, slots=True)
 class LatentAttention:
-    """Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434). `query_rank` is None where queries are not compressed."""
+    """Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434); `query_rank` None: queries are not compressed."""
 
     kv_rank: int
     query_rank: int | None
@@ -54,7 +55,7 @@ class LatentAttention:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """One model. Sizes are elements, not bytes; `windows` holds each layer's sliding window, None for full attention."""
+    """One model. Sizes are elements, not bytes; `windows` has each layer's sliding window, None for full attention."""
 
     model_type: str
     hidden_size: int
@@ -183,7 +184,7 @@ class Architecture:
 
     @property
     def shared_ffn_parameters(self) -> int:
-        """Parameters that every token of a sparse layer passes: the router and the shared expert; 0 in a dense model."""
+        """Parameters that every token of a sparse layer passes: router and shared expert; 0 in a dense model."""
         if self.experts is None:
             return 0
         shared = self.experts.shared_ffn_size
@@ -197,7 +198,7 @@ class Architecture:
 
     @property
     def always_read_parameters(self) -> int:
-        """Parameters of the blocks and the last norm that a step reads whatever its tokens are: no experts, no embedding, no head."""
+        """Parameters that every step reads, whatever its tokens are: all but experts, embeddings and head."""
         norm = self.hidden_size * (2 if self.style.norm_bias else 1)
         block = self.attention_matrices + self.attention_vectors + self.style.norms_per_block * norm
         dense = (self.layers - self.sparse_layers) * self.dense_ffn_parameters
@@ -245,7 +246,7 @@ class Architecture:
         return self.layers * self.kv_elements_per_token * dtype_bytes
 
     def cached_tokens(self, tokens: int) -> int:
-        """Tokens that all layers together keep of a sequence of `tokens`: a sliding layer keeps no more than its window."""
+        """Tokens of a sequence, summed over layers, that the cache keeps: a sliding layer no more than its window."""
         return sum(tokens if window is None else min(tokens, window) for window in self.windows)
 
 

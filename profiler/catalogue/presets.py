@@ -47,7 +47,7 @@ def nearest_names(name: str, names: Iterable[str], count: int = 3) -> list[str]:
 
     Names that contain it, or that it contains, come before names that are merely spelt alike.
     """
-    asked = _shell_friendly(name)
+    asked = _shell_friendly(name.rpartition("/")[2])  # of a hub id, the model's own name
     by_likeness = sorted(names, key=lambda other: -difflib.SequenceMatcher(None, asked, other).ratio())
     contained = [other for other in by_likeness if asked and (asked in other or other in asked)]
     alike = difflib.get_close_matches(asked, by_likeness, n=count, cutoff=0.5)
@@ -55,5 +55,5 @@ def nearest_names(name: str, names: Iterable[str], count: int = 3) -> list[str]:
 
 
 def _shell_friendly(name: str) -> str:
-    """The spelling that file names use: no brackets, no capitals, no organisation before a slash."""
-    return name.rpartition("/")[2].lower().replace("(", "-").replace(")", "")
+    """The spelling that file names use: no brackets, no capitals."""
+    return name.lower().replace("(", "-").replace(")", "")

@@ -50,7 +50,7 @@ def phase_work(
     kv_dtype_bytes: float,
     logits_tokens: int = 1,
 ) -> PhaseWork:
-    """Work of one iteration in which each of `batch_size` sequences adds `query_tokens` to `context_tokens` cached ones.
+    """Work of an iteration in which each of `batch_size` sequences adds `query_tokens` to `context_tokens` cached ones.
 
     `cache_tokens` are the slots of a sequence that attention reads: a static cache is read to its end by kernels
     that do not know how much of it is filled. Less than the tokens there are means exactly those.

@@ -79,7 +79,7 @@ def counted_flops(model: torch.nn.Module, tokens: torch.Tensor, cache: DynamicCa
 
 
 def rotary_flops(config: PretrainedConfig, tokens: torch.Tensor) -> int:
-    """Rotary angles are an outer product written as a matmul, which the counter counts and the analytic count leaves out."""
+    """Rotary angles are an outer product written as a matmul: counted by torch, left out of the analytic count."""
     if config.model_type == "gpt2":
         return 0
     size = config.qk_rope_head_dim if config.model_type == "deepseek_v2" else config.head_dim
