@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
 from profiler.device.base import Device, Stopwatch
 from profiler.measure.cycle import Cycle
 from profiler.measure.plan import Plan, iterations_for
+from profiler.measure.quiet import garbage_collector_off
 from profiler.measure.statistics import distribution
 from profiler.progress import Progress
 from profiler.report.records import Clean, Source
@@ -60,7 +59,7 @@ def measure_clean(phase: RunnablePhase, device: Device, clock: Clock, plan: Plan
     """
     cycle = Cycle(phase, device)
     progress.stage(f"{phase.name}: warming up")
-    with _garbage_collector_off():
+    with garbage_collector_off():
         try:
             warmup = _warm_up(phase, cycle, clock, plan)
         except KeyboardInterrupt as interrupt:
@@ -88,21 +87,17 @@ def measure_clean(phase: RunnablePhase, device: Device, clock: Clock, plan: Plan
 def is_steady(samples_ms: list[float]) -> bool:
     """Whether a warm-up is over: the last iterations took as long as those before them.
 
-    The medians of the last two groups of `STEADY_GROUP` iterations agree within 5%, or within the middle spread of a
-    group where the iterations themselves scatter more. Smaller groups are compared where there are too few samples.
+    The medians of the last two groups of `STEADY_GROUP` iterations differ by no more than 5%, or than each group itself
+    scatters: a trend shows more between the groups than within one, noise does not. Smaller groups are compared where
+    there are too few samples.
     """
     size = min(STEADY_GROUP, len(samples_ms) // 2)
     if size == 0:
         return False
     newest, before = samples_ms[-size:], samples_ms[-2 * size : -size]
-    tolerance = max(STEADY_TOLERANCE * median(newest), _middle_spread(newest), _middle_spread(before))
+    scatter = min(max(group) - min(group) for group in (newest, before))
+    tolerance = max(STEADY_TOLERANCE * median(newest), scatter)
     return abs(median(newest) - median(before)) <= tolerance
-
-
-def _middle_spread(samples: list[float]) -> float:
-    """The range of the samples without the largest and the smallest."""
-    inner = sorted(samples)[1:-1]
-    return inner[-1] - inner[0] if inner else 0.0
 
 
 def _warm_up(phase: RunnablePhase, cycle: Cycle, clock: Clock, plan: Plan) -> _Warmup:
@@ -119,8 +114,8 @@ def _warm_up(phase: RunnablePhase, cycle: Cycle, clock: Clock, plan: Plan) -> _W
 
 
 def _ordinary_seconds(samples_ms: list[float]) -> float:
-    """Time spent in iterations like the fastest: a compilation does not use the warm-up's time up."""
-    longest = 2 * min(samples_ms)
+    """Time spent in iterations like the latest: a compilation before it does not use the warm-up's time up."""
+    longest = 2 * samples_ms[-1]
     return sum(sample for sample in samples_ms if sample <= longest) / 1000
 
 
@@ -175,15 +170,3 @@ def _clean_pass(wall_ms: list[list[float]], gpu_ms: list[list[float]], warmup: _
         sources=sources,
     )
     return CleanPass(clean, wall_ms, gpu_ms if has_timer else None)
-
-
-@contextmanager
-def _garbage_collector_off() -> Iterator[None]:
-    was_enabled = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

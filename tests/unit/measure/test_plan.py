@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+
+from profiler.device.gpm import SHORTEST_WINDOW_S
+from profiler.measure.plan import Plan, iterations_for
+
+
+@pytest.mark.parametrize("iteration_ms", [27.0, 40.0, 283.0])
+def test_the_standard_clean_pass_of_a_phase_takes_under_five_seconds(iteration_ms: float) -> None:
+    plan = Plan.standard()
+    seconds = plan.repeats * iterations_for(iteration_ms, plan) * iteration_ms / 1000
+    assert 2.0 < seconds < 5.0
+
+
+def test_the_clean_pass_of_a_tiny_model_takes_under_a_second() -> None:
+    plan = Plan.standard()
+    assert plan.repeats * iterations_for(3.0, plan) * 3.0 / 1000 < 1.0
+
+
+def test_a_very_slow_iteration_is_still_run_once_a_repeat() -> None:
+    assert iterations_for(60_000.0, Plan.quick()) == 1
+
+
+def test_a_clock_too_coarse_for_an_iteration_gives_the_most_iterations() -> None:
+    assert iterations_for(0.0, Plan.quick()) == Plan.quick().most_iterations
+
+
+@pytest.mark.parametrize(("plan", "windows"), [(Plan.quick(), 2), (Plan.standard(), 4), (Plan.thorough(), 12)])
+def test_the_telemetry_pass_holds_whole_gpm_windows(plan: Plan, windows: int) -> None:
+    assert plan.telemetry_seconds >= windows * SHORTEST_WINDOW_S + 0.1
+
+
+def test_each_plan_measures_more_than_the_one_before() -> None:
+    plans = [Plan.quick(), Plan.standard(), Plan.thorough()]
+    repeats = [plan.repeats for plan in plans]
+    assert repeats == sorted(set(repeats))
+    assert repeats[0] >= 3
+
+
+def test_a_plan_without_repeats_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one repeat"):
+        Plan(
+            repeats=0,
+            repeat_seconds=1,
+            most_iterations=1,
+            warmup_seconds=0,
+            most_warmup_seconds=1,
+            telemetry_seconds=1,
+            traced_iterations=1,
+        )
