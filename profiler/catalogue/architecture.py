@@ -6,24 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from profiler.catalogue.block_style import BLOCK_STYLES, BlockStyle
+
 Config = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class BlockStyle:
-    """What the blocks of a model family have, beside the sizes of their matrices."""
-
-    gated_ffn: bool = True
-    norms_per_block: int = 2
-    norm_bias: bool = False
-    query_key_value_bias: bool = False
-    output_bias: bool = False
-    ffn_bias: bool = False
-    query_key_norm: bool = False
-    attention_sinks: bool = False
-    expert_bias: bool = False
-    full_attention_every: int | None = None  # where a config without `layer_types` means every n-th layer
-    ties_by_default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +66,10 @@ class Architecture:
         that lacks a size.
         """
         model_type = config.get("model_type")
-        style = _STYLES.get(str(model_type))
+        style = BLOCK_STYLES.get(str(model_type))
         if style is None:
             raise ValueError(
-                f"cannot count the bytes and FLOPs of model_type {model_type!r}; known: {', '.join(sorted(_STYLES))}"
+                f"cannot count the bytes and FLOPs of model_type {model_type!r}; known: {', '.join(sorted(BLOCK_STYLES))}"
             )
         layers = _size(config, "num_hidden_layers", "n_layer")
         hidden_size = _size(config, "hidden_size", "n_embd")
@@ -166,30 +151,27 @@ class Architecture:
         """Elements of one FFN's matrices: gate, up and down, or up and down."""
         return (3 if self.style.gated_ffn else 2) * self.hidden_size * ffn_size
 
-    def _ffn_vectors(self, ffn_size: int, bias: bool) -> int:
-        return (2 if self.style.gated_ffn else 1) * ffn_size + self.hidden_size if bias else 0
+    def _ffn_parameters(self, ffn_size: int, bias: bool) -> int:
+        biases = (2 if self.style.gated_ffn else 1) * ffn_size + self.hidden_size
+        return self.ffn_matrices(ffn_size) + (biases if bias and ffn_size else 0)
 
     @property
     def dense_ffn_parameters(self) -> int:
         """Parameters of one dense FFN."""
-        return self.ffn_matrices(self.ffn_size) + self._ffn_vectors(self.ffn_size, self.style.ffn_bias)
+        return self._ffn_parameters(self.ffn_size, self.style.ffn_bias)
 
     @property
     def expert_parameters(self) -> int:
         """Parameters of one expert; 0 in a dense model."""
-        if self.experts is None:
-            return 0
-        size = self.experts.ffn_size
-        return self.ffn_matrices(size) + self._ffn_vectors(size, self.style.expert_bias)
+        return self._ffn_parameters(self.experts.ffn_size, self.style.expert_bias) if self.experts else 0
 
     @property
     def shared_ffn_parameters(self) -> int:
         """Parameters that every token of a sparse layer passes: router and shared expert; 0 in a dense model."""
         if self.experts is None:
             return 0
-        shared = self.experts.shared_ffn_size
         router = self.experts.experts * (self.hidden_size + (1 if self.style.expert_bias else 0))
-        return router + self.ffn_matrices(shared) + (self._ffn_vectors(shared, self.style.ffn_bias) if shared else 0)
+        return router + self._ffn_parameters(self.experts.shared_ffn_size, self.style.ffn_bias)
 
     @property
     def sparse_layers(self) -> int:
@@ -210,29 +192,18 @@ class Architecture:
         return self.vocabulary_size * self.hidden_size
 
     @property
-    def _embedding_parameters(self) -> int:
-        tables = 1 if self.tied_embeddings else 2
-        return tables * self.head_parameters + self.learned_positions * self.hidden_size
-
-    @property
     def parameters(self) -> int:
         """All parameters, tied ones once."""
-        experts = self.experts.experts if self.experts else 0
-        return (
-            self.always_read_parameters
-            + self._embedding_parameters
-            + self.sparse_layers * experts * self.expert_parameters
-        )
+        return self._parameters(self.experts.experts if self.experts else 0)
 
     @property
     def active_parameters(self) -> int:
         """Parameters that one token passes through, the embedding included."""
-        routed = self.experts.experts_per_token if self.experts else 0
-        return (
-            self.always_read_parameters
-            + self._embedding_parameters
-            + self.sparse_layers * routed * self.expert_parameters
-        )
+        return self._parameters(self.experts.experts_per_token if self.experts else 0)
+
+    def _parameters(self, experts: int) -> int:
+        tables = (1 if self.tied_embeddings else 2) * self.head_parameters + self.learned_positions * self.hidden_size
+        return self.always_read_parameters + tables + self.sparse_layers * experts * self.expert_parameters
 
     @property
     def kv_elements_per_token(self) -> int:
@@ -248,30 +219,6 @@ class Architecture:
     def cached_tokens(self, tokens: int) -> int:
         """Tokens of a sequence, summed over layers, that the cache keeps: a sliding layer no more than its window."""
         return sum(tokens if window is None else min(tokens, window) for window in self.windows)
-
-
-# What the modelling files of transformers 5.17 build for each model_type.
-_STYLES = {
-    "llama": BlockStyle(),
-    "mistral": BlockStyle(),
-    "mixtral": BlockStyle(),
-    "phi3": BlockStyle(),
-    "deepseek_v2": BlockStyle(),
-    "qwen2": BlockStyle(query_key_value_bias=True),
-    "qwen3": BlockStyle(query_key_norm=True),
-    "qwen3_moe": BlockStyle(query_key_norm=True),
-    "gemma2": BlockStyle(norms_per_block=4, full_attention_every=2, ties_by_default=True),
-    "gemma3_text": BlockStyle(norms_per_block=4, query_key_norm=True, full_attention_every=6, ties_by_default=True),
-    "gpt_oss": BlockStyle(attention_sinks=True, expert_bias=True, full_attention_every=2),
-    "gpt2": BlockStyle(
-        gated_ffn=False,
-        norm_bias=True,
-        query_key_value_bias=True,
-        output_bias=True,
-        ffn_bias=True,
-        ties_by_default=True,
-    ),
-}
 
 
 def _size(config: Config, *names: str) -> int:
