@@ -69,7 +69,7 @@ class Architecture:
         style = BLOCK_STYLES.get(str(model_type))
         if style is None:
             raise ValueError(
-                f"cannot count the bytes and FLOPs of model_type {model_type!r}; known: {', '.join(sorted(BLOCK_STYLES))}"
+                f"cannot count bytes and FLOPs of model_type {model_type!r}; known: {', '.join(sorted(BLOCK_STYLES))}"
             )
         layers = _size(config, "num_hidden_layers", "n_layer")
         hidden_size = _size(config, "hidden_size", "n_embd")
