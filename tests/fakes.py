@@ -7,7 +7,8 @@
     assert library.count("nvmlDeviceGetPowerUsage") == 0    # every call is recorded
 
 Constants, structures and `NVMLError` are pynvml's own; only the functions are answered from a `FakeGpu`, whose
-fields may be changed at any time. It can be pickled until it is first called. The numbers it starts with are those of an H100 80GB HBM3.
+fields may be changed at any time. The numbers it starts with are those of an H100 80GB HBM3. A library can be
+pickled until it is first called.
 """
 
 from __future__ import annotations
