@@ -94,7 +94,7 @@ class Gpu:
         Where the driver counts process ids outside this container, one without a name may be this process.
         """
         rows = self.driver.query("nvmlDeviceGetComputeRunningProcesses", self.handle)
-        ours = {os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))}
+        ours = _own_process_ids()
         return [
             GpuProcess(row.pid, _process_name(row.pid), None if row.usedGpuMemory is None else int(row.usedGpuMemory))
             for row in rows
@@ -161,6 +161,13 @@ def name_clock_event_reasons(reasons: int) -> list[str]:
 def counter_difference_bytes(before: int, after: int) -> int:
     """Bytes between two reads of a PCIe counter that wrapped at most once."""
     return (after - before) % PCIE_COUNTER_WRAP
+
+
+def _own_process_ids() -> set[int]:
+    try:
+        return {os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))}
+    except psutil.Error:
+        return {os.getpid()}
 
 
 def _process_name(pid: int) -> str | None:
