@@ -70,7 +70,8 @@ def _last_end_within(operations: Operations, computes: NDArray[np.bool_]) -> Int
     for row in reversed(range(len(last))):  # what lies within comes after
         if parent[row] >= 0:
             last[parent[row]] = max(last[parent[row]], operations.end_ns[row] if computes[row] else last[row])
-    return np.maximum(last, operations.start_ns)
+    bounded: Ints = np.maximum(last, operations.start_ns)
+    return bounded
 
 
 def _as_device_events(operations: Operations, rows: Ints, start_ns: Ints) -> DeviceEvents:
