@@ -1,0 +1,52 @@
+"""The verbs put together. Nothing here or in a verb's file imports anything heavy before the verb runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from profiler.cli.boundary import Boundary
+from profiler.cli.calibrate import calibrate
+from profiler.cli.doctor import doctor
+from profiler.cli.models import models
+from profiler.cli.profile import profile
+from profiler.cli.schema import schema
+from profiler.cli.show import show
+
+application = typer.Typer(
+    name="bottleneck",
+    cls=Boundary,
+    help="Why isn't this model faster, and what would make it faster?",
+    epilog="Start with: bottleneck profile tiny",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_MEASURE, _READ, _MACHINE = "Measure", "Read", "This machine"
+
+application.command(rich_help_panel=_MEASURE)(profile)
+application.command(rich_help_panel=_READ)(show)
+application.command(rich_help_panel=_READ)(models)
+application.command(rich_help_panel=_READ)(schema)
+application.command(rich_help_panel=_MACHINE)(doctor)
+application.command(rich_help_panel=_MACHINE)(calibrate)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from profiler import __version__
+
+        typer.echo(f"bottleneck {__version__}")
+        raise typer.Exit
+
+
+@application.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,83 @@
+"""The one place where failures become a line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from profiler.errors import BottleneckError, InterruptedByUser
+
+_ARGUMENTS, _DEBUG = "bottleneck.arguments", "bottleneck.debug"
+
+
+class Boundary(TyperGroup):
+    """Runs a verb. Usage errors are Typer's own (exit code 2); every other failure is told here."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Remember what was typed before it is taken apart."""
+        ctx.meta[_ARGUMENTS] = list(args)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb; on failure say what, why and what to type next."""
+        try:
+            return super().invoke(ctx)
+        except BottleneckError as error:
+            _tell(ctx, error, error.message, error.hint, label=_label(error))
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as interrupt:
+            _tell(ctx, interrupt, "nothing was measured yet", "", label="interrupted")
+            raise typer.Exit(InterruptedByUser.exit_code) from interrupt
+        except Exception as error:
+            if _is_typers_own(error):
+                raise
+            text = " ".join(str(error).split())
+            message = f"{type(error).__name__}: {text}" if text else type(error).__name__
+            _tell(ctx, error, message, "re-run with --debug, and please report this")
+            raise typer.Exit(BottleneckError.exit_code) from error
+
+
+def typed_command(ctx: typer.Context) -> str:
+    """The command as it was typed, quoted for a shell."""
+    import shlex
+
+    return shlex.join(["bottleneck", *ctx.meta.get(_ARGUMENTS, [])])
+
+
+def remember_debug(ctx: typer.Context, wanted: bool) -> bool:
+    """The callback of `--debug`."""
+    ctx.meta[_DEBUG] = wanted
+    return wanted
+
+
+def _is_typers_own(error: Exception) -> bool:
+    """Usage errors, exits and aborts, and the closed pipe of `bottleneck models | head`."""
+    if isinstance(error, OSError):
+        return error.errno == errno.EPIPE
+    return isinstance(error, (typer.Exit, typer.Abort)) or hasattr(error, "format_message")
+
+
+def _label(error: BottleneckError) -> str:
+    return "interrupted" if isinstance(error, InterruptedByUser) else "error"
+
+
+def _tell(ctx: Any, error: BaseException, message: str, hint: str, *, label: str = "error") -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    if ctx.meta.get(_DEBUG):
+        import traceback
+
+        traceback.print_exception(error, file=sys.stderr)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    say: Callable[[str, str, str], None] = lambda word, text, style: console.print(  # noqa: E731
+        Text.assemble((f"{word}:", style), f" {text}")
+    )
+    say(label, message, "bold red")
+    if hint:
+        say("try", hint, "bold")

@@ -1,0 +1,47 @@
+"""`bottleneck calibrate`: measure this device's ceilings anew."""
+
+from __future__ import annotations
+
+from profiler.cli.options import DebugOption, DeviceOption, Format, FormatOption
+
+
+def calibrate(
+    device: DeviceOption = "auto",
+    form: FormatOption = Format.TABLE,
+    debug: DebugOption = False,
+) -> None:
+    """Measure what this device can reach, beside its datasheet, and keep it for later profiles."""
+    from datetime import UTC, datetime
+
+    import msgspec
+    from rich.console import Console
+
+    from profiler.cli.output import emit_blocks
+    from profiler.cli.progress import progress_on
+    from profiler.device.cache import load_or_measure
+    from profiler.device.driver import DriverUnavailable, QueryRefused
+    from profiler.device.gpu import Gpu
+    from profiler.device.select import open_driver, select_device
+    from profiler.render.document import Footnotes
+    from profiler.render.report_blocks import ceiling_blocks, footnote_blocks
+
+    driver = open_driver()
+    chosen = select_device(device, driver=driver)
+    gpu = None
+    if chosen.properties.kind == "cuda" and not isinstance(driver, DriverUnavailable):
+        try:
+            gpu = Gpu(driver, chosen.properties.uuid)
+        except QueryRefused:  # clocks are not watched, the ceilings are measured all the same
+            gpu = None
+    with progress_on(Console(stderr=True)) as progress:
+        ceilings = load_or_measure(
+            chosen,
+            now=lambda: datetime.now(UTC),
+            gpu=gpu,
+            remeasure=True,
+            progress=progress,
+            warn=lambda warning: progress.note(f"warning: {warning.message}"),
+        )
+    notes = Footnotes()
+    blocks = [*ceiling_blocks(ceilings, notes), *footnote_blocks(notes)]
+    emit_blocks(blocks, form, lambda: msgspec.json.format(msgspec.json.encode(ceilings), indent=2) + b"\n")

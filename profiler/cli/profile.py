@@ -1,0 +1,211 @@
+"""`bottleneck profile MODEL`: measure and judge."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from profiler.cli.boundary import typed_command
+from profiler.cli.choices import Attention, DType, Mode, Offload, Weights
+from profiler.cli.options import OUTPUT_PANEL, RUN_PANEL, DebugOption, DeviceOption, ForceOption, Format, FormatOption
+from profiler.errors import InterruptedByUser, UsageError
+
+if TYPE_CHECKING:
+    from profiler.report.records import Report
+
+_MODEL, _WORK = "The model", "The request"
+_NEW_TOKENS, _NEW_TOKENS_QUICK = 64, 32
+
+
+def profile(
+    ctx: typer.Context,
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            show_default=False,
+            help="A preset (`bottleneck models` lists them), a hub id, a checkpoint folder, or package.module:factory.",
+        ),
+    ],
+    weights: Annotated[
+        Weights,
+        typer.Option(
+            "--weights",
+            metavar="KIND",
+            rich_help_panel=_MODEL,
+            help="auto, pretrained or random. random makes them on the device, without a download: the times are the "
+            "same, the text is not. auto takes pretrained ones where MODEL has any.",
+        ),
+    ] = Weights.AUTO,
+    dtype: Annotated[
+        DType,
+        typer.Option(
+            "--dtype",
+            metavar="DTYPE",
+            rich_help_panel=_MODEL,
+            help="auto, bfloat16, float16 or float32; auto takes what suits model and device.",
+        ),
+    ] = DType.AUTO,
+    trust_remote_code: Annotated[
+        bool,
+        typer.Option("--trust-remote-code", rich_help_panel=_MODEL, help="Run the Python code that MODEL brings."),
+    ] = False,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", metavar="N", min=1, rich_help_panel=_WORK, help="Sequences at once.")
+    ] = 1,
+    prompt_tokens: Annotated[
+        int, typer.Option("--prompt-tokens", metavar="N", min=1, rich_help_panel=_WORK, help="Length of the prompt.")
+    ] = 512,
+    new_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--new-tokens",
+            metavar="N",
+            min=2,
+            rich_help_panel=_WORK,
+            help="Tokens to generate; the first comes from the prefill.",
+            show_default=f"{_NEW_TOKENS}; {_NEW_TOKENS_QUICK} with --quick",
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", min=0, rich_help_panel=_WORK, help="Of weights and prompt.")
+    ] = 0,
+    device: DeviceOption = "auto",
+    mode: Annotated[
+        Mode,
+        typer.Option(
+            "--mode",
+            metavar="MODE",
+            rich_help_panel=RUN_PANEL,
+            help="eager launches op by op, compile is torch.compile, graph replays a captured decode step.",
+        ),
+    ] = Mode.EAGER,
+    attention: Annotated[
+        Attention,
+        typer.Option(
+            "--attention",
+            metavar="KIND",
+            rich_help_panel=RUN_PANEL,
+            help="auto (the model's own choice), eager, sdpa, or one backend of sdpa: flash, efficient, cudnn, math.",
+        ),
+    ] = Attention.AUTO,
+    offload: Annotated[
+        Offload,
+        typer.Option(
+            "--offload",
+            metavar="WHERE",
+            rich_help_panel=RUN_PANEL,
+            help="none or cpu; cpu streams the weights from the host's memory.",
+        ),
+    ] = Offload.NONE,
+    quick: Annotated[
+        bool, typer.Option("--quick", rich_help_panel=RUN_PANEL, help="Fewer repeats: wider intervals, sooner done.")
+    ] = False,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", rich_help_panel=RUN_PANEL, help="More repeats: narrower intervals.")
+    ] = False,
+    form: FormatOption = Format.TABLE,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", rich_help_panel=OUTPUT_PANEL, help="Keep the JSON report too."),
+    ] = None,
+    trace_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--trace-out",
+            metavar="FILE",
+            rich_help_panel=OUTPUT_PANEL,
+            help="Keep the trace (.json or .json.gz), for Perfetto or chrome://tracing.",
+        ),
+    ] = None,
+    force: ForceOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Run MODEL's prefill and decode, and say what holds each of them back.
+
+    It names the bottleneck (memory, compute, io or scheduling), where the time goes, and what a change would gain.
+
+    [bold]Examples[/bold]
+
+      bottleneck profile tiny
+
+      bottleneck profile llama-3.1-8b --weights random
+
+      bottleneck profile ./my-checkpoint --batch-size 16 -o report.json
+
+      bottleneck profile llama-3.1-8b --mode graph --prompt-tokens 8192
+    """
+    if quick and thorough:
+        raise UsageError("--quick and --thorough exclude each other", "drop one of the two")
+    _check_outputs(output, trace_out, force=force)
+
+    from rich.console import Console
+
+    from profiler.cli.progress import progress_on
+    from profiler.session import ProfileRequest, profile_model
+
+    request = ProfileRequest(
+        model=model,
+        weights=weights.value,
+        device=device,
+        dtype=dtype.value,
+        batch_size=batch_size,
+        prompt_tokens=prompt_tokens,
+        new_tokens=new_tokens or (_NEW_TOKENS_QUICK if quick else _NEW_TOKENS),
+        mode=mode.value,
+        attention=attention.value,
+        offload=offload.value,
+        seed=seed,
+        effort="quick" if quick else "thorough" if thorough else "standard",
+        trust_remote_code=trust_remote_code,
+        trace_out=trace_out,
+    )
+    try:
+        # Libraries that print must not spoil the result on stdout.
+        with progress_on(Console(stderr=True)) as progress, redirect_stdout(sys.stderr):
+            report = profile_model(request, progress=progress)
+    except InterruptedByUser as interrupt:
+        _hand_over_partial(ctx, interrupt, form, output)
+        raise
+    _hand_over(_with_command(report, typed_command(ctx)), form, output)
+
+
+def _check_outputs(output: Path | None, trace_out: Path | None, *, force: bool) -> None:
+    if output is not None and output == trace_out:
+        raise UsageError(f"-o and --trace-out both name {output}", "give each a file of its own")
+    if output is None and trace_out is None:
+        return
+    from profiler.report.store import check_writable
+
+    for path in (output, trace_out):
+        if path is not None:
+            check_writable(path, force=force)
+
+
+def _hand_over(report: Report, form: Format, output: Path | None) -> None:
+    """The file first: a terminal that went away must not cost the measurement."""
+    from profiler.cli.output import emit_report
+    from profiler.report.store import encode, write_atomically
+
+    if output is not None:
+        write_atomically(output, encode(report))
+    emit_report(report, form)
+
+
+def _hand_over_partial(ctx: typer.Context, interrupt: InterruptedByUser, form: Format, output: Path | None) -> None:
+    from profiler.report.records import Report
+
+    if isinstance(interrupt.partial, Report):
+        _hand_over(_with_command(interrupt.partial, typed_command(ctx)), form, output)
+
+
+def _with_command(report: Report, command: str) -> Report:
+    from msgspec.structs import replace
+
+    if report.workload is None:
+        return report
+    return replace(report, workload=replace(report.workload, command=command))
