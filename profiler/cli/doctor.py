@@ -18,6 +18,7 @@ def doctor(
     from profiler.device.capabilities import look, survey
     from profiler.device.select import open_driver, select_device
     from profiler.render.document import Block, Bullets, Column, Grid, Heading, Statement
+    from profiler.render.words import sentence
 
     driver = open_driver()
     chosen = select_device(device, driver=driver)
@@ -26,14 +27,17 @@ def doctor(
     rows = tuple(
         ("yes" if found.available else "no", found.name, found.tier.value, found.good_for) for found in capabilities
     )
-    lacking = tuple(
-        f"{found.name}: {found.reason}.\n{found.remedy}" if found.remedy else f"{found.name}: {found.reason}."
-        for found in capabilities
-        if found.reason
+    lacking: dict[tuple[str, str], list[str]] = {}
+    for found in capabilities:
+        if found.reason:
+            lacking.setdefault((found.reason, found.remedy), []).append(found.name)
+    reasons = tuple(
+        f"{', '.join(names)}: {sentence(reason)} {sentence(remedy)}".strip()
+        for (reason, remedy), names in lacking.items()
     )
     blocks: list[Block] = [Statement(f"On {chosen.properties.name}:"), Grid(columns, rows)]
-    if lacking:
-        blocks += [Heading("Why not more, and what to do about it", 2), Bullets(lacking)]
+    if reasons:
+        blocks += [Heading("Why not more, and what to do about it", 2), Bullets(reasons)]
 
     def as_json() -> bytes:
         found = {"device": chosen.properties.name, "capabilities": [asdict(found) for found in capabilities]}

@@ -65,8 +65,8 @@ def models(form: FormatOption = Format.TABLE, debug: DebugOption = False) -> Non
         for row in presets
     )
     hint = Statement("Profile one without a download: bottleneck profile PRESET --weights random", Tone.FAINT)
-    emit_blocks(
-        [Grid(columns, cells), hint],
-        form,
-        lambda: json.dumps([asdict(row) for row in presets], indent=2).encode() + b"\n",
-    )
+
+    def as_json() -> bytes:
+        return json.dumps([asdict(row) for row in presets], indent=2).encode() + b"\n"
+
+    emit_blocks([Grid(columns, cells), hint], form, as_json)

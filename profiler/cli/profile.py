@@ -163,15 +163,16 @@ def profile(
         effort="quick" if quick else "thorough" if thorough else "standard",
         trust_remote_code=trust_remote_code,
         trace_out=trace_out,
+        command=typed_command(ctx),
     )
     try:
         # Libraries that print must not spoil the result on stdout.
         with progress_on(Console(stderr=True)) as progress, redirect_stdout(sys.stderr):
             report = profile_model(request, progress=progress)
     except InterruptedByUser as interrupt:
-        _hand_over_partial(ctx, interrupt, form, output)
+        _hand_over_partial(interrupt, form, output)
         raise
-    _hand_over(_with_command(report, typed_command(ctx)), form, output)
+    _hand_over(report, form, output)
 
 
 def _check_outputs(output: Path | None, trace_out: Path | None, *, force: bool) -> None:
@@ -196,16 +197,8 @@ def _hand_over(report: Report, form: Format, output: Path | None) -> None:
     emit_report(report, form)
 
 
-def _hand_over_partial(ctx: typer.Context, interrupt: InterruptedByUser, form: Format, output: Path | None) -> None:
+def _hand_over_partial(interrupt: InterruptedByUser, form: Format, output: Path | None) -> None:
     from profiler.report.records import Report
 
     if isinstance(interrupt.partial, Report):
-        _hand_over(_with_command(interrupt.partial, typed_command(ctx)), form, output)
-
-
-def _with_command(report: Report, command: str) -> Report:
-    from msgspec.structs import replace
-
-    if report.workload is None:
-        return report
-    return replace(report, workload=replace(report.workload, command=command))
+        _hand_over(interrupt.partial, form, output)

@@ -25,7 +25,7 @@ def number(value: float) -> str:
 def count(value: float) -> str:
     """A number of things: 1,494 and 8.03 B."""
     for limit, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M")):
-        if abs(value) >= limit:
+        if abs(value) >= 0.9995 * limit:
             return f"{number(value / limit)} {unit}"
     return f"{value:,.0f}"
 

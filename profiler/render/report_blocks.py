@@ -68,7 +68,7 @@ def ceiling_blocks(ceilings: Ceilings, notes: Footnotes) -> list[Block]:
 def _ceiling_row(ceiling: Ceiling, notes: Footnotes) -> tuple[str, ...]:
     value, sheet = ceiling.value, ceiling.datasheet
     return (
-        ceiling.name.replace("_", " "),
+        ceiling.name.replace("_", " ").replace(".", " "),
         number(value) if value is not None else notes.missing(ceiling.missing),
         interval(ceiling.low, ceiling.high) if ceiling.low is not None else "",
         ceiling.unit,
