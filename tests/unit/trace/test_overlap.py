@@ -80,3 +80,10 @@ def test_a_step_without_device_work_has_no_streams():
     streams = stream_overlap(timeline_of())
     assert (streams.streams, streams.busy_ms, streams.imbalance_ratio) == ([], 0, None)
     assert host_copies(timeline_of()) == []
+
+
+def test_a_kernel_of_another_device_hides_no_copy():
+    other = kernel(0, 1000)
+    other["args"]["device"] = 1
+    (copies,) = host_copies(timeline_of(other, copy("Memcpy HtoD (Pinned -> Device)", 0, 1000, bytes=8)))
+    assert copies.exposed_ms == copies.busy_ms == 1
