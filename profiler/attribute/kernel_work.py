@@ -1,0 +1,255 @@
+"""What each kernel of a timeline moves and computes, which operation asked for it, and which module.
+
+The work of an operation is divided over the kernels that it launched, so their sum is the operation's work:
+its main kernel has the FLOPs and the reads, and a different kernel after it (which adds up partial sums or combines
+partial attention) has the write of the output. Kernels of one name share by their durations. What they hand to each
+other in between stays in L2 as a rule and is not counted. Further helpers have no number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from profiler.attribute.operation_work import Category, OperationWork, TokenShape, has_rule, operation_work
+from profiler.report.vocabulary import Cause
+from profiler.trace.timeline import MODULE_PREFIX, Activity, Ints, Timeline
+
+Floats = NDArray[np.float64]
+
+# Kernels that finish or prepare what another does, whichever of them takes longer.
+_HELPER = re.compile(r"splitKreduce|splitkv_combine|combine_kernel|reduce_partials|prepare_grouped|groupedgemm_prep")
+# The element size in the names of the kernels of `cat`: OpaqueType<2u>, OpaqueType<2>.
+_OPAQUE_BYTES = re.compile(r"OpaqueType<(\d+)u?>")
+
+
+@dataclass(frozen=True, slots=True)
+class KernelWork:
+    """Columns over the rows of `Timeline.device`. Floats are NaN, and objects None, where nothing is known.
+
+    `weights_bytes` and `kv_cache_bytes` are parts of `bytes`; the rest are activations. Copies have the bytes of the
+    trace: within a device read and written, between host and device the one side that is in device memory.
+    """
+
+    bytes: Floats
+    read_bytes: Floats
+    write_bytes: Floats
+    weights_bytes: Floats
+    kv_cache_bytes: Floats
+    flops: Floats
+    cause: list[Cause | None]  # what most of the bytes are
+    category: list[Category | None]
+    data_type: list[str | None]  # torch's name for the type computed in
+    operation: list[str | None]  # the innermost operation around the launch
+    outer_operation: list[str | None]  # the outermost aten operation within the same module
+    module: list[str | None]  # qualified name of the innermost nn.Module
+
+    def __len__(self) -> int:
+        return len(self.bytes)
+
+    @property
+    def activations_bytes(self) -> Floats:
+        """What is neither weights nor KV cache."""
+        return self.bytes - self.weights_bytes - self.kv_cache_bytes
+
+
+def kernels_work(timeline: Timeline, hint: TokenShape | None = None) -> KernelWork:
+    """The work of every device row of a timeline; all columns have shape (len(timeline.device),)."""
+    count = len(timeline.device)
+    work = _nothing_known(count)
+    _name(timeline, work)
+    _count_copies(timeline, work)
+    for owner, rows in _launched(timeline).items():
+        found = _work_of(timeline, owner, hint or TokenShape(), _item_bytes(timeline, rows))
+        if found is not None:
+            _divide(timeline, found, rows, work)
+    return replace(work, bytes=work.read_bytes + work.write_bytes)
+
+
+def operations_work(timeline: Timeline, hint: TokenShape | None = None) -> list[OperationWork | None]:
+    """The work of every operation of a timeline, an entry a row; None where it is unknown.
+
+    An operation made of others has their work again: count either.
+    """
+    return [_work_of(timeline, row, hint or TokenShape(), None) for row in range(len(timeline.operations))]
+
+
+def taken(work: KernelWork, rows: Ints) -> KernelWork:
+    """These rows of `work`, in this order; -1 gives a row of which nothing is known."""
+    unknown = rows < 0
+
+    def numbers(column: Floats) -> Floats:
+        padded = np.append(column, np.nan)
+        return np.where(unknown, np.nan, padded[rows])
+
+    def objects(column: list[Any]) -> list[Any]:
+        return [column[row] if row >= 0 else None for row in rows.tolist()]
+
+    columns: dict[str, Any] = {}
+    for name in KernelWork.__slots__:
+        column = getattr(work, name)
+        columns[name] = numbers(column) if isinstance(column, np.ndarray) else objects(column)
+    return KernelWork(**columns)
+
+
+def concatenated(first: KernelWork, second: KernelWork) -> KernelWork:
+    """The rows of both, one after the other."""
+    columns: dict[str, Any] = {}
+    for name in KernelWork.__slots__:
+        one, other = getattr(first, name), getattr(second, name)
+        columns[name] = np.concatenate([one, other]) if isinstance(one, np.ndarray) else one + other
+    return KernelWork(**columns)
+
+
+def _nothing_known(count: int) -> KernelWork:
+    def numbers() -> Floats:
+        return np.full(count, np.nan)
+
+    def objects() -> list[Any]:
+        return [None] * count
+
+    return KernelWork(
+        bytes=numbers(),
+        read_bytes=numbers(),
+        write_bytes=numbers(),
+        weights_bytes=numbers(),
+        kv_cache_bytes=numbers(),
+        flops=numbers(),
+        cause=objects(),
+        category=objects(),
+        data_type=objects(),
+        operation=objects(),
+        outer_operation=objects(),
+        module=objects(),
+    )
+
+
+def _name(timeline: Timeline, work: KernelWork) -> None:
+    """Fill in the names of operations and modules."""
+    operations, ranges, names = timeline.operations, timeline.ranges, timeline.names
+    parent, module, name = operations.parent.tolist(), operations.module.tolist(), operations.name.tolist()
+    for row, operation in enumerate(timeline.device.operation.tolist()):
+        if operation < 0:
+            continue
+        work.operation[row] = names[name[operation]]
+        outer = outermost = operation
+        while (outer := parent[outer]) >= 0 and module[outer] == module[operation]:
+            if names[name[outer]].startswith("aten::"):
+                outermost = outer
+        work.outer_operation[row] = names[name[outermost]]
+        if module[operation] >= 0:
+            work.module[row] = timeline.name_of(ranges.name, module[operation]).removeprefix(MODULE_PREFIX)
+
+
+def _count_copies(timeline: Timeline, work: KernelWork) -> None:
+    """Fill in the rows that are no kernels."""
+    device = timeline.device
+    reads = np.isin(device.kind, (Activity.D2H, Activity.D2D, Activity.P2P))
+    writes = np.isin(device.kind, (Activity.H2D, Activity.D2D, Activity.MEMSET))
+    size = np.where(device.bytes >= 0, device.bytes.astype(np.float64), np.nan)
+    copies = reads | writes
+    work.read_bytes[copies] = np.where(reads, size, 0.0)[copies]
+    work.write_bytes[copies] = np.where(writes, size, 0.0)[copies]
+    for column in (work.flops, work.weights_bytes, work.kv_cache_bytes):
+        column[copies] = 0.0
+    for row in np.flatnonzero(np.isin(device.kind, (Activity.D2D, Activity.MEMSET))).tolist():
+        work.cause[row] = Cause.MEMORY_COPY
+        work.category[row] = Category.COPY
+
+
+def _launched(timeline: Timeline) -> dict[int, list[int]]:
+    """Kernel rows by the operation whose work they do: the innermost around the launch that has a rule.
+
+    An operation that only stands in for one inside it without a rule has no share when others inside it have theirs,
+    which would then count twice.
+    """
+    parent = timeline.operations.parent.tolist()
+    has_own_rule = [has_rule(name) for name in timeline.names]
+    known = [has_own_rule[name] for name in timeline.operations.name.tolist()]
+    launched: dict[int, list[int]] = defaultdict(list)
+    stands_in: set[int] = set()
+    for row in np.flatnonzero(timeline.device.kind == Activity.KERNEL).tolist():
+        operation = owner = int(timeline.device.operation[row])
+        while owner >= 0 and not known[owner]:
+            owner = parent[owner]
+        if owner >= 0:
+            launched[owner].append(row)
+            if owner != operation:
+                stands_in.add(owner)
+    for owner in list(launched):
+        outer = owner
+        while (outer := parent[outer]) >= 0:
+            if outer in stands_in:
+                launched.pop(outer, None)
+    return launched
+
+
+def _work_of(timeline: Timeline, operation: int, hint: TokenShape, item_bytes: int | None) -> OperationWork | None:
+    operations = timeline.operations
+    if not operations.shapes:
+        return None
+    return operation_work(
+        timeline.name_of(operations.name, operation),
+        operations.shapes[operation],
+        operations.types[operation],
+        operations.concrete[operation],
+        strides=operations.strides[operation] if operations.strides else (),
+        hint=hint,
+        output_shape=_indexed_shape(timeline, operation),
+        list_item_bytes=item_bytes,
+    )
+
+
+def _indexed_shape(timeline: Timeline, operation: int) -> tuple[int, ...] | None:
+    """The output shape of advanced indexing: the first thing it does is to view the table in that shape."""
+    operations = timeline.operations
+    inner = operation + 1
+    if timeline.name_of(operations.name, operation) != "aten::index" or inner >= len(operations):
+        return None
+    if operations.parent[inner] != operation or timeline.name_of(operations.name, inner) != "aten::as_strided":
+        return None
+    sizes = re.findall(r"\d+", str(operations.concrete[inner][1]))
+    return tuple(int(size) for size in sizes)
+
+
+def _item_bytes(timeline: Timeline, rows: list[int]) -> int | None:
+    for row in rows:
+        if match := _OPAQUE_BYTES.search(timeline.name_of(timeline.device.name, row)):
+            return int(match[1])
+    return None
+
+
+def _divide(timeline: Timeline, found: OperationWork, rows: list[int], work: KernelWork) -> None:
+    """Give an operation's work to its kernels, which are rows in the order of time."""
+    device = timeline.device
+    names = {row: timeline.name_of(device.name, row) for row in rows}
+    duration = (device.end_ns - device.start_ns).astype(np.float64)
+    main = max([row for row in rows if not _HELPER.search(names[row])] or rows, key=lambda row: duration[row])
+    mains = [row for row in rows if names[row] == names[main]]
+    total = duration[mains].sum()
+    shares = duration[mains] / total if total else np.full(len(mains), 1 / len(mains))
+    finishing = rows[-1] if rows[-1] > mains[-1] else None
+
+    for row in mains:
+        work.cause[row], work.category[row], work.data_type[row] = found.cause, found.category, found.data_type
+    work.flops[mains] = found.flops * shares
+    work.read_bytes[mains] = found.read_bytes * shares
+    work.write_bytes[mains] = found.write_bytes * shares
+    work.weights_bytes[mains] = found.weights_bytes * shares
+    work.kv_cache_bytes[mains] = found.kv_cache_bytes * shares
+    if finishing is None:
+        return
+    # What is known of the output: weights are only read; keys and values are written by what also reads them.
+    for column in (work.flops, work.read_bytes, work.weights_bytes):
+        column[finishing] = 0.0
+    work.write_bytes[finishing], work.write_bytes[mains] = found.write_bytes, 0.0
+    read_cache = min(found.kv_cache_bytes, found.read_bytes)
+    work.kv_cache_bytes[finishing] = found.kv_cache_bytes - read_cache
+    work.kv_cache_bytes[mains] = read_cache * shares
+    work.cause[finishing] = Cause.MEMORY_KV_CACHE if found.kv_cache_bytes > read_cache else Cause.MEMORY_ACTIVATIONS
+    work.category[finishing], work.data_type[finishing] = Category.OTHER, found.data_type
