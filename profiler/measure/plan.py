@@ -16,6 +16,7 @@ class Plan:
     most_warmup_seconds: float
     telemetry_seconds: float  # whole GPM windows of 0.5 s, and the time to take their marks
     traced_iterations: int
+    host_iterations: int  # launched without waiting for the device, to time the host alone
 
     def __post_init__(self) -> None:
         if min(self.repeats, self.most_iterations, self.traced_iterations) < 1:
@@ -34,6 +35,7 @@ class Plan:
             most_warmup_seconds=1.0,
             telemetry_seconds=1.1,
             traced_iterations=2,
+            host_iterations=5,
         )
 
     @classmethod
@@ -47,6 +49,7 @@ class Plan:
             most_warmup_seconds=2.5,
             telemetry_seconds=2.2,
             traced_iterations=3,
+            host_iterations=8,
         )
 
     @classmethod
@@ -60,6 +63,7 @@ class Plan:
             most_warmup_seconds=6.0,
             telemetry_seconds=6.2,
             traced_iterations=5,
+            host_iterations=15,
         )
 
 

@@ -6,6 +6,7 @@ import os
 import select
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from pathlib import Path
@@ -171,6 +172,11 @@ class SamplerProcess:
 
 
 def _environment() -> dict[str, str]:
-    """This package first on the path, and nothing from the current folder: a `json.py` there must do no harm."""
+    """This package on the path wherever it was found, and `-P` keeps the current folder off it.
+
+    Installed packages are on it anyway, and must not come before the standard library.
+    """
     root = str(Path(profiler.__file__).resolve().parent.parent)
+    if root in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
+        return dict(os.environ)
     return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
