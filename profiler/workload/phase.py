@@ -44,5 +44,9 @@ class RunnablePhase(Protocol):
         """Run one iteration to its end."""
 
     @property
+    def launch(self) -> Callable[[], None] | None:
+        """The iteration up to where the host would wait for its token; None where it cannot be split so."""
+
+    @property
     def body(self) -> Callable[[], None] | None:
         """The same iteration launched op by op, where `iterate` replays a graph: gives kernels their operations."""

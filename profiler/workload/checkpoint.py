@@ -1,0 +1,77 @@
+"""A checkpoint folder: its config and its safetensors files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from profiler.errors import UnreadableError, UsageError
+
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+
+
+def safetensors_files(folder: Path) -> list[Path]:
+    """The files that hold a checkpoint's weights, in order; empty if there are none."""
+    return sorted(folder.glob("*.safetensors"))
+
+
+def has_weights(folder: Path) -> bool:
+    """Whether a folder holds weights in any form, accepted or not."""
+    return bool(safetensors_files(folder) or _pickles(folder))
+
+
+def require_safetensors(folder: Path, label: str) -> list[Path]:
+    """The same, but `UsageError` where there are none, with the way out if there are pickles."""
+    files = safetensors_files(folder)
+    if files:
+        return files
+    if pickles := _pickles(folder):
+        raise UsageError(
+            f"{label} has its weights only as pickles ({pickles[0]}), and loading a pickle runs whatever is in it",
+            "convert where you trust it: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW_DIR)"
+            "; or use --weights random",
+        )
+    raise UsageError(
+        f"{label} has no safetensors files, and pickles are not loaded", "use --weights random to run its architecture"
+    )
+
+
+def _pickles(folder: Path) -> list[str]:
+    return sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
+
+
+def read_tensors(path: Path) -> dict[str, Any]:
+    """All tensors of a file, in host memory, dtype and shape as stored.
+
+    Copied out of the file's memory map: only then have the bytes been read. Raises `UnreadableError`.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            return {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, OSError) as error:
+        raise UnreadableError(f"{path.name} is no whole safetensors file: {error}", "fetch it again") from error
+
+
+def read_config(folder: Path, label: str, *, trust_remote_code: bool) -> Any:
+    """The transformers config of a checkpoint folder.
+
+    Raises `UsageError` if it wants to run code of its own that was not trusted, `UnreadableError` if it is no config.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(str(folder), trust_remote_code=trust_remote_code, local_files_only=True)
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        if "trust_remote_code" in str(error):
+            raise remote_code_refused(label) from error
+        reason = str(error).strip().partition("\n")[0]
+        raise UnreadableError(f"config.json of {label} cannot be read: {reason}", "check the file") from error
+
+
+def remote_code_refused(label: str) -> UsageError:
+    """The checkpoint brings Python code and nobody said that it may run."""
+    return UsageError(
+        f"{label} brings Python code of its own that would have to run", "read it, then add --trust-remote-code"
+    )

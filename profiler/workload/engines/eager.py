@@ -1,0 +1,139 @@
+"""The plain generation loop: a cache that grows, operations launched one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from profiler.device.base import Device
+from profiler.workload.engines.prompt import decode_shape, prefill_shape, random_prompt, with_attention
+from profiler.workload.loaded import LoadedModel
+from profiler.workload.phase import PhaseShape
+from profiler.workload.spec import WorkloadSpec
+
+
+class EagerEngine:
+    """Phases of a transformers model with a dynamic cache."""
+
+    def __init__(self, loaded: LoadedModel, spec: WorkloadSpec, device: Device) -> None:
+        self._loaded = loaded
+        self._spec = spec
+        self._device = device
+
+    def prefill(self) -> EagerPrefill:
+        """The prefill of the prompt."""
+        return EagerPrefill(self._loaded, self._spec, self._device, self._spec.prompt_tokens)
+
+    def decode(self, prompt_tokens: int | None = None) -> EagerDecode:
+        """The decode steps after a prompt, by default that of the spec."""
+        return EagerDecode(
+            EagerPrefill(self._loaded, self._spec, self._device, prompt_tokens or self._spec.prompt_tokens)
+        )
+
+
+class EagerPrefill:
+    """Prompt to the device, one forward into a new cache, first token back to the host."""
+
+    def __init__(self, loaded: LoadedModel, spec: WorkloadSpec, device: Device, prompt_tokens: int) -> None:
+        self.spec = spec
+        self.forward = with_attention(loaded.model, spec)
+        self.prompt_tokens = prompt_tokens
+        self._prompt = random_prompt(loaded, spec, prompt_tokens)
+        self._torch_device = device.torch_device
+
+    @property
+    def name(self) -> str:
+        """`prefill`."""
+        return "prefill"
+
+    @property
+    def shape(self) -> PhaseShape:
+        """Its size."""
+        return prefill_shape(self.spec, self.prompt_tokens)
+
+    @property
+    def iterations_per_reset(self) -> int:
+        """Each prefill makes a cache of its own; 1 all the same, as a reset costs nothing."""
+        return 1
+
+    def reset(self) -> None:
+        """Nothing to prepare."""
+
+    def iterate(self) -> None:
+        """One prefill; its cache is dropped."""
+        with torch.inference_mode():
+            self.run()
+
+    def run(self) -> tuple[torch.Tensor, Any]:
+        """The first tokens, of shape (batch_size, 1) on the device and read back, and the cache. In inference mode."""
+        prompt = self._prompt.to(self._torch_device)
+        output = self.forward(input_ids=prompt, use_cache=True, logits_to_keep=1)
+        token = output.logits[:, -1:].argmax(-1)
+        token.tolist()
+        return token, output.past_key_values
+
+    @property
+    def body(self) -> None:
+        """None: it is launched op by op already."""
+        return
+
+
+class EagerDecode:
+    """One forward of one token a sequence, the next token back to the host."""
+
+    def __init__(self, prefill: EagerPrefill) -> None:
+        self._prefill = prefill
+        self._forward = prefill.forward
+        self._first_token: torch.Tensor | None = None
+        self._token: torch.Tensor | None = None
+        self._cache: Any = None
+        self._steps = 0
+
+    @property
+    def name(self) -> str:
+        """`decode`."""
+        return "decode"
+
+    @property
+    def shape(self) -> PhaseShape:
+        """Its size."""
+        return decode_shape(self._prefill.spec, self._prefill.prompt_tokens)
+
+    @property
+    def iterations_per_reset(self) -> int:
+        """The prefill yields the first of the new tokens, each step one more."""
+        return self._prefill.spec.new_tokens - 1
+
+    def reset(self) -> None:
+        """The cache back to the prompt: its end cut off, or where that cannot be, another prefill."""
+        with torch.inference_mode():
+            if self._cache is not None and self._can_crop():
+                if self._steps:
+                    self._cache.crop(-self._steps)
+                self._token = self._first_token
+            else:
+                self._cache = None  # frees its memory before the prefill needs as much
+                self._first_token, self._cache = self._prefill.run()
+                self._token = self._first_token
+        self._steps = 0
+
+    def _can_crop(self) -> bool:
+        # A windowed layer that has reached its window has dropped what a crop would bring back.
+        return all(
+            layer.is_croppable and not (layer.is_sliding and layer.get_seq_length() >= layer.sliding_window)
+            for layer in self._cache.layers
+        )
+
+    def iterate(self) -> None:
+        """One step."""
+        with torch.inference_mode():
+            output = self._forward(input_ids=self._token, past_key_values=self._cache, use_cache=True, logits_to_keep=1)
+            self._token = output.logits[:, -1:].argmax(-1)
+            self._token.tolist()
+        self._steps += 1
+
+    @property
+    def body(self) -> None:
+        """None: it is launched op by op already."""
+        return

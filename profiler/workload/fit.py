@@ -1,0 +1,158 @@
+"""Whether a model fits: the bytes it needs against the bytes that are free, and what would fit instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from profiler.catalogue.architecture import Architecture
+from profiler.catalogue.footprint import WORKSPACE_BYTES, footprint
+from profiler.catalogue.presets import load_preset, preset_names
+from profiler.errors import OutOfMemoryError, UnsupportedError, WillNotFitError
+from profiler.workload.spec import WorkloadSpec
+
+DTYPE_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What is to be loaded and run. `through_host`: the weights are in host memory, if only on their way."""
+
+    spec: WorkloadSpec
+    weight_bytes: int
+    dtype: str
+    architecture: Architecture | None
+    attention: str
+    through_host: bool = False
+
+    @property
+    def device_bytes(self) -> int:
+        """Device memory at the peak: weights as counted, cache and activations from the catalogue.
+
+        Without an architecture only the weights and a workspace are known. A static cache keeps windowed layers in
+        full. Streamed weights need, on the device, the largest module that is copied at once.
+        """
+        running, largest_module = float(WORKSPACE_BYTES), 0
+        if (shape := self.architecture) is not None:
+            size = DTYPE_BYTES[self.dtype]
+            windowed = shape if self.spec.mode == "eager" else replace(shape, windows=(None,) * shape.layers)
+            needed = footprint(
+                windowed,
+                dtype_bytes=size,
+                batch_size=self.spec.batch_size,
+                prompt_tokens=self.spec.prompt_tokens,
+                new_tokens=self.spec.new_tokens,
+                eager_attention=self.attention in ("eager", "math"),
+            )
+            running = needed.total - needed.weight_bytes
+            experts = shape.experts.experts * shape.expert_parameters if shape.experts else 0
+            largest_module = max(shape.head_parameters, experts) * size
+        return int(running) + (largest_module if self.spec.offload == "cpu" else self.weight_bytes)
+
+    @property
+    def host_bytes(self) -> int:
+        """Host memory for weights."""
+        return self.weight_bytes if self.through_host or self.spec.offload == "cpu" else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Memory that is free now. On a CPU the device's is the host's."""
+
+    device_kind: str
+    device_bytes: int
+    host_bytes: int
+
+    def holds(self, need: Need) -> bool:
+        """Whether it is enough."""
+        return need.device_bytes <= self.device_bytes and need.host_bytes <= self.host_bytes
+
+
+def check_fit(need: Need, room: Room) -> None:
+    """Raise `WillNotFitError`, before anything is loaded, if there is too little memory; its hint says what fits."""
+    if room.holds(need):
+        return
+    place, needed, free = "", need.device_bytes, room.device_bytes
+    if needed <= free:
+        place, needed, free = " of host memory", need.host_bytes, room.host_bytes
+    ways = _what_fits(need, room)
+    raise WillNotFitError(
+        f"{need.spec.model} needs {_gigabytes(needed)}{place}, {_gigabytes(free)} are free",
+        f"would fit: {', '.join(ways)}" if ways else "free some memory, or take a larger device",
+    )
+
+
+def _what_fits(need: Need, room: Room) -> list[str]:
+    """Changes that would each be enough by themselves, the mildest first."""
+    ways = []
+    if need.dtype == "float32" and room.holds(replace(need, dtype="bfloat16", weight_bytes=need.weight_bytes // 2)):
+        ways.append("--dtype bfloat16")
+    if batch_size := _largest_batch(need, room):
+        ways.append(f"--batch-size {batch_size}")
+    if room.device_kind == "cuda" and need.spec.offload == "none" and need.spec.mode == "eager":
+        streamed = replace(need, spec=replace(need.spec, offload="cpu"))
+        if room.holds(streamed):
+            ways.append("--offload cpu")
+    if smaller := _largest_preset(need, room):
+        ways.append(f"a smaller model: {smaller}")
+    return ways
+
+
+def _largest_batch(need: Need, room: Room) -> int:
+    """The largest batch below the one asked for that fits; 0 if none does."""
+    low, high = 0, need.spec.batch_size  # low fits (or is 0), high does not
+    while high - low > 1:
+        middle = (low + high) // 2
+        fits = room.holds(replace(need, spec=replace(need.spec, batch_size=middle)))
+        low, high = (middle, high) if fits else (low, middle)
+    return low
+
+
+def _largest_preset(need: Need, room: Room) -> str | None:
+    """The largest preset smaller than the model that fits as it was to be run."""
+    size = DTYPE_BYTES[need.dtype]
+    smaller = [p for p in map(load_preset, preset_names()) if p.total_params * size < need.weight_bytes]
+    for preset in sorted(smaller, key=lambda preset: -preset.total_params):
+        shape = Architecture.from_config(preset.config)
+        if room.holds(replace(need, architecture=shape, weight_bytes=preset.total_params * size)):
+            return preset.name
+    return None
+
+
+@contextmanager
+def translating_torch_errors() -> Iterator[None]:
+    """Turn what torch raises, when memory runs out or a forced attention backend refuses, into one line and a way out.
+
+    Raises `OutOfMemoryError` or `UnsupportedError`; everything else passes through.
+    """
+    import torch
+
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise _out_of_memory(error) from error
+    except RuntimeError as error:
+        text = str(error)
+        if "can't allocate memory" in text or "not enough memory" in text:
+            raise _out_of_memory(error) from error
+        if "No available kernel" in text or "No viable backend" in text:
+            raise UnsupportedError(
+                "the forced attention backend cannot run this model's shapes, mask or dtype here",
+                "use --attention auto",
+            ) from error
+        raise
+
+
+def _out_of_memory(error: BaseException) -> OutOfMemoryError:
+    reason = str(error).strip().partition("\n")[0]
+    wanted = reason.partition("Tried to allocate ")[2].partition(". ")[0]
+    what = f"; the last allocation asked for {wanted}" if wanted else ""
+    return OutOfMemoryError(
+        f"the device ran out of memory{what}",
+        "lower --batch-size or --prompt-tokens, use --dtype bfloat16, --offload cpu, or a smaller model",
+    )
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e8 else f"{count / 1e6:,.1f} MB"
