@@ -94,6 +94,7 @@ class FakePhase:
     name: str = "decode"
     shape: PhaseShape | None = None
     body: Callable[[], None] | None = None
+    launch: Callable[[], None] | None = None
     iterations: int = 0
     resets: int = 0
     left: int = 0

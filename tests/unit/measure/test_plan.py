@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from profiler.device.gpm import SHORTEST_WINDOW_S
@@ -40,12 +42,4 @@ def test_each_plan_measures_more_than_the_one_before() -> None:
 
 def test_a_plan_without_repeats_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one repeat"):
-        Plan(
-            repeats=0,
-            repeat_seconds=1,
-            most_iterations=1,
-            warmup_seconds=0,
-            most_warmup_seconds=1,
-            telemetry_seconds=1,
-            traced_iterations=1,
-        )
+        replace(Plan.quick(), repeats=0)
