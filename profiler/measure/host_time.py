@@ -1,4 +1,4 @@
-"""How long the host needs to launch an iteration when it waits for nothing: what tracing cannot tell, as it slows it."""
+"""How long the host needs to launch an iteration when it waits for nothing: a trace, which slows it, cannot tell."""
 
 from __future__ import annotations
 
