@@ -86,11 +86,12 @@ def sentences(
     for copy in copies:
         if copy.exposed_ms > 0 and seen.wall_ms > 0:
             way = "to" if copy.direction == "h2d" else "from"
+            size = f"{copy.bytes / 1e9:.3g} GB, " if copy.bytes is not None else ""
             rate = f" at {copy.gb_per_s:.1f} GB/s" if copy.gb_per_s else ""
             say(
                 BottleneckClass.IO,
                 copy.exposed_ms / seen.wall_ms,
-                f"copies {way} the GPU ({copy.bytes / 1e9:.3g} GB{rate}, {copy.memory} memory) hold up "
+                f"copies {way} the GPU ({size}{copy.memory} memory{rate}) hold up "
                 f"{copy.exposed_ms / seen.wall_ms:.0%} of each step",
             )
     return [text for _, _, text in sorted(found)][:_MOST_SENTENCES]
@@ -127,5 +128,5 @@ def _compute(fraction: dict[Cause, float], seen: Observed, say: Say) -> None:
         say(
             BottleneckClass.COMPUTE,
             issue,
-            f"{issue:.0%} of each step are kernels busy issuing instructions: neither memory nor matrix units explain them",
+            f"{issue:.0%} of each step are kernels busy issuing instructions, not waiting for memory",
         )

@@ -90,8 +90,8 @@ def kernel_cost(
 ) -> KernelCost:
     """The cost model of one kernel from what is known of it; `tensor_flops_per_s` is the GEMM ceiling of its type.
 
-    Between the two ratios of `band` a part of the kernel is limited by its leading unit and the rest is stalls that
-    no unit's speed removes.
+    A small kernel between the two ratios of `band` is in part limited by its leading unit and in part stalled. Of a
+    kernel that fills the device, the leading unit is the limit from the middle of the band on.
     """
     band = band or Band()
     fixed = min(peaks.kernel_us, facts.duration_us)
@@ -105,14 +105,15 @@ def kernel_cost(
     rest = _unexplained(facts, peaks, busy=busy, fixed=fixed)
     weight = 1.0 if leader is rest else band.weight(needs[leader] / busy if busy > 0 else 0.0)
 
-    if weight > 0:
+    if rest is Resource.LATENCY:
+        # Stalls come on top of what the unit takes; no unit's speed removes them.
         stalled = busy * (1 - weight)
         fixed += stalled
         needs = {resource: min(need, busy - stalled) for resource, need in needs.items()}
         needs[leader] = busy - stalled
-    elif rest is Resource.LATENCY:
-        fixed += busy
-        needs = dict.fromkeys(needs, 0.0)
+    elif weight >= _LARGER_HALF:
+        needs[leader] = busy
+        needs[rest] = max(needs[rest], busy * (1 - weight))
     else:
         needs[rest] = busy
     limiter = leader if weight >= _LARGER_HALF else rest

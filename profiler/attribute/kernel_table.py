@@ -1,0 +1,117 @@
+"""The slowest kernels of a step, and what each module of the model costs: "which of my layers is it?"."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from profiler.report.records import Kernel, ModuleCost, Source
+from profiler.report.vocabulary import Cause, Resource, Tier
+
+MOST_KERNELS = 40
+_LAYER_NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class KernelRow:
+    """One activity of the step: its own microseconds of wall time and what is known of it."""
+
+    name: str
+    us: float
+    bytes: float | None
+    flops: float | None
+    tensor_flops_per_s: float | None
+    limiter: Resource
+    cause: Cause
+    operation: str | None
+    module: str | None
+
+
+def kernel_table(rows: Sequence[KernelRow], period_us: float, dram_bytes_per_s: float | None) -> list[Kernel]:
+    """Kernels of the same name, operation and place in a layer as one line, the slowest first."""
+    groups: dict[tuple[str, str | None, str | None], list[KernelRow]] = defaultdict(list)
+    for row in rows:
+        groups[row.name, row.operation, any_layer(row.module)].append(row)
+    lines = [
+        _line(name, operation, module, group, period_us, dram_bytes_per_s)
+        for (name, operation, module), group in groups.items()
+    ]
+    return sorted(lines, key=lambda line: -line.ms)[:MOST_KERNELS]
+
+
+def _line(
+    name: str,
+    operation: str | None,
+    module: str | None,
+    group: Sequence[KernelRow],
+    period_us: float,
+    dram_bytes_per_s: float | None,
+) -> Kernel:
+    seconds = sum(row.us for row in group) / 1e6
+    moved = _sum([row.bytes for row in group])
+    flops = _sum([row.flops for row in group])
+    at_peak = _sum(
+        [row.flops / row.tensor_flops_per_s if row.flops and row.tensor_flops_per_s else 0.0 for row in group]
+    )
+    weight: dict[tuple[Resource, Cause], float] = defaultdict(float)
+    for row in group:
+        weight[row.limiter, row.cause] += row.us
+    limiter, cause = max(weight, key=lambda key: weight[key])
+    unknown = Source(missing="no operation with known shapes launched it")
+    return Kernel(
+        name=name,
+        calls=len(group),
+        ms=seconds * 1e3,
+        fraction=seconds * 1e6 / period_us if period_us > 0 else 0.0,
+        bytes=moved,
+        flops=flops,
+        dram_ratio=moved / dram_bytes_per_s / seconds if moved is not None and dram_bytes_per_s and seconds else None,
+        tensor_ratio=at_peak / seconds if flops is not None and at_peak is not None and seconds else None,
+        limiter=limiter,
+        cause=cause,
+        operation=operation,
+        module=module,
+        sources={
+            "ms": Source(tier=Tier.TIMELINE),
+            "bytes": Source(tier=Tier.ANALYTIC, note="compulsory traffic of its operation")
+            if moved is not None
+            else unknown,
+            "flops": Source(tier=Tier.ANALYTIC) if flops is not None else unknown,
+        },
+    )
+
+
+def module_costs(rows: Sequence[KernelRow], period_us: float) -> list[ModuleCost]:
+    """Device time of each module with its children, in the order of first use. Empty where modules are unknown."""
+    us: dict[str, float] = defaultdict(float)
+    calls: dict[str, int] = defaultdict(int)
+    for row in rows:
+        if row.module is None:
+            continue
+        path = row.module.split(".")
+        for length in range(1, len(path) + 1):
+            prefix = ".".join(path[:length])
+            us[prefix] += row.us
+            calls[prefix] += 1
+    return [
+        ModuleCost(
+            module=module,
+            calls=calls[module],
+            device_ms=microseconds / 1e3,
+            fraction=microseconds / period_us if period_us > 0 else 0.0,
+        )
+        for module, microseconds in us.items()
+    ]
+
+
+def any_layer(module: str | None) -> str | None:
+    """The module's name with layer numbers replaced: `model.layers.3.mlp` is `model.layers.*.mlp`."""
+    return None if module is None else _LAYER_NUMBER.sub("*", module)
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    """The sum, or None if any summand is unknown."""
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None

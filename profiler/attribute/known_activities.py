@@ -1,0 +1,62 @@
+"""From the rows of a traced step and their work to what the cost model asks of each activity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from profiler.attribute.activities import ActivityFacts
+from profiler.attribute.kernel_work import KernelWork
+from profiler.attribute.limiter import KernelFacts
+from profiler.attribute.phase import KnownActivity
+from profiler.report.vocabulary import Cause
+from profiler.trace.graph import DependencyGraph
+from profiler.trace.timeline import Activity, Timeline
+
+# torch's names of the types a product may be computed in, as traces write them, and the ceiling of each.
+_GEMM_CEILING = {
+    "c10::BFloat16": "gemm.bfloat16",
+    "c10::Half": "gemm.float16",
+    "float": "gemm.float32",
+}
+
+
+def known_activities(
+    step: Timeline, graph: DependencyGraph, work: KernelWork, gemm_flops_per_s: Mapping[str, float | None]
+) -> list[KnownActivity]:
+    """The device rows of `graph`, in its order. `gemm_flops_per_s` holds the measured ceilings by their names."""
+    return [_known(step, graph, index, row, work, gemm_flops_per_s) for index, row in enumerate(graph.source_row)]
+
+
+def _known(
+    step: Timeline,
+    graph: DependencyGraph,
+    index: int,
+    row: int,
+    work: KernelWork,
+    gemm_flops_per_s: Mapping[str, float | None],
+) -> KnownActivity:
+    category, grid = work.category[row], step.device.grid[row]
+    moved = _number(float(work.bytes[row]))
+    return KnownActivity(
+        facts=ActivityFacts(
+            activity=Activity(graph.activity[index]),
+            kernel=KernelFacts(
+                duration_us=graph.duration_us[index],
+                bytes=moved,
+                resident_bytes=_number(float(work.activations_bytes[row])) or 0.0,
+                flops=_number(float(work.flops[row])),
+                uses_matrix_units=category is not None and category.uses_matrix_units,
+                blocks=int(grid[0] * grid[1] * grid[2]) if grid[0] > 0 else None,
+                memory_cause=work.cause[row] or Cause.MEMORY_ACTIVATIONS,
+            ),
+        ),
+        name=step.name_of(step.device.name, row),
+        tensor_flops_per_s=gemm_flops_per_s.get(_GEMM_CEILING.get(work.data_type[row] or "", "")),
+        operation=work.outer_operation[row] or work.operation[row],
+        module=work.module[row],
+    )
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -1,0 +1,222 @@
+"""One phase, judged: from a traced step, what is known of its activities, and the clean time, to a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from profiler.attribute.activities import ActivityFacts, Limited, limit
+from profiler.attribute.advice import Setting, advise
+from profiler.attribute.calibration import Calibrated, calibrate
+from profiler.attribute.evidence import Observed, sentences
+from profiler.attribute.kernel_table import KernelRow, kernel_table, module_costs
+from profiler.attribute.limiter import SATURATED_RATIO, UNSATURATED_RATIO, Band, Peaks
+from profiler.attribute.parts import exclusive_us, split
+from profiler.attribute.shares import Scenario, class_shares, share_records, share_table
+from profiler.attribute.timeline_record import timeline_record
+from profiler.attribute.verdict import judge
+from profiler.report.records import Advice, Copies, Kernel, ModuleCost, Part, ReportWarning, Share, Timeline, Verdict
+from profiler.report.vocabulary import Cause, Resource
+from profiler.trace.graph import DependencyGraph
+from profiler.trace.timeline import Activity
+
+# A step whose unknown kernels take more of its time than this is judged with a warning.
+_UNKNOWN_WARNING = 0.10
+
+
+@dataclass(frozen=True, slots=True)
+class KnownActivity:
+    """One device row of the step: what the cost model needs of it, and what people want to read of it."""
+
+    facts: ActivityFacts
+    name: str
+    tensor_flops_per_s: float | None
+    operation: str | None
+    module: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CleanTimes:
+    """What the clean pass found, in milliseconds. `host_ms`: the host's launching alone, where it was measured."""
+
+    wall_ms: float
+    low_ms: float | None
+    high_ms: float | None
+    host_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the sentences and the advice need beside the step."""
+
+    phase: str
+    device_kind: str
+    mode: str
+    offload: str
+    weight_bytes: float | None
+    mfu: float | None
+    pageable_over_pinned: float | None
+    throttled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Everything that follows from one step."""
+
+    parts: list[Part]
+    shares: list[Share]
+    kernels: list[Kernel]
+    modules: list[ModuleCost]
+    timeline: Timeline
+    verdict: Verdict
+    advice: list[Advice]
+    warnings: list[ReportWarning]
+
+
+def judge_phase(
+    graph: DependencyGraph,
+    activities: Sequence[KnownActivity],
+    clean: CleanTimes,
+    peaks: Peaks,
+    context: Context,
+    copies: Sequence[Copies] = (),
+) -> Judgement:
+    """The judgement of one step. `activities` are the device rows of `graph`, in its order.
+
+    The first scenario is the best reading of the evidence; the others bound what it leaves open.
+    """
+    scenarios, limited = _scenarios(graph, activities, clean, peaks)
+    best = scenarios[0]
+    replayed = best.run()
+    half_width = (clean.high_ms - clean.low_ms) / 2 if clean.low_ms is not None and clean.high_ms is not None else None
+    parts = split(graph, replayed, limited.causes, limited.tiers, uncertainty_ms=half_width)
+    table = share_table(scenarios)
+    shares = share_records(table)
+    by_class = class_shares(table)
+
+    own = exclusive_us(replayed, graph.activity)
+    rows = [
+        KernelRow(
+            name=known.name,
+            us=float(microseconds),
+            bytes=known.facts.kernel.bytes,
+            flops=known.facts.kernel.flops,
+            tensor_flops_per_s=known.tensor_flops_per_s if known.facts.kernel.uses_matrix_units else None,
+            limiter=limiter,
+            cause=cause,
+            operation=known.operation,
+            module=known.module,
+        )
+        for known, microseconds, limiter, cause in zip(activities, own, limited.limiters, limited.causes, strict=True)
+    ]
+    unknown_us = sum(float(us) for us, known in zip(own, limited.known, strict=True) if not known)
+    unknown_ratio = unknown_us / replayed.period_us if replayed.period_us > 0 else 0.0
+    kernels = sum(known.facts.activity is Activity.KERNEL for known in activities)
+    observed = Observed(
+        device_kind=context.device_kind,
+        launches=sum(kind == "launch" for kind in graph.kind),
+        kernels=kernels,
+        small_kernels=sum(cause is Cause.SCHEDULING_SMALL_KERNELS for cause in limited.causes),
+        weight_bytes=context.weight_bytes,
+        weights_ideal_ms=context.weight_bytes / peaks.dram_bytes_per_s * 1e3
+        if context.weight_bytes and peaks.dram_bytes_per_s
+        else None,
+        wall_ms=clean.wall_ms,
+        mfu=context.mfu,
+    )
+    leader = max(by_class[0], key=lambda klass: by_class[0][klass])
+    verdict = judge(
+        by_class,
+        shares,
+        parts,
+        evidence=sentences(leader, parts, copies, observed),
+        known_ratio=1 - unknown_ratio,
+        throttled=context.throttled,
+    )
+    setting = Setting(
+        phase=context.phase,
+        mode=context.mode,
+        offload=context.offload,
+        device_kind=context.device_kind,
+        copies_pageable=any(copy.memory == "pageable" for copy in copies),
+        pageable_over_pinned=context.pageable_over_pinned,
+        cudnn_attention=any("cudnn" in row.name.lower() and "attention" in (row.operation or "") for row in rows),
+        causes=limited.causes,
+    )
+    return Judgement(
+        parts=parts,
+        shares=shares,
+        kernels=kernel_table(
+            [row for row, known in zip(rows, activities, strict=True) if known.facts.activity is Activity.KERNEL],
+            replayed.period_us,
+            peaks.dram_bytes_per_s,
+        ),
+        modules=module_costs(rows, replayed.period_us),
+        timeline=timeline_record(best, [known.name for known in activities], limited.causes),
+        verdict=verdict,
+        advice=advise(scenarios, parts, setting),
+        warnings=_warnings(best.calibrated, clean, replayed.period_us, unknown_ratio, context.phase),
+    )
+
+
+def _scenarios(
+    graph: DependencyGraph, activities: Sequence[KnownActivity], clean: CleanTimes, peaks: Peaks
+) -> tuple[list[Scenario], Limited]:
+    facts = [known.facts for known in activities]
+    tensor = [known.tensor_flops_per_s for known in activities]
+
+    def scenario(label: str, wall_ms: float, limited: Limited, host_ms: float | None = clean.host_ms) -> Scenario:
+        host_us = None if host_ms is None else host_ms * 1e3
+        return Scenario(label, graph, limited.costs, calibrate(graph, limited.costs, wall_ms * 1e3, host_us))
+
+    best = limit(facts, peaks, tensor)
+    found = [scenario("best reading", clean.wall_ms, best)]
+    if clean.low_ms is not None and clean.high_ms is not None:
+        found += [
+            scenario("a fast run", max(clean.low_ms, 0.0), best),
+            scenario("a slow run", clean.high_ms, best),
+        ]
+    for label, ratio in (("units limit early", UNSATURATED_RATIO), ("units limit late", SATURATED_RATIO)):
+        found.append(scenario(label, clean.wall_ms, limit(facts, peaks, tensor, Band(ratio, ratio))))
+    if clean.host_ms is None:
+        for label, scale in (("tracing slowed the host a lot", 0.25), ("tracing slowed the host little", 0.8)):
+            found.append(scenario(label, clean.wall_ms, best, scale * graph.host_us / 1e3))
+    if not all(best.known):
+        found.append(scenario("unknown kernels wait for memory", clean.wall_ms, _unknown_as_memory(best)))
+    return found, best
+
+
+def _unknown_as_memory(limited: Limited) -> Limited:
+    """The kernels of unknown work, read as limited by memory: all but their fixed cost."""
+    dram = list(limited.costs.needs_us[Resource.DRAM])
+    for row, known in enumerate(limited.known):
+        if not known:
+            dram[row] = max(column[row] for column in limited.costs.needs_us.values())
+    issue = [
+        need if known else 0.0
+        for need, known in zip(limited.costs.needs_us[Resource.ISSUE], limited.known, strict=True)
+    ]
+    needs = {**limited.costs.needs_us, Resource.DRAM: dram, Resource.ISSUE: issue}
+    return replace(limited, costs=replace(limited.costs, needs_us=needs))
+
+
+def _warnings(
+    calibrated: Calibrated, clean: CleanTimes, period_us: float, unknown_ratio: float, phase: str
+) -> list[ReportWarning]:
+    found: list[ReportWarning] = []
+
+    def warn(code: str, message: str) -> None:
+        found.append(ReportWarning(code=code, message=message, phase=phase))
+
+    if not calibrated.plausible:
+        warn(
+            "trace_disagrees",
+            f"traced kernels had to be scaled by {calibrated.calibration.kernel_scale:.2f} to fit the clean time of "
+            f"{clean.wall_ms:.3g} ms: the traced and the clean runs were not alike",
+        )
+    rest_ms = clean.wall_ms - period_us / 1e3
+    if abs(rest_ms) > 0.01 * clean.wall_ms:  # the promise that parts sum to the clean time
+        warn("parts_do_not_sum", f"the parts leave {rest_ms:+.3g} ms of {clean.wall_ms:.3g} ms unexplained")
+    if unknown_ratio > _UNKNOWN_WARNING:
+        warn("unknown_kernels", f"{unknown_ratio:.0%} of the time is in kernels whose bytes nobody knows")
+    return found

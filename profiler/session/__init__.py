@@ -1,0 +1,8 @@
+"""The stages composed: the only place that knows them all."""
+
+from __future__ import annotations
+
+from profiler.session.profile import profile, profile_model
+from profiler.session.request import ProfileRequest
+
+__all__ = ["ProfileRequest", "profile", "profile_model"]

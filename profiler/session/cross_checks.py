@@ -1,0 +1,90 @@
+"""Do telemetry, trace and arithmetic tell the same story? Where they do not, the report says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isnan
+
+from profiler.attribute.evidence import IDLE_CAUSES
+from profiler.attribute.kernel_work import KernelWork
+from profiler.attribute.limiter import dram_bytes
+from profiler.device.gpu import POWER_CAP_MASK, THROTTLED_MASK, name_clock_event_reasons
+from profiler.report.records import Phase, ReportWarning, Series, Source, Telemetry
+from profiler.report.vocabulary import Cause, Tier
+
+# Telemetry and trace come from different runs of the phase, whose clocks differ by a few percent.
+DRAM_TOLERANCE = 0.10
+IDLE_TOLERANCE = 0.05
+
+Warn = Callable[[str, str], None]
+
+
+def series(telemetry: Telemetry | None, name: str) -> Series | None:
+    """The series of that name, if it could be read."""
+    if telemetry is None:
+        return None
+    return next((found for found in telemetry.series if found.name == name and found.value is not None), None)
+
+
+def is_throttled(telemetry: Telemetry | None) -> bool:
+    """Whether the clocks were held down by heat, a brake or the hardware. A power cap is a warning, not this."""
+    reasons = series(telemetry, "clock_event_reasons")
+    return reasons is not None and bool(int(reasons.value or 0) & THROTTLED_MASK)
+
+
+def energy_per_token(telemetry: Telemetry | None, tokens: int | None) -> tuple[float | None, Source]:
+    """Joules per token of the telemetry pass."""
+    energy = series(telemetry, "energy")
+    if telemetry is None or energy is None or energy.value is None:
+        found = None if telemetry is None else next((s for s in telemetry.series if s.name == "energy"), None)
+        return None, Source(missing=(found.missing if found else None) or "energy was not measured")
+    if not tokens or not telemetry.iterations:
+        return None, Source(missing="the phase does not say how many tokens an iteration makes")
+    window = Source(tier=Tier.DRIVER, window_ms=telemetry.seconds * 1e3, note="energy of the whole device")
+    return energy.value / (telemetry.iterations * tokens), window
+
+
+def cross_check(phase: Phase, work: KernelWork | None, l2_bytes: int | None) -> list[ReportWarning]:
+    """Warnings where two witnesses of the same thing disagree."""
+    found: list[ReportWarning] = []
+
+    def warn(code: str, message: str) -> None:
+        found.append(ReportWarning(code=code, message=message, phase=phase.name))
+
+    reasons = series(phase.telemetry, "clock_event_reasons")
+    if reasons is not None and reasons.value:
+        bits = int(reasons.value)
+        if bits & THROTTLED_MASK:
+            named = ", ".join(name_clock_event_reasons(bits & THROTTLED_MASK))
+            warn("throttled", f"the GPU was throttled ({named}): its times are not those of a healthy card")
+        elif bits & POWER_CAP_MASK:
+            warn("power_cap", "the GPU ran at its power cap, which is normal under large matrix products")
+    if phase.telemetry is not None and phase.telemetry.iterations and work is not None:
+        _compare_dram(phase, phase.telemetry, work, l2_bytes, warn)
+    active = series(phase.telemetry, "gpu_active")
+    if active is not None and active.value is not None and phase.parts:
+        idle = sum(part.fraction for part in phase.parts if part.cause in (*IDLE_CAUSES, Cause.IO_INPUT, Cause.IO_DISK))
+        if abs(1 - active.value - idle) > IDLE_TOLERANCE:
+            warn(
+                "idle_disagrees",
+                f"the driver saw the GPU idle {1 - active.value:.0%} of the time, trace and clean time say {idle:.0%}",
+            )
+    return found
+
+
+def _compare_dram(phase: Phase, telemetry: Telemetry, work: KernelWork, l2_bytes: int | None, warn: Warn) -> None:
+    bandwidth = series(telemetry, "dram_bandwidth")
+    if bandwidth is None or bandwidth.value is None:
+        return
+    measured = bandwidth.value * 1e9 * telemetry.seconds / telemetry.iterations
+    expected = sum(
+        dram_bytes(moved, 0.0 if isnan(resident) else min(resident, moved), l2_bytes)
+        for moved, resident in zip(work.bytes.tolist(), work.activations_bytes.tolist(), strict=True)
+        if not isnan(moved)
+    )
+    if expected > 0 and abs(measured / expected - 1) > DRAM_TOLERANCE:
+        warn(
+            "dram_disagrees",
+            f"the driver saw {measured / 1e9:.3g} GB of DRAM traffic an iteration, the operations' shapes say "
+            f"{expected / 1e9:.3g} GB",
+        )

@@ -1,0 +1,27 @@
+"""What the user asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileRequest:
+    """One `bottleneck profile`. `effort` is quick, standard or thorough; `command` is what was typed, if it was."""
+
+    model: str
+    weights: str = "auto"
+    device: str = "auto"
+    dtype: str = "auto"
+    batch_size: int = 1
+    prompt_tokens: int = 512
+    new_tokens: int = 64
+    mode: str = "eager"
+    attention: str = "auto"
+    offload: str = "none"
+    seed: int = 0
+    effort: str = "standard"
+    trust_remote_code: bool = False
+    trace_out: Path | None = None
+    command: str | None = None
