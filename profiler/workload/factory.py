@@ -109,6 +109,11 @@ class FactoryPhase:
             self._device.synchronize()
 
     @property
+    def launch(self) -> None:
+        """None: nobody knows where it waits."""
+        return
+
+    @property
     def body(self) -> None:
         """None: nobody knows whether it replays a graph."""
         return

@@ -18,7 +18,6 @@ class RandomNumbersFrom(TorchDispatchMode):  # type: ignore[no-untyped-call]
     _DRAWS = (
         torch.ops.aten.normal_.default,
         torch.ops.aten.uniform_.default,
-        torch.ops.aten.random_.from_,
     )
 
     def __init__(self, device: str) -> None:

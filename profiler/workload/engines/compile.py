@@ -71,18 +71,30 @@ class CompileDecode:
 
     def iterate(self) -> None:
         """One step."""
-        self._run(self._compiled)
+        self._launch()
+        self._token.tolist()  # type: ignore[union-attr] # set by the first reset
+
+    def _launch(self) -> None:
+        self._forward(self._compiled)
+
+    @property
+    def launch(self) -> Callable[[], None] | None:
+        """`iterate` without the read-back, where that alone waits for the device."""
+        return self._launch if self._request.splittable else None
 
     @property
     def body(self) -> Callable[[], None] | None:
         """The same kernels launched one by one; None where `iterate` does so itself, on a CPU."""
-        without_graphs = self._without_graphs
-        return None if without_graphs is None else lambda: self._run(without_graphs)
+        return None if self._without_graphs is None else self._run_body
 
-    def _run(self, forward: Forward) -> None:
+    def _run_body(self) -> None:
+        assert self._without_graphs is not None
+        self._forward(self._without_graphs)
+        self._token.tolist()  # type: ignore[union-attr]
+
+    def _forward(self, forward: Forward) -> None:
         with torch.no_grad():
             output = forward(
                 input_ids=self._token, past_key_values=self._request.cache, use_cache=True, logits_to_keep=1
             )
             self._token = output.logits[:, -1:].argmax(-1)
-            self._token.tolist()

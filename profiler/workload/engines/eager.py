@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from profiler.device.base import Device
-from profiler.workload.engines.prompt import decode_shape, prefill_shape, random_prompt, with_attention
+from profiler.workload.engines.prompt import (
+    decode_shape,
+    prefill_shape,
+    random_prompt,
+    waits_only_for_tokens,
+    with_attention,
+)
 from profiler.workload.loaded import LoadedModel
 from profiler.workload.phase import PhaseShape
 from profiler.workload.spec import WorkloadSpec
@@ -41,6 +48,7 @@ class EagerPrefill:
         self.prompt_tokens = prompt_tokens
         self._prompt = random_prompt(loaded, spec, prompt_tokens)
         self._torch_device = device.torch_device
+        self.splittable = waits_only_for_tokens(spec, device)
 
     @property
     def name(self) -> str:
@@ -67,11 +75,23 @@ class EagerPrefill:
 
     def run(self) -> tuple[torch.Tensor, Any]:
         """The first tokens, of shape (batch_size, 1) on the device and read back, and the cache. In inference mode."""
+        token, cache = self._forward_prompt()
+        token.tolist()
+        return token, cache
+
+    def _forward_prompt(self) -> tuple[torch.Tensor, Any]:
         prompt = self._prompt.to(self._torch_device)
         output = self.forward(input_ids=prompt, use_cache=True, logits_to_keep=1)
-        token = output.logits[:, -1:].argmax(-1)
-        token.tolist()
-        return token, output.past_key_values
+        return output.logits[:, -1:].argmax(-1), output.past_key_values
+
+    def _launch(self) -> None:
+        with torch.inference_mode():
+            self._forward_prompt()
+
+    @property
+    def launch(self) -> Callable[[], None] | None:
+        """`iterate` without the read-back, where that alone waits for the device."""
+        return self._launch if self.splittable else None
 
     @property
     def body(self) -> None:
@@ -127,11 +147,19 @@ class EagerDecode:
 
     def iterate(self) -> None:
         """One step."""
+        self._launch()
+        self._token.tolist()  # type: ignore[union-attr] # set by the first reset
+
+    def _launch(self) -> None:
         with torch.inference_mode():
             output = self._forward(input_ids=self._token, past_key_values=self._cache, use_cache=True, logits_to_keep=1)
             self._token = output.logits[:, -1:].argmax(-1)
-            self._token.tolist()
         self._steps += 1
+
+    @property
+    def launch(self) -> Callable[[], None] | None:
+        """`iterate` without the read-back, where that alone waits for the device."""
+        return self._launch if self._prefill.splittable else None
 
     @property
     def body(self) -> None:

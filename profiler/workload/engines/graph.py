@@ -100,8 +100,16 @@ class GraphDecode:
 
     def iterate(self) -> None:
         """One step."""
-        self._graph.replay()  # type: ignore[union-attr] # captured at the first reset
+        self._launch()
         self._step.token.tolist()  # type: ignore[union-attr]
+
+    def _launch(self) -> None:
+        self._graph.replay()  # type: ignore[union-attr] # captured at the first reset
+
+    @property
+    def launch(self) -> Callable[[], None]:
+        """The replay without the read-back."""
+        return self._launch
 
     @property
     def body(self) -> Callable[[], None]:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from profiler.device.base import Device
 from profiler.workload.loaded import LoadedModel
 from profiler.workload.phase import PhaseShape
 from profiler.workload.spec import WorkloadSpec
@@ -39,6 +40,11 @@ def with_attention(forward: Forward, spec: WorkloadSpec) -> Forward:
             return forward(**arguments)
 
     return forward_with_backend
+
+
+def waits_only_for_tokens(spec: WorkloadSpec, device: Device) -> bool:
+    """Whether an iteration launches all its work before it waits: not on a CPU, nor while weights are streamed."""
+    return device.properties.kind == "cuda" and spec.offload == "none"
 
 
 def prefill_shape(spec: WorkloadSpec, prompt_tokens: int) -> PhaseShape:

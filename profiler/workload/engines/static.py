@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from transformers.cache_utils import StaticCache, StaticLayer, StaticSlidingWindowLayer
 
 from profiler.device.base import Device
-from profiler.workload.engines.prompt import prefill_shape, random_prompt, with_attention
+from profiler.workload.engines.prompt import (
+    prefill_shape,
+    random_prompt,
+    waits_only_for_tokens,
+    with_attention,
+)
 from profiler.workload.loaded import LoadedModel
 from profiler.workload.phase import PhaseShape
 from profiler.workload.spec import WorkloadSpec
@@ -39,19 +45,26 @@ class StaticRequest:
         self.forward = with_attention(loaded.model, spec)
         self._prompt = random_prompt(loaded, spec, prompt_tokens)
         self.torch_device = device.torch_device
+        self.splittable = waits_only_for_tokens(spec, device)
         self._first_token: torch.Tensor | None = None
 
     def prefill(self) -> torch.Tensor:
         """Fill an empty cache; the first tokens, of shape (batch_size, 1) on the device and read back."""
+        token = self.launch_prefill()
+        token.tolist()
+        return token
+
+    def launch_prefill(self) -> torch.Tensor:
+        """The same without the read-back."""
         prompt = self._prompt.to(self.torch_device)
         output = self.forward(input_ids=prompt, past_key_values=self.cache, use_cache=True, logits_to_keep=1)
         token: torch.Tensor = output.logits[:, -1:].argmax(-1)
-        token.tolist()
         self._first_token = token
         return token
 
     def empty(self) -> None:
         """Back to before the prompt."""
+        self._first_token = None
         self.cache.reset()  # type: ignore[no-untyped-call]
 
     def rewind(self) -> torch.Tensor:
@@ -96,6 +109,15 @@ class StaticPrefill:
         """One prefill."""
         with torch.no_grad():
             self._request.prefill()
+
+    def _launch(self) -> None:
+        with torch.no_grad():
+            self._request.launch_prefill()
+
+    @property
+    def launch(self) -> Callable[[], None] | None:
+        """`iterate` without the read-back, where that alone waits for the device."""
+        return self._launch if self._request.splittable else None
 
     @property
     def body(self) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from profiler.device.cpu import CpuDevice
 from profiler.workload.loaded import LoadedModel
 from profiler.workload.source import SourceKind
 
@@ -81,3 +83,15 @@ def small_model(family: str, attention: str | None = None) -> LoadedModel:
         parameters=None,
         weight_bytes=None,
     )
+
+
+class FakeCudaDevice(CpuDevice):
+    """The CPU, calling itself a GPU."""
+
+    def __init__(self, free_bytes: int = 80 * 10**9) -> None:
+        super().__init__()
+        self._properties = replace(self._properties, kind="cuda", name="fake GPU")
+        self._free_bytes = free_bytes
+
+    def free_bytes(self) -> int:
+        return self._free_bytes

@@ -7,10 +7,11 @@ from profiler.device.cpu import CpuDevice
 from profiler.workload.engines import Phases
 from profiler.workload.engines.eager import EagerDecode, EagerEngine
 from profiler.workload.engines.graph import GraphEngine, StaticStep
-from profiler.workload.engines.static import StaticRequest
+from profiler.workload.engines.prompt import waits_only_for_tokens
+from profiler.workload.engines.static import StaticPrefill, StaticRequest
 from profiler.workload.loaded import LoadedModel
 from profiler.workload.spec import WorkloadSpec
-from tests.unit.workload.models import FAMILIES, small_model
+from tests.unit.workload.models import FAMILIES, FakeCudaDevice, small_model
 
 PROMPT, NEW = 11, 13
 
@@ -228,3 +229,18 @@ def test_compile_mode_compiles_as_transformers_does(monkeypatch: pytest.MonkeyPa
         tokens.append(decode._token.tolist())
     assert tokens == plain_loop(loaded, wanted)
     assert decode.body is None  # a CPU replays no graphs
+
+
+def test_an_emptied_cache_is_prefilled_again_before_it_is_decoded_from() -> None:
+    request = StaticRequest(small_model("llama"), spec(), CpuDevice(), PROMPT)
+    step = StaticStep(request)
+    expected = static_tokens(step, NEW - 1)
+    StaticPrefill(request).reset()
+    assert static_tokens(step, NEW - 1) == expected
+
+
+def test_an_iteration_is_split_only_where_its_launch_does_not_wait() -> None:
+    phases = Phases(small_model("llama"), spec(), CpuDevice())
+    assert phases.decode.launch is None  # on a CPU launching an operation is running it
+    assert not waits_only_for_tokens(spec(offload="cpu"), FakeCudaDevice())
+    assert waits_only_for_tokens(spec(), FakeCudaDevice())
