@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from profiler.report.records import Report
 
 # What a terminal that knows only ASCII is shown for the signs that the tables use.
-_PLAIN = dict(zip(map(ord, "–…─█▓▒▞░·µ"), "-.-#=+%:.u", strict=True))  # noqa: RUF001
+_PLAIN = dict(zip(map(ord, "–…─█▓▒▞░·µ"), "-.-#=+%:.u", strict=True))
 _FILE_WIDTH = 120
 
 

@@ -87,7 +87,7 @@ def _table(grid: Grid) -> str:
 def _cell(cell: Cell) -> str:
     match cell:
         case str():
-            return _escaped(cell)
+            return " ".join(_escaped(cell).split())
         case Gauge() | Mark():
             return ""  # a picture of numbers that stand beside it
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-MISSING = "–"  # noqa: RUF001 - an en dash, the usual sign for "no value"
-RANGE = "–"  # noqa: RUF001
+MISSING = "–"
+RANGE = "–"
 _UNIT = re.compile(r"[^\d.]+$")
 
 
 def number(value: float) -> str:
     """Three significant digits, with thousands separated: 1,494 and 27.0 and 0.0312."""
-    size = abs(value)
-    if size >= 999.5 or value == 0:
+    size = float(f"{abs(value):.3g}")
+    if size >= 1000 or value == 0:
         return f"{value:,.0f}"
     if size < 0.001:
         return f"{value:.1e}"

@@ -130,7 +130,7 @@ def _parts(phase: Phase) -> list[Block]:
         Column("cause", flexible=True, shortest=34),
         Column("ms", numeric=True),
         Column("%", numeric=True),
-        Column("low–high", numeric=True, drop=1),  # noqa: RUF001
+        Column("low–high", numeric=True, drop=1),
         Column("tier", drop=2),
     )
     # Classes in the order of the bar, so that it can be read downwards; within one, the largest first.
@@ -163,7 +163,7 @@ def _shares(shares: list[Share]) -> list[Block]:
         Column("if faster"),
         Column("of that gain you get", drop=2),
         Column("share", numeric=True),
-        Column("low–high", numeric=True),  # noqa: RUF001
+        Column("low–high", numeric=True),
         Column("class", drop=1),
     )
     ranked = sorted(shares, key=lambda share: -share.share)

@@ -54,7 +54,7 @@ def ceiling_blocks(ceilings: Ceilings, notes: Footnotes) -> list[Block]:
     columns = (
         Column("ceiling", flexible=True, shortest=20),
         Column("measured", numeric=True),
-        Column("low–high", numeric=True, drop=2),  # noqa: RUF001
+        Column("low–high", numeric=True, drop=2),
         Column("unit"),
         Column("datasheet", numeric=True),
         Column("reached", numeric=True, drop=1),

@@ -32,7 +32,7 @@ def telemetry_blocks(telemetry: Telemetry, notes: Footnotes) -> list[Block]:
     columns = (
         Column("telemetry", flexible=True),
         Column("mean", numeric=True),
-        Column("low–high", numeric=True, drop=2),  # noqa: RUF001
+        Column("low–high", numeric=True, drop=2),
         Column("peak", numeric=True, drop=3),
         Column("n", numeric=True, drop=4),
         Column("tier", drop=1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,19 @@ import msgspec
 from profiler.errors import OutputExistsError, UnreadableError, UsageError
 from profiler.report.records import SCHEMA_VERSION, Report
 
+_ANOTHER_PLACE = "name a file in a folder of yours"
+
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(Report)
+
+
+class _Envelope(msgspec.Struct):
+    """As much as every version of a report has."""
+
+    schema_version: str
+
+
+_ENVELOPE_DECODER = msgspec.json.Decoder(_Envelope)
 
 
 def encode(report: Report) -> bytes:
@@ -27,15 +39,15 @@ def decode(data: bytes) -> Report:
     Raises `UnreadableError` when it is no report of this major version.
     """
     try:
-        report = _DECODER.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        version = _ENVELOPE_DECODER.decode(data).schema_version
+        if version.partition(".")[0] != SCHEMA_VERSION.partition(".")[0]:
+            raise UnreadableError(
+                f"the report has schema version {version}, this tool reads {SCHEMA_VERSION}",
+                "profile again with this version, or install the one that wrote the report",
+            )
+        return _DECODER.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableError(f"this is not a bottleneck report: {error}") from error
-    if report.schema_version.partition(".")[0] != SCHEMA_VERSION.partition(".")[0]:
-        raise UnreadableError(
-            f"the report has schema version {report.schema_version}, this tool reads {SCHEMA_VERSION}",
-            "profile again with this version, or install the one that wrote the report",
-        )
-    return report
 
 
 def load_report(path: str | Path) -> Report:
@@ -51,24 +63,40 @@ def load_report(path: str | Path) -> Report:
 
 
 def check_writable(path: Path, *, force: bool) -> None:
-    """Refuse, before any work is done, an output that could not be written at the end of it."""
-    if path.is_dir():
+    """Refuse, before any work is done, an output that could not be written at the end of it.
+
+    Raises `OutputExistsError` for a file that is there already unless `force`, `UsageError` for all else.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        mode = None
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}", _ANOTHER_PLACE) from error
+    if mode is not None and stat.S_ISDIR(mode):
         raise UsageError(f"{path} is a folder", "name a file, e.g. -o report.json")
-    if path.exists() and not force:
+    if mode is not None and not stat.S_ISREG(mode):
+        # Replacing a device or a pipe by a file would break it for everybody.
+        raise UsageError(f"{path} is no ordinary file", "name another; --format json writes the report to stdout")
+    if mode is not None and not force:
         raise OutputExistsError(f"{path} exists already", "add --force to replace it, or name another file")
-    folder = path.parent
+    folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir():
-        raise UsageError(f"cannot write {path}: there is no folder {folder}", f"mkdir -p {folder}")
-    if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise UsageError(f"cannot write {path}: permission denied", "name a file in a folder of yours")
+        raise UsageError(f"cannot write {path}: there is no folder {path.parent}", f"mkdir -p {path.parent}")
+    if not os.access(folder, os.W_OK | os.X_OK) or (mode is not None and not os.access(path, os.W_OK)):
+        raise UsageError(f"cannot write {path}: permission denied", _ANOTHER_PLACE)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old one or the new one, never half of it."""
+    """Write a file so that a reader sees the old one or the new one, never half of it.
+
+    A symbolic link stays, the file that it points to is replaced. Raises `UsageError` where that cannot be done.
+    """
+    target = Path(os.path.realpath(path))
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".bottleneck-")
     except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}", "name a file in a folder of yours") from error
+        raise UsageError(f"cannot write {path}: {error.strerror}", _ANOTHER_PLACE) from error
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -76,7 +104,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        temporary.replace(target)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise UsageError(f"cannot write {path}: {error.strerror}", "free some space or name another place") from error
@@ -93,4 +121,4 @@ def _umask() -> int:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a report, as `bottleneck schema` prints it."""
-    return msgspec.json.schema(Report)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | msgspec.json.schema(Report)

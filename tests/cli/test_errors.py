@@ -1,0 +1,85 @@
+"""Every failure is one line that says what and why, one that says what to type next, and the right exit code."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from profiler import errors
+from profiler.cli.application import application
+from tests.cli import fake_session
+
+runner = CliRunner()
+
+EXIT_CODES = {
+    errors.BottleneckError: 1,
+    errors.FailedError: 1,
+    errors.OutOfMemoryError: 1,
+    errors.UnreadableError: 1,
+    errors.UsageError: 2,
+    errors.UnknownModelError: 2,
+    errors.OutputExistsError: 2,
+    errors.GateError: 3,
+    errors.UnsupportedError: 4,
+    errors.NoDeviceError: 4,
+    errors.WillNotFitError: 4,
+    errors.InterruptedByUser: 130,
+}
+
+
+def test_every_error_class_is_in_the_table() -> None:
+    def family(kind: type[errors.BottleneckError]) -> set[type[errors.BottleneckError]]:
+        return {kind}.union(*(family(child) for child in kind.__subclasses__()))
+
+    ours = {kind for kind in family(errors.BottleneckError) if kind.__module__ == errors.__name__}
+    assert ours == EXIT_CODES.keys()
+
+
+@pytest.mark.parametrize(("kind", "code"), EXIT_CODES.items(), ids=lambda value: getattr(value, "__name__", str(value)))
+def test_an_error_says_what_and_what_next_and_exits_with_its_code(
+    monkeypatch: pytest.MonkeyPatch, kind: type[errors.BottleneckError], code: int
+) -> None:
+    fake_session.install(monkeypatch, kind("it needs [16] GB and 8 are free", "use --dtype float16"))
+    result = runner.invoke(application, ["profile", "tiny"])
+    assert result.exit_code == code
+    assert result.stdout == ""
+    label = "interrupted" if kind is errors.InterruptedByUser else "error"
+    assert result.stderr.endswith(f"{label}: it needs [16] GB and 8 are free\ntry: use --dtype float16\n")
+    assert "Traceback" not in result.stderr
+
+
+def test_a_long_line_is_not_broken_so_that_it_can_be_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    hint = "bottleneck profile " + "x" * 200
+    fake_session.install(monkeypatch, errors.FailedError("no", hint))
+    assert f"try: {hint}\n" in runner.invoke(application, ["profile", "tiny"]).stderr
+
+
+def test_a_bug_is_one_line_that_asks_for_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_session.install(monkeypatch, ZeroDivisionError("division\nby zero"))
+    result = runner.invoke(application, ["profile", "tiny"])
+    assert result.exit_code == 1
+    assert result.stderr.endswith(
+        "error: ZeroDivisionError: division by zero\ntry: re-run with --debug, and please report this\n"
+    )
+
+
+@pytest.mark.parametrize("failure", [ZeroDivisionError("no"), errors.FailedError("no")])
+def test_debug_shows_the_traceback_first(monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
+    fake_session.install(monkeypatch, failure)
+    result = runner.invoke(application, ["profile", "tiny", "--debug"])
+    assert result.exit_code == 1
+    assert "Traceback (most recent call last)" in result.stderr
+    assert "profile_model" in result.stderr
+    assert result.stderr.index("Traceback") < result.stderr.index("error: ")
+
+
+def test_a_mistyped_verb_offers_the_nearest() -> None:
+    result = runner.invoke(application, ["profle", "tiny"])
+    assert result.exit_code == 2
+    assert "'profile'" in result.stderr
+
+
+def test_a_mistyped_option_offers_the_nearest() -> None:
+    result = runner.invoke(application, ["profile", "tiny", "--batchsize", "2"])
+    assert result.exit_code == 2
+    assert "--batch-size" in result.stderr

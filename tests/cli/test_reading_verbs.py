@@ -1,0 +1,99 @@
+"""The verbs that read: show, models, schema, and the version."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import profiler
+from profiler.catalogue.presets import preset_names
+from profiler.cli.application import application
+from profiler.report.store import encode, json_schema
+from tests.unit.render import sample
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Path:
+    path = tmp_path / "report.json"
+    path.write_bytes(encode(sample.report()))
+    return path
+
+
+def test_show_renders_a_stored_report(report: Path) -> None:
+    result = runner.invoke(application, ["show", str(report)])
+    assert result.exit_code == 0
+    assert result.stdout.startswith("decode is held back by")
+
+
+def test_show_as_json_gives_the_file_back(report: Path) -> None:
+    result = runner.invoke(application, ["show", str(report), "--format", "json"])
+    assert result.stdout_bytes == report.read_bytes()
+
+
+@pytest.mark.parametrize(("form", "start"), [("markdown", "**decode is"), ("table", "decode is"), ("json", "{")])
+def test_show_writes_what_it_renders_to_a_file(report: Path, tmp_path: Path, form: str, start: str) -> None:
+    output = tmp_path / "out"
+    result = runner.invoke(application, ["show", str(report), "--format", form, "-o", str(output)])
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    assert output.read_text(encoding="utf-8").startswith(start)
+    assert runner.invoke(application, ["show", str(report), "-o", str(output)]).exit_code == 2
+    assert runner.invoke(application, ["show", str(report), "-o", str(output), "--force"]).exit_code == 0
+
+
+def test_showing_what_is_no_report_fails_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_text("{}")
+    result = runner.invoke(application, ["show", str(path)])
+    assert result.exit_code == 1
+    assert "is not a bottleneck report" in result.stderr
+
+
+def test_a_terminal_without_unicode_is_shown_a_plain_table(report: Path) -> None:
+    result = CliRunner(charset="ascii").invoke(application, ["show", str(report)])
+    assert result.exit_code == 0
+    assert "0.98 (0.94-1.00)" in result.stdout_bytes.decode("ascii")
+
+
+def test_models_lists_every_preset_with_its_sizes() -> None:
+    result = runner.invoke(application, ["models", "--format", "json"])
+    rows = {row["name"]: row for row in json.loads(result.stdout)}
+    assert sorted(rows) == preset_names()
+    llama = rows["llama-3.1-8b"]
+    assert llama["parameters"] == 8_030_261_248
+    assert llama["weight_bytes_bf16"] == 16_060_522_496
+    assert llama["kv_bytes_per_token_bf16"] == 131_072
+    assert llama["max_context_tokens"] == 131_072
+    assert rows["mixtral-8x7b"]["active_parameters"] < rows["mixtral-8x7b"]["parameters"]
+
+
+@pytest.mark.parametrize("form", ["table", "markdown"])
+def test_models_can_be_read_by_people(form: str) -> None:
+    result = runner.invoke(application, ["models", "--format", form])
+    assert result.exit_code == 0
+    assert "llama-3.1-8b" in result.stdout
+    assert "131 kB" in result.stdout
+
+
+def test_schema_prints_the_schema_of_a_report() -> None:
+    result = runner.invoke(application, ["schema"])
+    assert json.loads(result.stdout) == json_schema()
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    result = runner.invoke(application, ["--version"])
+    assert result.exit_code == 0
+    assert result.stdout == f"bottleneck {profiler.__version__}\n"
+
+
+def test_every_verb_of_this_milestone_is_there_and_no_other() -> None:
+    result = runner.invoke(application, ["--help"])
+    for verb in ("profile", "show", "models", "schema", "doctor", "calibrate"):
+        assert verb in result.stdout
+    for verb in ("analyze", "simulate", "endpoint", "whatif", "compare", "check", "history"):
+        assert verb not in result.stdout

@@ -1,0 +1,43 @@
+"""Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "transformers", "accelerate", "numpy", "psutil", "pynvml", "msgspec", "rich.progress")
+
+
+def imported_by(*arguments: str) -> set[str]:
+    code = (
+        "import sys\n"
+        "from profiler.cli import main\n"
+        "sys.argv = ['bottleneck', *sys.argv[1:]]\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        "    print('\\n'.join(sys.modules), file=sys.stderr)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    return set(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("profile", "--help"), ("--version",), ("profile", "tiny", "--mode", "x")]
+)
+def test_help_and_usage_errors_import_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    modules = imported_by(*arguments)
+    assert "typer" in modules
+    assert not modules.intersection(HEAVY)
+
+
+def test_listing_models_and_the_schema_never_import_torch() -> None:
+    for verb in ("models", "schema"):
+        assert not imported_by(verb).intersection({"torch", "transformers", "accelerate"})
+
+
+def test_the_package_can_be_run_as_a_module() -> None:
+    result = subprocess.run([sys.executable, "-m", "profiler", "--version"], capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("bottleneck ")
