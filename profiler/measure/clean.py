@@ -157,16 +157,23 @@ def _read(stopwatches: list[Stopwatch] | None, count: int, device: Device) -> li
 
 
 def _clean_pass(wall_ms: list[list[float]], gpu_ms: list[list[float]], warmup: _Warmup, has_timer: bool) -> CleanPass:
+    clean = clean_of(wall_ms, gpu_ms if has_timer else None, warmup_iterations=warmup.iterations, steady=warmup.steady)
+    return CleanPass(clean, wall_ms, gpu_ms if has_timer else None)
+
+
+def clean_of(
+    wall_ms: list[list[float]], gpu_ms: list[list[float]] | None, *, warmup_iterations: int, steady: bool
+) -> Clean:
+    """The record of timed iterations, one list a repeat. `gpu_ms` is None where the device has no clock of its own."""
     sources = {"wall_ms": Source(tier=Tier.HOST)}
-    if has_timer:
+    if gpu_ms is not None:
         sources["gpu_ms"] = Source(tier=Tier.TIMELINE, note="between CUDA events around an iteration")
     else:
         sources["gpu_ms"] = Source(missing="this device has no clock of its own")
-    clean = Clean(
+    return Clean(
         wall_ms=distribution(wall_ms),
-        gpu_ms=distribution(gpu_ms) if has_timer else None,
-        warmup_iterations=warmup.iterations,
-        steady=warmup.steady,
+        gpu_ms=distribution(gpu_ms) if gpu_ms is not None else None,
+        warmup_iterations=warmup_iterations,
+        steady=steady,
         sources=sources,
     )
-    return CleanPass(clean, wall_ms, gpu_ms if has_timer else None)

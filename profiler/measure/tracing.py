@@ -6,12 +6,12 @@ import gzip
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import msgspec
 import torch
-from torch.profiler import ProfilerActivity, record_function
+from torch.profiler import ProfilerAction, ProfilerActivity, record_function
 from torch.utils.hooks import RemovableHandle
 
 from profiler.device.base import Device
@@ -63,18 +63,8 @@ def trace_body(
 def _record(
     phase: RunnablePhase, run: Callable[[], None], device: Device, iterations: int, modules: torch.nn.Module | None
 ) -> bytes:
-    # Kineto reads this once, when it starts: its own log would spoil the progress on stderr.
-    os.environ.setdefault("KINETO_LOG_LEVEL", "6")
-    activities = [ProfilerActivity.CPU]
-    if device.properties.kind == "cuda":
-        activities.append(ProfilerActivity.CUDA)
+    profile = _profile(device, torch.profiler.schedule(wait=0, warmup=1, active=1, repeat=1))
     cycle = Cycle(phase, device)
-    profile = torch.profiler.profile(
-        activities=activities,
-        schedule=torch.profiler.schedule(wait=0, warmup=1, active=1, repeat=1),
-        record_shapes=True,
-        acc_events=True,  # or it warns that events of an earlier cycle are lost; there is none
-    )
     cycle.prepare()
     with garbage_collector_off(), _module_ranges(modules), profile:
         run()
@@ -86,6 +76,46 @@ def _record(
                 run()
             device.synchronize()  # what the step left running belongs to it
     return _export(profile)
+
+
+class StepTracer:
+    """Traces iterations of a loop that is not ours: `start`, any number of `step` ranges, `stop`."""
+
+    def __init__(self, name: str, device: Device, modules: torch.nn.Module | None = None) -> None:
+        self._name = name
+        self._steps = 0
+        self._profile = _profile(device, None)
+        self._ranges = _module_ranges(modules)
+
+    def start(self) -> None:
+        """Trace from now on."""
+        self._ranges.__enter__()
+        self._profile.start()
+
+    def step(self) -> AbstractContextManager[object]:
+        """The range of the next iteration."""
+        self._steps += 1
+        return record_function(f"{STEP_PREFIX}{self._name}#{self._steps - 1}")
+
+    def stop(self) -> bytes:
+        """No more: the gzipped trace. Raises `UnreadableError` when the profiler writes none."""
+        self._profile.stop()
+        self._ranges.__exit__(None, None, None)
+        return _export(self._profile)
+
+
+def _profile(device: Device, schedule: Callable[[int], ProfilerAction] | None) -> torch.profiler.profile:
+    # Kineto reads this once, when it starts: its own log would spoil the progress on stderr.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")
+    activities = [ProfilerActivity.CPU]
+    if device.properties.kind == "cuda":
+        activities.append(ProfilerActivity.CUDA)
+    return torch.profiler.profile(
+        activities=activities,
+        schedule=schedule,
+        record_shapes=True,
+        acc_events=True,  # or it warns that events of an earlier cycle are lost; there is none
+    )
 
 
 @contextmanager

@@ -111,16 +111,16 @@ def measure_phase(bench: Bench, plan: PhasePlan, keep: Callable[[Phase], None] =
     """
     phase = plan.phase
     clean = measure_clean(phase, bench.device, bench.clock, bench.plan, bench.progress).clean
-    keep(_record(bench, plan, clean, None, None, "interrupted before the trace"))
+    keep(phase_record(bench, plan, clean, None, None, "interrupted before the trace"))
     host_ms = measure_host_ms(phase, bench.device, bench.clock, bench.plan)
     telemetry = measure_telemetry(phase, bench.device, bench.sampler, bench.clock, bench.plan, bench.progress)
-    keep(_record(bench, plan, clean, telemetry, None, "interrupted before the trace"))
+    keep(phase_record(bench, plan, clean, telemetry, None, "interrupted before the trace"))
     bench.progress.stage(f"{phase.name}: tracing")
     trace = record_trace(phase, bench.device, iterations=bench.plan.traced_iterations, modules=plan.modules)
     body = trace_body(phase, phase.body, bench.device, modules=plan.modules) if phase.body is not None else None
     bench.progress.stage(f"{phase.name}: judging")
     traced = judge_trace(bench, plan, clean, host_ms, telemetry, trace, body)
-    record = _record(bench, plan, clean, telemetry, traced, traced.refusal)
+    record = phase_record(bench, plan, clean, telemetry, traced, traced.refusal)
     return MeasuredPhase(record, traced.judgement.advice if traced.judgement else [], trace)
 
 
@@ -188,7 +188,7 @@ def _work(step: Timeline, body: bytes | None, hint: TokenShape) -> KernelWork:
     return transfer(own, kernels_work(launched, hint), match_body(step, launched))
 
 
-def _record(
+def phase_record(
     bench: Bench,
     plan: PhasePlan,
     clean: Clean,

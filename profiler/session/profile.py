@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -16,7 +17,7 @@ from profiler.catalogue.architecture import Architecture
 from profiler.catalogue.work import phase_work
 from profiler.device.base import Device
 from profiler.device.cache import load_or_measure
-from profiler.device.driver import DriverUnavailable, QueryRefused
+from profiler.device.driver import Driver, DriverUnavailable, QueryRefused
 from profiler.device.gpu import Gpu
 from profiler.device.select import open_driver, select_device
 from profiler.errors import InterruptedByUser
@@ -116,13 +117,13 @@ def profile_model(request: ProfileRequest, *, progress: Progress) -> Report:
     driver = open_driver()
     device = select_device(request.device, driver=driver)
     spec.check_device(device.properties.kind)
-    gpu, gpu_reason = _gpu(device, driver)
+    gpu, gpu_reason = gpu_of(device, driver)
     environment, warnings = describe(device, gpu, gpu_reason)
     so_far = _Progress(environment, warnings=warnings)
     with ExitStack() as stack:
-        sampler = stack.enter_context(SamplerProcess(_sampler_config(device)))
+        sampler = stack.enter_context(SamplerProcess(sampler_config(device)))
         try:
-            so_far.ceilings = load_or_measure(device, now=_now, gpu=gpu, progress=progress, warn=warnings.append)
+            so_far.ceilings = load_or_measure(device, now=now, gpu=gpu, progress=progress, warn=warnings.append)
             bench = Bench(device, so_far.ceilings, sampler, time.monotonic_ns, plan, progress)
             with translating_torch_errors():
                 loaded = load(spec, source, device, progress, time.monotonic_ns)
@@ -130,11 +131,11 @@ def profile_model(request: ProfileRequest, *, progress: Progress) -> Report:
                 _run(bench, spec, loaded, so_far)
         except KeyboardInterrupt as interrupt:
             _keep_clean(interrupt, so_far)
-            partial = so_far.report(request.new_tokens, _now(), complete=False)
+            partial = so_far.report(request.new_tokens, now(), complete=False)
             raise InterruptedByUser(partial=partial) from interrupt
     if request.trace_out is not None:
         write_atomically(request.trace_out, trace_file(so_far.traces, plain=request.trace_out.suffix != ".gz"))
-    return so_far.report(request.new_tokens, _now(), complete=True)
+    return so_far.report(request.new_tokens, now(), complete=True)
 
 
 def _run(bench: Bench, spec: WorkloadSpec, loaded: LoadedModel, so_far: _Progress) -> None:
@@ -283,7 +284,8 @@ def _workload(spec: WorkloadSpec, loaded: LoadedModel, command: str | None) -> W
     )
 
 
-def _gpu(device: Device, driver: Any) -> tuple[Gpu | None, str | None]:
+def gpu_of(device: Device, driver: Driver | DriverUnavailable) -> tuple[Gpu | None, str | None]:
+    """The GPU as the driver knows it, or why it cannot be asked; neither for a CPU."""
     if device.properties.kind != "cuda":
         return None, None
     if isinstance(driver, DriverUnavailable):
@@ -294,12 +296,12 @@ def _gpu(device: Device, driver: Any) -> tuple[Gpu | None, str | None]:
         return None, refused.reason
 
 
-def _sampler_config(device: Device) -> SamplerConfig:
-    import os
-
+def sampler_config(device: Device) -> SamplerConfig:
+    """What the telemetry process is to sample."""
     properties = device.properties
     return SamplerConfig(pid=os.getpid(), gpu_uuid=properties.uuid if properties.kind == "cuda" else None)
 
 
-def _now() -> datetime:
+def now() -> datetime:
+    """The time of day, in UTC."""
     return datetime.now(UTC)
