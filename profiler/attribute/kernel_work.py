@@ -71,14 +71,6 @@ def kernels_work(timeline: Timeline, hint: TokenShape | None = None) -> KernelWo
     return replace(work, bytes=work.read_bytes + work.write_bytes)
 
 
-def operations_work(timeline: Timeline, hint: TokenShape | None = None) -> list[OperationWork | None]:
-    """The work of every operation of a timeline, an entry a row; None where it is unknown.
-
-    An operation made of others has their work again: count either.
-    """
-    return [_work_of(timeline, row, hint or TokenShape(), None) for row in range(len(timeline.operations))]
-
-
 def taken(work: KernelWork, rows: Ints) -> KernelWork:
     """These rows of `work`, in this order; -1 gives a row of which nothing is known."""
     unknown = rows < 0
@@ -213,8 +205,8 @@ def _indexed_shape(timeline: Timeline, operation: int) -> tuple[int, ...] | None
         return None
     if operations.parent[inner] != operation or timeline.name_of(operations.name, inner) != "aten::as_strided":
         return None
-    sizes = re.findall(r"\d+", str(operations.concrete[inner][1]))
-    return tuple(int(size) for size in sizes)
+    sizes = re.findall(r"\d+", str(operations.concrete[inner][1:2]))
+    return tuple(int(size) for size in sizes) or None
 
 
 def _item_bytes(timeline: Timeline, rows: list[int]) -> int | None:

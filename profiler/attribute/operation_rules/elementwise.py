@@ -32,7 +32,7 @@ class Elementwise:
         given = arguments.tensors()[: self.inputs]
         if not given:
             raise UnknownWorkError
-        read = [t for t in given if t.shape] or given
+        read = [t for t in given if t.shape] or given[:1]
         in_place = arguments.name.endswith("_") and not arguments.name.endswith("__")
         shape = given[0].shape if in_place else broadcast([t.shape for t in given])
         if 0 in shape:
