@@ -20,15 +20,15 @@ def kernel_blocks(kernels: list[Kernel], notes: Footnotes) -> list[Block]:
     if not kernels:
         return []
     columns = (
-        Column("kernel", flexible=True),
+        Column("kernel", flexible=True, shortest=22),
         Column("calls", numeric=True),
         Column("ms", numeric=True),
         Column("%", numeric=True),
         Column("limited by"),
-        Column("DRAM", numeric=True, drop=1),
-        Column("tensor", numeric=True, drop=2),
+        Column("DRAM", numeric=True, drop=2),
+        Column("tensor", numeric=True, drop=3),
         Column("bytes", numeric=True, drop=4),
-        Column("module", flexible=True, drop=3, shortest=30),
+        Column("for", flexible=True, drop=1, shortest=16),
     )
     ranked = sorted(kernels, key=lambda kernel: -kernel.ms)
     rows = tuple(_kernel_row(kernel, ranked[0].ms, notes) for kernel in ranked[:_KERNELS_SHOWN])
@@ -56,8 +56,13 @@ def _kernel_row(kernel: Kernel, largest_ms: float, notes: Footnotes) -> tuple[st
         shown(kernel.dram_ratio, "dram_ratio", percent),
         shown(kernel.tensor_ratio, "tensor_ratio", percent),
         shown(kernel.bytes, "bytes", size),
-        kernel.module or kernel.operation or "",
+        _inside_layer(kernel.module) if kernel.module else kernel.operation or "",
     )
+
+
+def _inside_layer(module: str) -> str:
+    """`mlp.down_proj` for `model.layers.*.mlp.down_proj`: the table of layers has the whole name."""
+    return module.rpartition("*.")[2] or module
 
 
 def module_blocks(modules: list[ModuleCost]) -> list[Block]:

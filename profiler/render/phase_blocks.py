@@ -40,6 +40,8 @@ from profiler.report.vocabulary import BottleneckClass
 
 # A resource whose share and its upper end stay below this is named in one line instead of a row.
 _SHARE_SMALLEST = 0.01
+# So many numbers that are missing for one reason share a line.
+_MANY_MISSING = 3
 
 
 def phase_blocks(
@@ -80,13 +82,15 @@ def _facts(phase: Phase, notes: Footnotes) -> list[Fact]:
     if phase.clean.gpu_ms is not None:
         facts.append(Fact("device span", duration(phase.clean.gpu_ms.median), "between events on the device"))
 
+    missing: dict[str | None, list[str]] = {}
+
     def add(label: str, name: str, text: str | None, note: str = "") -> None:
         source = phase.sources.get(name)
         if text is not None:
             tier = source.tier if source is not None and source.tier is not None else ""
             facts.append(Fact(label, text, ", ".join(part for part in (note, tier) if part)))
         elif source is not None or phase.name != "load":
-            facts.append(Fact(label, notes.missing(source.missing if source is not None else None)))
+            missing.setdefault(source.missing if source is not None else None, []).append(label)
 
     def shown(value: float | None, unit: str) -> str | None:
         return None if value is None else f"{number(value)} {unit}"
@@ -102,6 +106,10 @@ def _facts(phase: Phase, notes: Footnotes) -> list[Fact]:
     add("energy", "joules_per_token", shown(phase.joules_per_token, "J/token"))
     if phase.growth is not None:
         facts.append(_growth(phase.growth, notes))
+    for reason, labels in missing.items():
+        together = len(labels) >= _MANY_MISSING
+        mark = notes.missing(reason)
+        facts += [Fact("missing", f"{', '.join(labels)} {mark}")] if together else [Fact(n, mark) for n in labels]
     return facts
 
 

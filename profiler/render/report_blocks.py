@@ -16,6 +16,7 @@ from profiler.render.document import (
 )
 from profiler.render.numbers import MISSING, compact_count, count, duration, interval, number, percent, size, times
 from profiler.render.phase_blocks import phase_blocks
+from profiler.render.words import sentence
 from profiler.report.records import Advice, Capacity, Ceiling, Ceilings, Report, ReportWarning, Verdict, Workload
 
 
@@ -155,7 +156,7 @@ def _advice_text(item: Advice) -> str:
         gain.append(f"{item.phase} in {duration(item.predicted_ms)}")
     predicted = f" Predicted: {', '.join(gain)}." if gain else " No gain could be predicted."
     command = f"\n{item.command}" if item.command else ""
-    return f"{item.phase}: {item.action.rstrip('.')}.{predicted} {item.why.strip()}{command}"
+    return f"{item.phase}: {item.action.rstrip('.')}.{predicted} {sentence(item.why)}{command}"
 
 
 def _warnings(report: Report) -> list[Block]:
@@ -183,4 +184,4 @@ def _capacity(capacity: Capacity, notes: Footnotes) -> Block:
     context = shown(capacity.largest_context, "largest_context") or compact_count(capacity.largest_context or 0)
     free = f" into {size(capacity.free_bytes)} of free memory" if capacity.free_bytes is not None else ""
     text = f"Fits{free}: batch {batch} at this context, or {context} tokens at batch 1."
-    return Statement(f"{text} {capacity.note}" if capacity.note else text)
+    return Statement(f"{text} {sentence(capacity.note)}" if capacity.note else text)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from profiler.render.document import Block, Column, Footnotes, Grid, Heading, Statement, Tone
 from profiler.render.numbers import count, interval, number, percent, size
+from profiler.render.words import sentence
 from profiler.report.records import Series, Telemetry
 
 # Said better elsewhere (energy per token), or too coarse to act on: in the JSON report only.
 _IN_JSON_ONLY = {"energy", "memory_clock", "nvml_gpu_busy", "host_memory_used", "dram_utilization"}
 # Of interest only where there is any.
 _ONLY_IF_ANY = {"nvlink_rx", "nvlink_tx", "disk_read"}
+# So many series that are missing for one reason share a line.
+_MANY = 3
 # NVML's clock-event reasons (nvml.h, nvmlClocksEventReasons).
 _CLOCK_EVENTS = {
     0x1: "idle",
@@ -29,6 +32,12 @@ def telemetry_blocks(telemetry: Telemetry, notes: Footnotes) -> list[Block]:
     shown = [series for series in telemetry.series if _matters(series)]
     if not shown:
         return []
+    unread: dict[str, list[str]] = {}
+    for series in shown:
+        if series.value is None and series.missing is not None:
+            unread.setdefault(series.missing, []).append(_words(series.name))
+    together = {reason: names for reason, names in unread.items() if len(names) >= _MANY}
+    rows = tuple(_row(series, notes) for series in shown if series.missing not in together)
     columns = (
         Column("telemetry", flexible=True),
         Column("mean", numeric=True),
@@ -39,7 +48,8 @@ def telemetry_blocks(telemetry: Telemetry, notes: Footnotes) -> list[Block]:
     )
     seconds, iterations = telemetry.seconds, telemetry.iterations
     title = f"Telemetry over {number(seconds)} s, {count(iterations)} iterations"
-    blocks: list[Block] = [Heading(title, 2), Grid(columns, tuple(_row(series, notes) for series in shown))]
+    blocks: list[Block] = [Heading(title, 2), *([Grid(columns, rows)] if rows else [])]
+    blocks += [Statement(f"Not read: {', '.join(names)}. {sentence(reason)}") for reason, names in together.items()]
     if hidden := [_words(series.name) for series in telemetry.series if not _matters(series)]:
         blocks.append(Statement(f"In the JSON report besides: {', '.join(hidden)}.", Tone.FAINT))
     return blocks
