@@ -2,6 +2,5 @@
 
 import os
 
-# The hub's client reads this when it is imported, and transformers imports it. Fetching a checkpoint tells nobody more
-# than which files were asked for.
+# The hub's client reads this when it is imported, and transformers imports it. Nobody is told how this tool is used.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

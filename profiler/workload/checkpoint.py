@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from profiler.errors import UnreadableError, UsageError
 
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
 
 
 def safetensors_files(folder: Path) -> list[Path]:
@@ -25,19 +26,23 @@ def require_safetensors(folder: Path, label: str) -> list[Path]:
     files = safetensors_files(folder)
     if files:
         return files
-    if pickles := _pickles(folder):
-        raise UsageError(
+    raise no_safetensors(label, _pickles(folder))
+
+
+def no_safetensors(label: str, files: Iterable[str]) -> UsageError:
+    """There are no weights to read among `files`, and whether that is because they are pickles."""
+    pickles = [name for name in files if Path(name).suffix in _PICKLE_SUFFIXES]
+    if pickles:
+        return UsageError(
             f"{label} has its weights only as pickles ({pickles[0]}), and loading a pickle runs whatever is in it",
             "convert where you trust it: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW_DIR)"
             "; or use --weights random",
         )
-    raise UsageError(
-        f"{label} has no safetensors files, and pickles are not loaded", "use --weights random to run its architecture"
-    )
+    return UsageError(f"{label} has no safetensors files", "use --weights random to run its architecture")
 
 
 def _pickles(folder: Path) -> list[str]:
-    return sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
+    return sorted(path.name for path in folder.iterdir() if path.suffix in _PICKLE_SUFFIXES)
 
 
 def read_tensors(path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from profiler.errors import FailedError, UnknownModelError, UnsupportedError, UsageError
+from profiler.workload import checkpoint
 
 _CONFIG = ["config.json"]
 _WEIGHTS = ["*.safetensors", "*.safetensors.index.json"]
@@ -17,16 +18,21 @@ _CODE = ["*.py"]
 def fetch(repository: str, *, weights: bool, code: bool) -> Path:
     """The folder of the hub's cache that holds the config, and the safetensors and the code if wanted.
 
-    Nothing is sent but the names of the files. Raises `UnknownModelError` (no such model), `UnsupportedError` (gated,
-    or the hub cannot be reached) or `UsageError` (weights only as pickles), each in one line.
+    Nothing is sent but the names of the files, and the versions of Python and of the hub's client. Raises, each in one
+    line, `UnknownModelError` (no such model), `UnsupportedError` (gated, or no answer from the hub), `FailedError` (an
+    answer that is none) or `UsageError` (no config, or no weights but pickles).
     """
     import httpx
-    from huggingface_hub import errors, snapshot_download
+    from huggingface_hub import HfApi, errors, snapshot_download
 
     patterns = _CONFIG + (_WEIGHTS if weights else []) + (_CODE if code else [])
     try:
         with _without_progress_bars():
             folder = Path(snapshot_download(repository, allow_patterns=patterns))
+            if not (folder / "config.json").is_file():
+                raise UsageError(f"{repository} has no config.json: it is no transformers model", "name another one")
+            if weights and not checkpoint.safetensors_files(folder):
+                raise checkpoint.no_safetensors(repository, HfApi().list_repo_files(repository))
     except errors.GatedRepoError as error:
         raise UnsupportedError(
             f"{repository} is gated: the hub wants to know who asks", "accept its terms there, then `hf auth login`"
@@ -36,18 +42,21 @@ def fetch(repository: str, *, weights: bool, code: bool) -> Path:
             f"the hub {_hub_name()} has no model {repository}, or it is private",
             "check the spelling; `hf auth login` for a private one; `bottleneck models` lists what needs no hub",
         ) from error
-    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, httpx.TransportError) as error:
+    except (
+        errors.LocalEntryNotFoundError,
+        errors.OfflineModeIsEnabled,
+        errors.HfHubHTTPError,
+        httpx.HTTPError,
+    ) as error:
+        answer = error.__cause__ if isinstance(error.__cause__, errors.HfHubHTTPError) else error
+        if isinstance(answer, errors.HfHubHTTPError):
+            raise FailedError(
+                f"the hub {_hub_name()} answered {answer.response.status_code} for {repository}", "try again later"
+            ) from error
         raise UnsupportedError(
-            f"the hub {_hub_name()} cannot be reached and {repository} is not in the cache",
-            "check the network and HF_ENDPOINT; a preset with --weights random needs no hub (`bottleneck models`)",
+            f"the hub {_hub_name()} cannot be reached, and {repository} is not in the cache",
+            "check the network and HF_ENDPOINT; a preset needs no hub (`bottleneck models`)",
         ) from error
-    except errors.HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else "no status"
-        raise FailedError(f"the hub {_hub_name()} answered {status} for {repository}", "try again later") from error
-    except errors.HFValidationError as error:
-        raise UnknownModelError(f"{repository} is no hub id", "a hub id is organisation/name") from error
-    if not (folder / "config.json").is_file():
-        raise UsageError(f"{repository} has no config.json: it is no transformers model", "name another model")
     return folder
 
 

@@ -1,0 +1,219 @@
+"""Hub ids, against a hub on loopback. Not marked: it is up at once and nothing is fetched from elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub import constants
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from profiler.device.cpu import CpuDevice
+from profiler.errors import BottleneckError, FailedError, UnknownModelError, UnsupportedError, UsageError
+from profiler.progress import SilentProgress
+from profiler.workload.build import load
+from profiler.workload.loaded import LoadedModel
+from profiler.workload.source import resolve
+from profiler.workload.spec import WorkloadSpec
+from tests.unit.workload.models import FAMILIES, ticking_clock
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+class Hub(ThreadingHTTPServer):
+    """The routes of huggingface.co that fetching a snapshot needs."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answers)
+        self.models: dict[str, dict[str, bytes]] = {}
+        self.gated: set[str] = set()
+        self.asked: list[tuple[str, str]] = []
+        self.user_agents: set[str] = set()
+        self.broken = False
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def files_sent(self) -> set[str]:
+        return {path.rpartition("/")[2] for method, path in self.asked if method == "GET" and "/resolve/" in path}
+
+
+class _Answers(BaseHTTPRequestHandler):
+    server: Hub
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args: object) -> None:
+        """Keep quiet."""
+
+    def do_HEAD(self) -> None:
+        self._answer(with_body=False)
+
+    def do_GET(self) -> None:
+        self._answer(with_body=True)
+
+    def _answer(self, with_body: bool) -> None:
+        path = self.path.partition("?")[0]
+        self.server.asked.append((self.command, path))
+        self.server.user_agents.add(self.headers["User-Agent"])
+        status, body, headers = self._find(path)
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if with_body:
+            self.wfile.write(body)
+
+    def _find(self, path: str) -> tuple[int, bytes, dict[str, str]]:
+        if self.server.broken:
+            return 500, b"", {}
+        parts = path.strip("/").split("/")
+        api = parts[:2] == ["api", "models"]
+        if api:
+            parts = parts[2:]
+        name, rest = "/".join(parts[:2]), parts[2:]
+        if name in self.server.gated:
+            return 403, b"", {"X-Error-Code": "GatedRepo"}
+        files = self.server.models.get(name)
+        if files is None:
+            return 404, b"", {"X-Error-Code": "RepoNotFound"}
+        if api and rest[:1] == ["tree"]:
+            entries = [{"type": "file", "path": f, "size": len(b), "oid": _etag(b)} for f, b in files.items()]
+            return 200, json.dumps(entries).encode(), {}
+        if api:
+            siblings = [{"rfilename": f} for f in files]
+            return 200, json.dumps({"id": name, "sha": COMMIT, "siblings": siblings, "private": False}).encode(), {}
+        body = files.get("/".join(rest[2:]))
+        if body is None:
+            return 404, b"", {"X-Error-Code": "EntryNotFound"}
+        return 200, body, {"ETag": f'"{_etag(body)}"', "X-Repo-Commit": COMMIT}
+
+
+def _etag(body: bytes) -> str:
+    return hashlib.sha1(body).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("saved")
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(AutoConfig.for_model("llama", **FAMILIES["llama"])).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def hub(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    server = Hub()
+    server.models["some/llama"] = {path.name: path.read_bytes() for path in saved.iterdir()}
+    server.models["some/pickle"] = {"config.json": (saved / "config.json").read_bytes(), "pytorch_model.bin": b"x"}
+    server.models["some/data"] = {"README.md": b"no model"}
+    server.gated.add("some/secret")
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    # What the environment sets when the client is imported; the last test sets that.
+    monkeypatch.setattr(constants, "ENDPOINT", server.address)
+    template = server.address + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def fetch(name: str, weights: str = "auto") -> LoadedModel:
+    spec = WorkloadSpec(model=name, prompt_tokens=4, new_tokens=4, weights=weights)
+    return load(spec, resolve(name), CpuDevice(), SilentProgress(), ticking_clock())
+
+
+def refused(error: type[BottleneckError], name: str) -> BottleneckError:
+    with pytest.raises(error) as raised:
+        fetch(name)
+    assert "\n" not in raised.value.message
+    assert raised.value.hint
+    return raised.value
+
+
+def test_a_hub_id_is_fetched_and_computes_what_the_saved_model_does(hub: Hub, saved: Path) -> None:
+    loaded = fetch("some/llama")
+    assert (loaded.source, loaded.source_kind, loaded.weights) == ("some/llama", "hub", "pretrained")
+    direct = AutoModelForCausalLM.from_pretrained(saved)
+    tokens = torch.arange(8)[None]
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.model(tokens).logits, direct(tokens).logits)
+
+
+def test_random_weights_fetch_the_config_alone(hub: Hub) -> None:
+    assert fetch("some/llama", weights="random").weights == "random"
+    assert hub.files_sent() == {"config.json"}
+
+
+def test_pickles_are_refused_without_being_fetched(hub: Hub) -> None:
+    assert "pytorch_model.bin" in refused(UsageError, "some/pickle").message
+    assert hub.files_sent() == {"config.json"}
+
+
+def test_the_hub_is_only_asked_for_files_and_not_told_what_for(hub: Hub) -> None:
+    fetch("some/llama")
+    assert {method for method, _ in hub.asked} <= {"GET", "HEAD"}
+    assert not [agent for agent in hub.user_agents if "torch" in agent]
+
+
+def test_an_unknown_hub_id_is_told_with_the_hub_that_was_asked(hub: Hub) -> None:
+    error = refused(UnknownModelError, "some/nothing")
+    assert hub.address.removeprefix("http://") in error.message
+    assert "some/nothing" in error.message
+
+
+def test_a_gated_model_is_told_to_be_one(hub: Hub) -> None:
+    assert "gated" in refused(UnsupportedError, "some/secret").message
+
+
+def test_a_repository_without_a_config_is_no_model(hub: Hub) -> None:
+    assert "no config.json" in refused(UsageError, "some/data").message
+
+
+def test_a_hub_that_answers_with_an_error_is_told_in_one_line(hub: Hub) -> None:
+    hub.broken = True
+    assert "answered 500 for some/llama" in refused(FailedError, "some/llama").message
+
+
+def test_a_hub_that_cannot_be_reached_is_told_in_one_line(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # the discard port: nobody listens
+    error = refused(UnsupportedError, "some/llama")
+    assert "127.0.0.1:9 cannot be reached" in error.message
+    assert error.exit_code == 4
+
+
+def test_what_was_fetched_once_needs_no_hub_again(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch("some/llama")
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    assert fetch("some/llama").weights == "pretrained"
+
+
+def test_the_environment_names_the_hub_and_turns_telemetry_off(hub: Hub, tmp_path: Path) -> None:
+    code = (
+        "from profiler.workload import hub; from huggingface_hub import constants;"
+        "print(hub.fetch('some/llama', weights=False, code=False)); print(constants.HF_HUB_DISABLE_TELEMETRY)"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    environment |= {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=120
+    )
+    folder, telemetry_off = done.stdout.split()
+    assert Path(folder).is_relative_to(tmp_path / "home")
+    assert telemetry_off == "True"
