@@ -25,7 +25,7 @@ def report_blocks(report: Report) -> list[Block]:
     notes = Footnotes()
     fractions = request_fractions(report)
     blocks: list[Block] = [*answer(report), *_what_ran(report), *_verdicts(report, fractions)]
-    blocks += _advice(report.advice)
+    blocks += _advice(report, fractions)
     blocks += _warnings(report)
     for phase in report.phases:
         blocks += phase_blocks(
@@ -139,24 +139,35 @@ def _verdict_cells(verdict: Verdict) -> tuple[str, str, str]:
     return held, share_words(verdict.share, verdict.low, verdict.high), state
 
 
-def _advice(advice: list[Advice]) -> list[Block]:
-    if not advice:
+def _advice(report: Report, fractions: dict[str, float]) -> list[Block]:
+    """What gains most for the request comes first."""
+    if not report.advice:
         return []
-    return [Heading("What to do"), Bullets(tuple(_advice_text(item) for item in advice), mark="{}.")]
+    ranked = sorted(report.advice, key=lambda item: -(_request_speedup(item, fractions) or item.speedup or 0.0))
+    items = tuple(_advice_text(item, _request_speedup(item, fractions)) for item in ranked)
+    return [Heading("What to do"), Bullets(items, mark="{}.")]
 
 
-def _advice_text(item: Advice) -> str:
+def _advice_text(item: Advice, request_speedup: float | None) -> str:
     gain = []
     if item.speedup is not None:
-        spread = ""
-        if item.low is not None and item.high is not None:
-            spread = f" ({interval(item.low, item.high, times)})"
-        gain.append(f"{times(item.speedup)} faster request{spread}")
+        spread = interval(item.low, item.high, times)
+        gain.append(f"{item.phase} {times(item.speedup)} faster{f' ({spread})' if spread else ''}")
     if item.predicted_ms is not None:
-        gain.append(f"{item.phase} in {duration(item.predicted_ms)}")
+        gain.append(f"{item.phase} in {duration(item.predicted_ms)}" if not gain else duration(item.predicted_ms))
+    if request_speedup is not None:
+        gain.append(f"the request {times(request_speedup)}")
     predicted = f" Predicted: {', '.join(gain)}." if gain else " No gain could be predicted."
     command = f"\n{item.command}" if item.command else ""
     return f"{item.phase}: {item.action.rstrip('.')}.{predicted} {sentence(item.why)}{command}"
+
+
+def _request_speedup(item: Advice, fractions: dict[str, float]) -> float | None:
+    """Amdahl: the phase is only its fraction of the request."""
+    fraction = fractions.get(item.phase)
+    if item.speedup is None or item.speedup <= 0 or fraction is None:
+        return None
+    return 1 / (1 - fraction + fraction / item.speedup)
 
 
 def _warnings(report: Report) -> list[Block]:

@@ -226,7 +226,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
 
 class Advice(Struct, frozen=True, kw_only=True):
-    """What to do about it, and what it is predicted to gain: new time over old, as a speed-up of the request."""
+    """What to do about it, and what it is predicted to gain: `speedup` is the phase's old time over its new one."""
 
     phase: str
     action: str

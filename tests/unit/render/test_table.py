@@ -155,7 +155,7 @@ def test_layers_kernels_and_telemetry_are_named_as_people_know_them() -> None:
 
 def test_advice_comes_with_what_it_gains_and_what_to_type() -> None:
     text = shown(sample.report())
-    assert "2.70x faster request (2.40–2.90x)" in joined(text)
+    assert "decode 2.70x faster (2.40–2.90x), 9.60 ms, the request 2.62x." in joined(text)
     assert "bottleneck profile llama-3.1-8b --weights random --mode graph" in text
     assert "No gain could be predicted." in joined(text)
 
