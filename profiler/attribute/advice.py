@@ -31,7 +31,7 @@ class Setting:
     device_kind: str
     copies_pageable: bool
     pageable_over_pinned: float | None  # seconds of a pageable copy over those of a pinned one
-    cudnn_attention: bool
+    cudnn_attention_ratio: float  # of the host's work: cuDNN's attention
     causes: list[Cause]  # of the device rows
 
 
@@ -90,14 +90,14 @@ def _remedies(ms: Mapping[Cause, float], setting: Setting) -> list[_Remedy]:
                 {Resource.HOST: _GONE},
             )
         )
-    if host > 0 and on_gpu and setting.cudnn_attention and setting.mode == "eager":
+    if host > 0 and on_gpu and 0 < setting.cudnn_attention_ratio < 1 and setting.mode == "eager":
         found.append(
             _Remedy(
                 "do not let attention go to cuDNN",
-                "cuDNN builds a plan for each new context length, on the host. The prediction is an upper limit: "
-                "a host that costs nothing",
+                f"cuDNN builds a plan for each new context length: {setting.cudnn_attention_ratio:.0%} of the host's work. "
+                "The prediction is that of attention which costs the host nothing",
                 "--attention flash",
-                {Resource.HOST: _GONE},
+                {Resource.HOST: 1 / (1 - setting.cudnn_attention_ratio)},
             )
         )
     if small > 0 and on_gpu and setting.mode != "compile" and setting.offload == "none":

@@ -13,13 +13,6 @@ from profiler.report.vocabulary import Cause
 from profiler.trace.graph import DependencyGraph
 from profiler.trace.timeline import Activity, Timeline
 
-# torch's names of the types a product may be computed in, as traces write them, and the ceiling of each.
-_GEMM_CEILING = {
-    "c10::BFloat16": "gemm.bfloat16",
-    "c10::Half": "gemm.float16",
-    "float": "gemm.float32",
-}
-
 
 def known_activities(
     step: Timeline, graph: DependencyGraph, work: KernelWork, gemm_flops_per_s: Mapping[str, float | None]
@@ -52,7 +45,7 @@ def _known(
             ),
         ),
         name=step.name_of(step.device.name, row),
-        tensor_flops_per_s=gemm_flops_per_s.get(_GEMM_CEILING.get(work.data_type[row] or "", "")),
+        tensor_flops_per_s=gemm_flops_per_s.get(f"gemm.{work.data_type[row]}"),
         operation=work.outer_operation[row] or work.operation[row],
         module=work.module[row],
     )

@@ -56,6 +56,7 @@ class Context:
     weight_bytes: float | None
     mfu: float | None
     pageable_over_pinned: float | None
+    cudnn_attention_ratio: float = 0.0
     throttled: bool = False
 
 
@@ -140,7 +141,7 @@ def judge_phase(
         device_kind=context.device_kind,
         copies_pageable=any(copy.memory == "pageable" for copy in copies),
         pageable_over_pinned=context.pageable_over_pinned,
-        cudnn_attention=any("cudnn" in row.name.lower() and "attention" in (row.operation or "") for row in rows),
+        cudnn_attention_ratio=context.cudnn_attention_ratio,
         causes=limited.causes,
     )
     return Judgement(
@@ -155,7 +156,9 @@ def judge_phase(
         timeline=timeline_record(best, [known.name for known in activities], limited.causes),
         verdict=verdict,
         advice=advise(scenarios, parts, setting),
-        warnings=_warnings(best.calibrated, clean, replayed.period_us, unknown_ratio, context.phase),
+        warnings=_warnings(
+            best.calibrated, clean, replayed.period_us, unknown_ratio, context.phase, context.device_kind
+        ),
     )
 
 
@@ -201,14 +204,14 @@ def _unknown_as_memory(limited: Limited) -> Limited:
 
 
 def _warnings(
-    calibrated: Calibrated, clean: CleanTimes, period_us: float, unknown_ratio: float, phase: str
+    calibrated: Calibrated, clean: CleanTimes, period_us: float, unknown_ratio: float, phase: str, device_kind: str
 ) -> list[ReportWarning]:
     found: list[ReportWarning] = []
 
     def warn(code: str, message: str) -> None:
         found.append(ReportWarning(code=code, message=message, phase=phase))
 
-    if not calibrated.plausible:
+    if not calibrated.plausible and device_kind == "cuda":
         warn(
             "trace_disagrees",
             f"traced kernels had to be scaled by {calibrated.calibration.kernel_scale:.2f} to fit the clean time of "

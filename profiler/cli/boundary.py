@@ -27,12 +27,14 @@ class Boundary(TyperGroup):
         """Run the verb; on failure say what, why and what to type next."""
         try:
             return super().invoke(ctx)
-        except BottleneckError as error:
-            _tell(ctx, error, error.message, error.hint, label=_label(error))
-            raise typer.Exit(error.exit_code) from error
-        except KeyboardInterrupt as interrupt:
-            _tell(ctx, interrupt, "nothing was measured yet", "", label="interrupted")
+        except (InterruptedByUser, KeyboardInterrupt) as interrupt:
+            partial = getattr(interrupt, "partial", None)
+            kept = "nothing was measured yet" if partial is None else "what was measured before is kept"
+            _tell(ctx, interrupt, kept, "", label="interrupted")
             raise typer.Exit(InterruptedByUser.exit_code) from interrupt
+        except BottleneckError as error:
+            _tell(ctx, error, error.message, error.hint)
+            raise typer.Exit(error.exit_code) from error
         except Exception as error:
             if _is_typers_own(error):
                 raise
@@ -60,10 +62,6 @@ def _is_typers_own(error: Exception) -> bool:
     if isinstance(error, OSError):
         return error.errno == errno.EPIPE
     return isinstance(error, (typer.Exit, typer.Abort)) or hasattr(error, "format_message")
-
-
-def _label(error: BottleneckError) -> str:
-    return "interrupted" if isinstance(error, InterruptedByUser) else "error"
 
 
 def _tell(ctx: Any, error: BaseException, message: str, hint: str, *, label: str = "error") -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -170,7 +170,8 @@ def judge_trace(
             offload=plan.offload,
             weight_bytes=plan.needed.weight_bytes if plan.needed else None,
             mfu=mfu,
-            pageable_over_pinned=_ratio(bench.ceiling("h2d.pinned"), bench.ceiling("h2d.pageable")),
+            pageable_over_pinned=_pageable_over_pinned(copies, bench.ceiling("h2d.pinned")),
+            cudnn_attention_ratio=_cudnn_attention_ratio(step, graph.host_us),
             throttled=is_throttled(telemetry),
         ),
         copies,
@@ -276,5 +277,17 @@ def _rates(bench: Bench, plan: PhasePlan, wall_ms: float, work: KernelWork | Non
     )
 
 
-def _ratio(numerator: float | None, denominator: float | None) -> float | None:
-    return numerator / denominator if numerator and denominator else None
+def _pageable_over_pinned(copies: Sequence[Copies], pinned_bytes_per_s: float | None) -> float | None:
+    """How many times longer the step's pageable copies took than pinned ones would."""
+    longest = max(copies, key=lambda copy: copy.busy_ms, default=None)
+    if longest is None or longest.memory != "pageable" or not longest.gb_per_s or not pinned_bytes_per_s:
+        return None
+    return max(pinned_bytes_per_s / (longest.gb_per_s * 1e9), 1.0)
+
+
+def _cudnn_attention_ratio(step: Timeline, host_us: float) -> float:
+    """The part of the host's work that is cuDNN's attention, which plans anew for each context length."""
+    operations = step.operations
+    mine = [step.names[name] == "aten::_scaled_dot_product_cudnn_attention" for name in operations.name.tolist()]
+    spent_us = float((operations.end_ns - operations.start_ns)[mine].sum()) / 1e3
+    return spent_us / host_us if host_us > 0 else 0.0

@@ -48,14 +48,18 @@ class Step:
 
 
 def steps_of(timeline: Timeline) -> list[Step]:
-    """The annotated steps in the order of time; an annotation within another step is no step of its own."""
+    """The annotated steps in the order of time; an annotation within another step is no step of its own.
+
+    Where there are steps of ours, others are not: torch's own step then holds them all.
+    """
     steps: list[Step] = []
     ranges = timeline.ranges
     issued_ns = _issued(timeline)
-    for row, name in enumerate(ranges.name.tolist()):
-        match = _STEP.fullmatch(timeline.names[name])
+    matches = [_STEP.fullmatch(timeline.names[name]) for name in ranges.name.tolist()]
+    ours = any(match is not None and match["name"] is not None for match in matches)
+    for row, match in enumerate(matches):
         start, end = int(ranges.start_ns[row]), int(ranges.end_ns[row])
-        if match is None or (steps and start < steps[-1].end_ns):
+        if match is None or (ours and match["name"] is None) or (steps and start < steps[-1].end_ns):
             continue
         mine = (issued_ns >= start) & (issued_ns < end)
         steps.append(
