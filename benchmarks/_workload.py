@@ -1,0 +1,68 @@
+"""The profiler's own building blocks, put together for a benchmark as a session puts them together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from profiler.device.base import Device
+from profiler.device.cache import load_or_measure
+from profiler.device.select import open_driver, select_device
+from profiler.measure.plan import Plan
+from profiler.measure.telemetry.process import SamplerProcess
+from profiler.progress import SilentProgress
+from profiler.session.measured_phase import Bench, PhasePlan
+from profiler.session.profile import gpu_of, needed_work, now, sampler_config
+from profiler.workload.build import load
+from profiler.workload.loaded import LoadedModel
+from profiler.workload.phase import RunnablePhase
+from profiler.workload.source import resolve
+from profiler.workload.spec import WorkloadSpec
+
+
+def load_preset_model(spec: WorkloadSpec, device: Device) -> LoadedModel:
+    """The model of `spec`, in its place."""
+    return load(spec, resolve(spec.model), device, SilentProgress(), time.monotonic_ns)
+
+
+@contextmanager
+def open_bench(device_name: str, plan: Plan) -> Iterator[Bench]:
+    """A device with its ceilings and its telemetry process."""
+    driver = open_driver()
+    device = select_device(device_name, driver=driver)
+    with SamplerProcess(sampler_config(device)) as sampler:
+        ceilings = load_or_measure(device, now=now, gpu=gpu_of(device, driver)[0])
+        yield Bench(device, ceilings, sampler, time.monotonic_ns, plan, SilentProgress())
+
+
+def plan_phase(phase: RunnablePhase, spec: WorkloadSpec, loaded: LoadedModel) -> PhasePlan:
+    """What a session would know of the phase before it runs."""
+    needed, note = needed_work(phase, loaded)
+    return PhasePlan(
+        phase=phase,
+        dtype=loaded.dtype,
+        mode=spec.mode,
+        offload=spec.offload,
+        needed=needed,
+        needed_note=note,
+        modules=loaded.model,
+    )
+
+
+def describe(device: Device) -> dict[str, Any]:
+    """What the numbers of a benchmark hold for."""
+    import platform
+
+    import torch
+    import transformers
+
+    properties = device.properties
+    return {
+        "device": properties.name,
+        "driver": properties.driver,
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,192 @@
+"""Does measuring change what is measured? The clean pass against a bare loop, in interleaved blocks (ABBA).
+
+Both sides run the same architecture with the same sizes, over the same context lengths, in this process, each with a
+model of its own unless --share-model. The bare loop (bare_loop.py) knows nothing of the profiler: its time per token
+is the gap between two tokens, whatever lies in between. Its garbage collector is as Python starts it, while the clean
+pass turns it off: the row on garbage collection says how much of the bare loop's time that concerns.
+
+Claimed, as 95% intervals over the pairs of blocks: eager TPOT and TTFT within 0.98 to 1.02 of the bare loop's, TPOT
+of a captured step within 0.99 to 1.01. The claims are on medians; the ratio of the means is shown beside them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from statistics import fmean, median
+from typing import Any
+
+from _common import Estimate, Row, abba, arguments, finish, lies_within, ratio_over_blocks, stage
+from _workload import describe, load_preset_model
+from bare_loop import GraphLoop, Timings, build_model, generate_eager, make_prompt
+
+from profiler.catalogue.presets import load_preset
+from profiler.device.base import Device
+from profiler.device.select import select_device
+from profiler.measure.clean import measure_clean
+from profiler.measure.plan import Plan
+from profiler.progress import SilentProgress
+from profiler.workload.engines import Phases
+from profiler.workload.phase import RunnablePhase
+from profiler.workload.spec import WorkloadSpec
+
+TOLERANCE = {"eager": 0.02, "graph": 0.01}
+PREFILLS = 12  # timed ones in a block
+WARMUP_TOKENS = 9  # of the bare loop before each of its blocks; the clean pass warms up by itself
+
+Blocks = tuple[list[list[float]], list[list[float]]]
+"""Samples in ms of each block: those of the clean pass, those of the bare loop."""
+
+
+class GarbageTime:
+    """Adds up the seconds that the garbage collector takes."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._begin = 0.0
+
+    def _note(self, phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            self._begin = time.perf_counter()
+        else:
+            self.seconds += time.perf_counter() - self._begin
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count the collections until the context ends."""
+        gc.callbacks.append(self._note)
+        try:
+            yield
+        finally:
+            gc.callbacks.remove(self._note)
+
+
+def clean_samples(phase: RunnablePhase, device: Device, iterations: int) -> list[float]:
+    """One block of the clean pass: so many iterations from one reset, after the pass's own warm-up."""
+    plan = dataclasses.replace(Plan.standard(), repeats=1, most_iterations=iterations, repeat_seconds=1e6)
+    return measure_clean(phase, device, time.monotonic_ns, plan, SilentProgress()).wall_ms[0]
+
+
+def interleave(blocks: int, ours: Callable[[], list[float]], theirs: Callable[[], list[float]]) -> Blocks:
+    """Run the blocks of both sides in turn."""
+    found: Blocks = ([[] for _ in range(blocks)], [[] for _ in range(blocks)])
+    for pair, side in abba(blocks):
+        found[side][pair] = (ours, theirs)[side]()
+    return found
+
+
+def rows_of(name: str, blocks: Blocks, tolerance: float) -> list[Row]:
+    """The claim on the ratio of the blocks' medians, that of their means, and what both sides measured."""
+    ours, theirs = blocks
+    medians = ratio_over_blocks([median(block) for block in ours], [median(block) for block in theirs])
+    means = ratio_over_blocks([fmean(block) for block in ours], [fmean(block) for block in theirs])
+    low, high = 1 - tolerance, 1 + tolerance
+    both = [median(sample for block in side for sample in block) for side in blocks]
+    return [
+        Row(
+            f"{name}, clean / bare",
+            medians,
+            "",
+            claim=f"{low:.2f} .. {high:.2f}",
+            holds=lies_within(medians, low, high),
+            note=f"{both[0]:.3f} / {both[1]:.3f} ms",
+        ),
+        Row(f"{name}, ratio of means", means, ""),
+    ]
+
+
+def eager_rows(options: Any, bare: Any, phases: Phases, device: Device, details: dict[str, Any]) -> list[Row]:
+    """TTFT and TPOT of the eager loop."""
+    prompt = make_prompt(bare, options.prompt_tokens)
+    garbage, seconds = GarbageTime(), 0.0
+
+    def request(new_tokens: int) -> Timings:
+        return generate_eager(bare, prompt, new_tokens)
+
+    def bare_decode() -> list[float]:
+        nonlocal seconds
+        request(WARMUP_TOKENS)
+        with garbage.counted():
+            timings = request(options.new_tokens)
+        seconds += sum(timings.gaps_s) + timings.ttft_s
+        return [gap * 1e3 for gap in timings.gaps_s]
+
+    def bare_prefill() -> list[float]:
+        for _ in range(3):
+            request(1)
+        return [request(1).ttft_s * 1e3 for _ in range(PREFILLS)]
+
+    with stage("eager: the first requests"):
+        first = request(options.new_tokens)
+        clean_samples(phases.decode, device, options.new_tokens - 1)
+    with stage(f"eager: TPOT, {options.blocks} pairs of blocks"):
+        decode = interleave(
+            options.blocks, lambda: clean_samples(phases.decode, device, options.new_tokens - 1), bare_decode
+        )
+    with stage(f"eager: TTFT, {options.blocks} pairs of blocks"):
+        prefill = interleave(options.blocks, lambda: clean_samples(phases.prefill, device, PREFILLS), bare_prefill)
+    details["eager"] = {"tpot_ms": decode, "ttft_ms": prefill, "first_request_gaps_ms": [g * 1e3 for g in first.gaps_s]}
+    return [
+        *rows_of("eager TPOT", decode, TOLERANCE["eager"]),
+        *rows_of("eager TTFT", prefill, TOLERANCE["eager"]),
+        Row("garbage collection in the bare eager loop", Estimate(100 * garbage.seconds / seconds), "% of its time"),
+        Row("TPOT of the very first bare request", Estimate(median(first.gaps_s) * 1e3), "ms", note="nothing cached"),
+    ]
+
+
+def graph_rows(options: Any, bare: Any, phases: Phases, device: Device, details: dict[str, Any]) -> list[Row]:
+    """TPOT of the captured step."""
+    with stage("graph: capturing"):
+        loop = GraphLoop(bare, make_prompt(bare, options.prompt_tokens), options.new_tokens)
+        loop.generate()
+        clean_samples(phases.decode, device, options.new_tokens - 1)
+
+    def bare_decode() -> list[float]:
+        loop.generate()
+        return [gap * 1e3 for gap in loop.generate().gaps_s]
+
+    with stage(f"graph: TPOT, {options.blocks} pairs of blocks"):
+        decode = interleave(
+            options.blocks, lambda: clean_samples(phases.decode, device, options.new_tokens - 1), bare_decode
+        )
+    details["graph"] = {"tpot_ms": decode}
+    return rows_of("graph TPOT", decode, TOLERANCE["graph"])
+
+
+def main() -> int:
+    parser = arguments(__doc__)
+    parser.add_argument("--model", default="llama-3.1-8b", help="a preset (default: %(default)s)")
+    parser.add_argument("--prompt-tokens", type=int, default=512)
+    parser.add_argument("--new-tokens", type=int, default=64)
+    parser.add_argument("--blocks", type=int, default=8, help="pairs of blocks (default: %(default)s)")
+    parser.add_argument("--modes", nargs="+", choices=["eager", "graph"], help="default: eager, on a GPU graph too")
+    parser.add_argument("--share-model", action="store_true", help="one model for both sides, where two do not fit")
+    options = parser.parse_args()
+
+    device = select_device(options.device)
+    modes = options.modes or (["eager", "graph"] if device.properties.kind == "cuda" else ["eager"])
+    spec = WorkloadSpec(
+        model=options.model, weights="random", prompt_tokens=options.prompt_tokens, new_tokens=options.new_tokens
+    )
+    with stage("building"):
+        loaded = load_preset_model(spec, device)
+        bare = loaded.model
+        if not options.share_model:
+            bare = build_model(load_preset(options.model).config, device.torch_device)
+    details: dict[str, Any] = {"environment": describe(device), "options": vars(options) | {"out": None}}
+    rows: list[Row] = []
+    for mode in modes:
+        phases = Phases(loaded, dataclasses.replace(spec, mode=mode), device)
+        rows += (eager_rows if mode == "eager" else graph_rows)(options, bare, phases, device, details)
+    title = (
+        f"The clean pass against a bare loop: {options.model}, prompt {options.prompt_tokens}, {device.properties.name}"
+    )
+    return finish(title, rows, options.out, details)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
