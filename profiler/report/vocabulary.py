@@ -1,4 +1,4 @@
-"""The words of a verdict: classes, causes, resources and tiers. DESIGN: one word, one meaning, everywhere."""
+"""The words of a verdict: classes, causes, resources and tiers. One word, one meaning, everywhere."""
 
 from __future__ import annotations
 
