@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -210,24 +212,35 @@ def test_a_forced_backend_is_in_force_while_the_model_runs() -> None:
     assert seen == [(True, False)]
 
 
-def test_compile_mode_compiles_as_transformers_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+@pytest.mark.parametrize("family", ["llama", "gemma2"])
+def test_a_compiled_step_is_one_graph_that_is_never_compiled_again(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, graphs = [], []
 
-    def compile_nothing(function: object, **settings: object) -> object:
-        asked.append(settings)
-        return function
+    def compile_without_inductor(function: Any, **asked: object) -> Any:
+        settings.append(asked)
+        return torch_compile(function, backend=count_graph)
 
-    monkeypatch.setattr(torch, "compile", compile_nothing)
-    loaded, wanted = small_model("llama"), spec(mode="compile")
-    phases = Phases(loaded, wanted, CpuDevice())
-    assert asked[0] == {"mode": "reduce-overhead"}
-    decode = phases.decode
-    decode.reset()
-    tokens = [decode._token.tolist()]
-    for _ in range(NEW - 1):
-        decode.iterate()
-        tokens.append(decode._token.tolist())
-    assert tokens == plain_loop(loaded, wanted)
+    def count_graph(graph: torch.fx.GraphModule, inputs: object) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    torch_compile = torch.compile
+    monkeypatch.setattr(torch, "compile", compile_without_inductor)
+    torch._dynamo.reset()
+    loaded, wanted = small_model(family), spec(mode="compile")
+    decode: Any = Phases(loaded, wanted, CpuDevice()).decode
+    expected = plain_loop(loaded, wanted)
+    for _ in range(2):
+        decode.reset()
+        tokens = [decode._token.tolist()]
+        for _ in range(NEW - 1):
+            decode.iterate()
+            tokens.append(decode._token.tolist())
+        assert tokens == expected
+    assert len(graphs) == 1
+    assert settings[0] == {"mode": "reduce-overhead"}  # as transformers' CompileConfig has it
     assert decode.body is None  # a CPU replays no graphs
 
 
