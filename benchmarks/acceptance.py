@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import torch
 from _common import Estimate, Row, arguments, finish, stage
-from _workload import describe
 
-from profiler.device.select import select_device
 from profiler.report.records import Phase, Report
 from profiler.report.store import load_report
 
@@ -129,8 +129,9 @@ def main() -> int:
     parser.add_argument("--out-dir", type=Path, default=Path("reports"), help="where the reports go (default: reports)")
     parser.add_argument("--cases", nargs="+", help="some of them, by name (default: all)")
     options = parser.parse_args()
-    device = select_device(options.device)
-    cases = GPU_CASES if device.properties.kind == "cuda" else CPU_CASES
+    # Asked without making a context on the GPU, which the profiled command would have to share it with.
+    on_gpu = options.device != "cpu" and torch.cuda.is_available()
+    cases = GPU_CASES if on_gpu else CPU_CASES
     if unknown := set(options.cases or ()) - {case.name for case in cases}:
         parser.error(f"no case of this device is named {', '.join(sorted(unknown))}")
     options.out_dir.mkdir(parents=True, exist_ok=True)
@@ -138,7 +139,7 @@ def main() -> int:
         subprocess.run([*bottleneck(), "calibrate", "--device", options.device], stdout=subprocess.DEVNULL, check=True)
 
     rows: list[Row] = []
-    details: dict[str, Any] = {"environment": describe(device)}
+    details: dict[str, Any] = {}
     for case in cases:
         if options.cases and case.name not in options.cases:
             continue
@@ -148,8 +149,11 @@ def main() -> int:
         if code != 0:
             rows.append(Row(f"{case.name}: exit code {code}", None, "", claim="0", holds=False))
             continue
-        rows += rows_of(case, load_report(path), seconds)
-    return finish(f"bottleneck profile on {device.properties.name}", rows, options.out, details)
+        report = load_report(path)
+        details["environment"] = msgspec.to_builtins(report.environment)
+        rows += rows_of(case, report, seconds)
+    device = details.get("environment", {}).get("device", options.device)
+    return finish(f"bottleneck profile on {device}", rows, options.out, details)
 
 
 if __name__ == "__main__":

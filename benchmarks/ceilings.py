@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any
 
 import torch
-from _common import Estimate, Row, abba, arguments, finish, ratio_over_blocks, stage
+from _common import Row, abba, arguments, finish, ratio_over_blocks, stage
 from _workload import describe
 
 from profiler.device.base import Device
