@@ -94,8 +94,8 @@ def _remedies(ms: Mapping[Cause, float], setting: Setting) -> list[_Remedy]:
         found.append(
             _Remedy(
                 "do not let attention go to cuDNN",
-                f"cuDNN builds a plan for each new context length: {setting.cudnn_attention_ratio:.0%} of the host's work. "
-                "The prediction is that of attention which costs the host nothing",
+                f"cuDNN builds a plan for each new context length: {setting.cudnn_attention_ratio:.0%} of the host's "
+                "work. The prediction is that of attention which costs the host nothing",
                 "--attention flash",
                 {Resource.HOST: 1 / (1 - setting.cudnn_attention_ratio)},
             )

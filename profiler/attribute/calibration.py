@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from profiler.attribute.replay import ActivityCosts, Calibration, replay
 from profiler.trace.graph import DependencyGraph
 
-# Traced kernels were seen to run 1 to 2% longer than untraced ones; and a GPU that tracing leaves idle in between runs at
-# higher clocks: a prefill of 2048 tokens was 6% faster traced, kernel for kernel. Beyond this band it is neither.
+# Traced kernels were seen to run 1 to 2% longer than untraced ones; and a GPU that tracing leaves idle in between runs
+# at higher clocks: a prefill of 2048 tokens was 6% faster traced, kernel for kernel. Beyond this band it is neither.
 PLAUSIBLE_KERNEL_SCALE = (0.94, 1.08)
 # What tracing does to a host that launches, where the clean host time was not measured: an eager decode step of an 8B
 # model took 84 ms traced with shapes and 27 to 37 ms untraced.

@@ -9,8 +9,9 @@ from profiler.report.records import Copies, Part
 from profiler.report.vocabulary import BottleneckClass, Cause
 
 IDLE_CAUSES = (Cause.SCHEDULING_HOST, Cause.SCHEDULING_SYNC, Cause.SCHEDULING_LAUNCH_GAP)
-# Parts smaller than this are not worth a sentence.
+# Parts smaller than this are not worth a sentence; of the leading class, smaller ones are.
 _MENTIONED = 0.05
+_MENTIONED_OF_LEADER = 0.02
 _MOST_SENTENCES = 4
 
 Say = Callable[[BottleneckClass, float, str], None]
@@ -38,7 +39,7 @@ def sentences(
     found: list[tuple[bool, float, str]] = []
 
     def say(klass: BottleneckClass, weight: float, text: str) -> None:
-        if weight >= _MENTIONED or klass is leader:
+        if weight >= (_MENTIONED_OF_LEADER if klass is leader else _MENTIONED):
             found.append((klass is not leader, -weight, text))
 
     processor = "GPU" if seen.device_kind == "cuda" else "processor"

@@ -9,7 +9,6 @@ from statistics import median
 from profiler.device.base import Device, Stopwatch
 from profiler.measure.cycle import Cycle
 from profiler.measure.plan import Plan, iterations_for
-from profiler.measure.quiet import garbage_collector_off
 from profiler.measure.statistics import distribution
 from profiler.progress import Progress
 from profiler.report.records import Clean, Source
@@ -26,8 +25,13 @@ FEWEST_WARMUPS = 3  # a compiled step is compiled, then captured, and replayed f
 
 @dataclass(frozen=True, slots=True)
 class CleanPass:
-    """The clean pass as the report shows it, and its raw samples in ms, one list a repeat."""
+    """The clean pass as the report shows it, and its raw samples in ms, one list a repeat.
 
+    `cycle` is how many iterations after a reset were warmed up: other passes must not go beyond it, or they meet what
+    is slow for the first time (a library that plans anew for each context length).
+    """
+
+    cycle: int
     clean: Clean
     wall_ms: list[list[float]]
     gpu_ms: list[list[float]] | None
@@ -43,9 +47,14 @@ class Interrupted(KeyboardInterrupt):
 
 @dataclass(frozen=True, slots=True)
 class _Warmup:
-    iterations: int
-    iteration_ms: float
+    samples_ms: list[float]
+    first: int  # so many of them met their context length for the first time
+    cycle: int
     steady: bool
+
+    @property
+    def iteration_ms(self) -> float:
+        return median(self.samples_ms[-STEADY_GROUP:])
 
 
 def measure_clean(phase: RunnablePhase, device: Device, clock: Clock, plan: Plan, progress: Progress) -> CleanPass:
@@ -53,34 +62,33 @@ def measure_clean(phase: RunnablePhase, device: Device, clock: Clock, plan: Plan
 
     Only `iterate` stands between two clock readings: resets, device timers and progress are outside. The device's
     span includes a few us of marking it, so it can exceed the wall time by that much.
-    The garbage collector is off meanwhile.
+    The garbage collector runs as it does in a loop that nobody measures.
 
     Raises `Interrupted` on Ctrl-C, with the iterations measured so far.
     """
-    cycle = Cycle(phase, device)
     progress.stage(f"{phase.name}: warming up")
-    with garbage_collector_off():
-        try:
-            warmup = _warm_up(phase, cycle, clock, plan)
-        except KeyboardInterrupt as interrupt:
-            raise Interrupted(None) from interrupt
-        iterations = iterations_for(warmup.iteration_ms, plan)
-        stopwatches = _stopwatches(device, iterations)
-        wall_ms: list[list[float]] = []
-        gpu_ms: list[list[float]] = []
-        progress.stage(f"{phase.name}: measuring", plan.repeats)
-        try:
-            for _ in range(plan.repeats):
-                wall_ms.append([])
-                cycle.reset()
-                _time_iterations(phase, cycle, clock, iterations, stopwatches, wall_ms[-1])
-                gpu_ms.append(_read(stopwatches, len(wall_ms[-1]), device))
-                progress.advance()
-        except KeyboardInterrupt as interrupt:
-            if len(gpu_ms) < len(wall_ms):
-                gpu_ms.append(_read(stopwatches, len(wall_ms[-1]), device))
-            partial = _clean_pass(wall_ms, gpu_ms, warmup, stopwatches is not None) if any(wall_ms) else None
-            raise Interrupted(partial) from interrupt
+    try:
+        warmup = _warm_up(phase, device, clock, plan)
+    except KeyboardInterrupt as interrupt:
+        raise Interrupted(None) from interrupt
+    cycle = Cycle(phase, device, warmup.cycle)
+    iterations = iterations_for(warmup.iteration_ms, plan)
+    stopwatches = _stopwatches(device, iterations)
+    wall_ms: list[list[float]] = []
+    gpu_ms: list[list[float]] = []
+    progress.stage(f"{phase.name}: measuring", plan.repeats)
+    try:
+        for _ in range(plan.repeats):
+            wall_ms.append([])
+            cycle.reset()
+            _time_iterations(phase, cycle, clock, iterations, stopwatches, wall_ms[-1])
+            gpu_ms.append(_read(stopwatches, len(wall_ms[-1]), device))
+            progress.advance()
+    except KeyboardInterrupt as interrupt:
+        if len(gpu_ms) < len(wall_ms):
+            gpu_ms.append(_read(stopwatches, len(wall_ms[-1]), device))
+        partial = _clean_pass(wall_ms, gpu_ms, warmup, stopwatches is not None) if any(wall_ms) else None
+        raise Interrupted(partial) from interrupt
     return _clean_pass(wall_ms, gpu_ms, warmup, stopwatches is not None)
 
 
@@ -100,17 +108,34 @@ def is_steady(samples_ms: list[float]) -> bool:
     return abs(median(newest) - median(before)) <= tolerance
 
 
-def _warm_up(phase: RunnablePhase, cycle: Cycle, clock: Clock, plan: Plan) -> _Warmup:
+def _warm_up(phase: RunnablePhase, device: Device, clock: Clock, plan: Plan) -> _Warmup:
+    """Iterate until steady; where contexts grow from one to the next, once more over the same ones.
+
+    What is slow the first time at each context length (a library that plans for it) is then seen, and over.
+    """
+    samples_ms = _until_steady(phase, Cycle(phase, device), clock, plan)
+    first, cycle = len(samples_ms), min(phase.iterations_per_reset, len(samples_ms))
+    if cycle > 1 and _ordinary_seconds(samples_ms) < plan.most_warmup_seconds:
+        again = Cycle(phase, device, cycle)
+        samples_ms += [_timed(phase, again, clock) for _ in range(min(cycle, 2 * STEADY_GROUP))]
+    return _Warmup(samples_ms, first, cycle, is_steady(samples_ms[-2 * STEADY_GROUP :]))
+
+
+def _until_steady(phase: RunnablePhase, cycle: Cycle, clock: Clock, plan: Plan) -> list[float]:
     samples_ms: list[float] = []
     while True:
-        cycle.prepare()
-        begin = clock()
-        phase.iterate()
-        samples_ms.append((clock() - begin) / 1e6)
+        samples_ms.append(_timed(phase, cycle, clock))
         seconds = _ordinary_seconds(samples_ms)
         settled = len(samples_ms) >= 2 * STEADY_GROUP and is_steady(samples_ms) and seconds >= plan.warmup_seconds
         if settled or (len(samples_ms) >= FEWEST_WARMUPS and seconds >= plan.most_warmup_seconds):
-            return _Warmup(len(samples_ms), median(samples_ms[-STEADY_GROUP:]), is_steady(samples_ms))
+            return samples_ms
+
+
+def _timed(phase: RunnablePhase, cycle: Cycle, clock: Clock) -> float:
+    cycle.prepare()
+    begin = clock()
+    phase.iterate()
+    return (clock() - begin) / 1e6
 
 
 def _ordinary_seconds(samples_ms: list[float]) -> float:
@@ -157,12 +182,23 @@ def _read(stopwatches: list[Stopwatch] | None, count: int, device: Device) -> li
 
 
 def _clean_pass(wall_ms: list[list[float]], gpu_ms: list[list[float]], warmup: _Warmup, has_timer: bool) -> CleanPass:
-    clean = clean_of(wall_ms, gpu_ms if has_timer else None, warmup_iterations=warmup.iterations, steady=warmup.steady)
-    return CleanPass(clean, wall_ms, gpu_ms if has_timer else None)
+    clean = clean_of(
+        wall_ms,
+        gpu_ms if has_timer else None,
+        warmup_iterations=len(warmup.samples_ms),
+        steady=warmup.steady,
+        first_time_ms=median(warmup.samples_ms[: warmup.first]) if warmup.cycle > 1 else None,
+    )
+    return CleanPass(warmup.cycle, clean, wall_ms, gpu_ms if has_timer else None)
 
 
 def clean_of(
-    wall_ms: list[list[float]], gpu_ms: list[list[float]] | None, *, warmup_iterations: int, steady: bool
+    wall_ms: list[list[float]],
+    gpu_ms: list[list[float]] | None,
+    *,
+    warmup_iterations: int,
+    steady: bool,
+    first_time_ms: float | None = None,
 ) -> Clean:
     """The record of timed iterations, one list a repeat. `gpu_ms` is None where the device has no clock of its own."""
     sources = {"wall_ms": Source(tier=Tier.HOST)}
@@ -170,10 +206,16 @@ def clean_of(
         sources["gpu_ms"] = Source(tier=Tier.TIMELINE, note="between CUDA events around an iteration")
     else:
         sources["gpu_ms"] = Source(missing="this device has no clock of its own")
+    sources["first_time_ms"] = (
+        Source(tier=Tier.HOST, note="median iteration of the warm-up, at context lengths new to the process")
+        if first_time_ms is not None
+        else Source(missing="no iteration meets another context length than the one before")
+    )
     return Clean(
         wall_ms=distribution(wall_ms),
         gpu_ms=distribution(gpu_ms) if gpu_ms is not None else None,
         warmup_iterations=warmup_iterations,
         steady=steady,
+        first_time_ms=first_time_ms,
         sources=sources,
     )

@@ -9,9 +9,11 @@ from profiler.workload.phase import RunnablePhase
 class Cycle:
     """Keeps a phase ready for its next iteration. A reset is done when this returns: none of it runs on into one."""
 
-    def __init__(self, phase: RunnablePhase, device: Device) -> None:
+    def __init__(self, phase: RunnablePhase, device: Device, most: int | None = None) -> None:
+        """`most` iterations after a reset, where that is fewer than the phase allows."""
         self._phase = phase
         self._device = device
+        self._most = most
         self._left = 0
 
     @property
@@ -23,7 +25,8 @@ class Cycle:
         """Reset the phase and wait until the device has finished with it."""
         self._phase.reset()
         self._device.synchronize()
-        self._left = self._phase.iterations_per_reset
+        allowed = self._phase.iterations_per_reset
+        self._left = allowed if self._most is None else min(self._most, allowed)
 
     def prepare(self) -> None:
         """Make the next iteration possible; call it once before each."""

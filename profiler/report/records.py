@@ -36,12 +36,16 @@ class Distribution(Struct, frozen=True, kw_only=True):
 
 
 class Clean(Struct, frozen=True, kw_only=True):
-    """The clean pass: nothing attached. `gpu_ms` is the span between CUDA events around an iteration."""
+    """The clean pass: nothing attached. `gpu_ms` is the span between CUDA events around an iteration.
+
+    `first_time_ms` is what an iteration took at a context length that the process had not met before.
+    """
 
     wall_ms: Distribution
     gpu_ms: Distribution | None
     warmup_iterations: int
     steady: bool
+    first_time_ms: float | None = None
     sources: Sources = field(default_factory=dict)
 
 

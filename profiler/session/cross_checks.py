@@ -10,11 +10,13 @@ from profiler.attribute.kernel_work import KernelWork
 from profiler.attribute.limiter import dram_bytes
 from profiler.device.gpu import POWER_CAP_MASK, THROTTLED_MASK, name_clock_event_reasons
 from profiler.report.records import Phase, ReportWarning, Series, Source, Telemetry
-from profiler.report.vocabulary import Cause, Tier
+from profiler.report.vocabulary import BottleneckClass, Cause, Tier
 
 # Telemetry and trace come from different runs of the phase, whose clocks differ by a few percent.
 DRAM_TOLERANCE = 0.10
 IDLE_TOLERANCE = 0.05
+# A warm-up is slower than what follows; this much slower is more than that.
+SLOW_FIRST_TIME = 1.3
 
 Warn = Callable[[str, str], None]
 
@@ -51,6 +53,13 @@ def cross_check(phase: Phase, work: KernelWork | None, l2_bytes: int | None) -> 
     def warn(code: str, message: str) -> None:
         found.append(ReportWarning(code=code, message=message, phase=phase.name))
 
+    first, usual = phase.clean.first_time_ms, phase.clean.wall_ms.median
+    if first is not None and first > SLOW_FIRST_TIME * usual:
+        warn(
+            "slow_first_time",
+            f"at context lengths new to the process a step took {first:.3g} ms, not {usual:.3g}: something plans anew "
+            "for each length (cuDNN's attention does)",
+        )
     reasons = series(phase.telemetry, "clock_event_reasons")
     if reasons is not None and reasons.value:
         bits = int(reasons.value)
@@ -63,11 +72,17 @@ def cross_check(phase: Phase, work: KernelWork | None, l2_bytes: int | None) -> 
         _compare_dram(phase, phase.telemetry, work, l2_bytes, warn)
     active = series(phase.telemetry, "gpu_active")
     if active is not None and active.value is not None and phase.parts:
-        idle = sum(part.fraction for part in phase.parts if part.cause in (*IDLE_CAUSES, Cause.IO_INPUT, Cause.IO_DISK))
+        # The driver calls a GPU active while a kernel runs, not while only a copy does.
+        idle = sum(
+            part.fraction
+            for part in phase.parts
+            if part.cause in IDLE_CAUSES
+            or (part.class_ is BottleneckClass.IO and part.cause is not Cause.IO_COLLECTIVE)
+        )
         if abs(1 - active.value - idle) > IDLE_TOLERANCE:
             warn(
                 "idle_disagrees",
-                f"the driver saw the GPU idle {1 - active.value:.0%} of the time, trace and clean time say {idle:.0%}",
+                f"the driver saw no kernel for {1 - active.value:.0%} of the time, trace and clean time say {idle:.0%}",
             )
     return found
 

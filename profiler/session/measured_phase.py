@@ -34,7 +34,7 @@ from profiler.trace.kineto import read_kineto
 from profiler.trace.overlap import host_copies, stream_overlap
 from profiler.trace.steps import cut, representative, steps_of
 from profiler.trace.timeline import Timeline
-from profiler.workload.phase import RunnablePhase
+from profiler.workload.phase import RunnablePhase, ShortenedPhase
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class PhasePlan:
     mode: str
     offload: str
     needed: NeededWork | None
-    needed_note: str
+    needed_note: str  # where that is from, or why there is none
     modules: Any = None  # the torch.nn.Module whose forwards get ranges in the trace
     hint: TokenShape = field(default_factory=TokenShape)
 
@@ -105,12 +105,20 @@ class _Traced:
     warnings: list[ReportWarning]
 
 
-def measure_phase(bench: Bench, plan: PhasePlan, keep: Callable[[Phase], None] = lambda record: None) -> MeasuredPhase:
-    """Run the passes: clean, the host alone, telemetry, trace. `keep` is told the record as far as it is, before each
-    pass that may be interrupted.
+def measure_phase(
+    bench: Bench,
+    whole: RunnablePhase,
+    plan_of: Callable[[RunnablePhase], PhasePlan],
+    keep: Callable[[Phase], None] = lambda record: None,
+) -> MeasuredPhase:
+    """Run the passes: clean, the host alone, telemetry, trace.
+
+    `plan_of` says what is known of the phase once it is settled which of its iterations are measured. `keep` is told
+    the record as far as it is, before each pass that may be interrupted.
     """
-    phase = plan.phase
-    clean = measure_clean(phase, bench.device, bench.clock, bench.plan, bench.progress).clean
+    passed = measure_clean(whole, bench.device, bench.clock, bench.plan, bench.progress)
+    clean, phase = passed.clean, ShortenedPhase(whole, passed.cycle)
+    plan = plan_of(phase)
     keep(phase_record(bench, plan, clean, None, None, "interrupted before the trace"))
     host_ms = measure_host_ms(phase, bench.device, bench.clock, bench.plan)
     telemetry = measure_telemetry(phase, bench.device, bench.sampler, bench.clock, bench.plan, bench.progress)
@@ -197,6 +205,7 @@ def phase_record(
     traced: _Traced | None,
     refusal: str | None,
 ) -> Phase:
+    """The record of a phase as far as it was measured; `refusal` says why there is no verdict, if there is none."""
     shape = plan.phase.shape
     tokens = None if shape is None else shape.batch_size * shape.query_tokens
     wall_ms = clean.wall_ms.median

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from profiler.attribute.operation_work import TokenShape
@@ -49,7 +50,7 @@ from profiler.workload.build import load
 from profiler.workload.engines import Phases
 from profiler.workload.fit import DTYPE_BYTES, translating_torch_errors
 from profiler.workload.loaded import LoadedModel
-from profiler.workload.phase import RunnablePhase
+from profiler.workload.phase import RunnablePhase, ShortenedPhase
 from profiler.workload.source import resolve
 from profiler.workload.spec import WorkloadSpec
 
@@ -131,8 +132,8 @@ def profile_model(request: ProfileRequest, *, progress: Progress) -> Report:
                 _run(bench, spec, loaded, so_far)
         except KeyboardInterrupt as interrupt:
             _keep_clean(interrupt, so_far)
-            partial = so_far.report(request.new_tokens, now(), complete=False)
-            raise InterruptedByUser(partial=partial) from interrupt
+            report = so_far.report(request.new_tokens, now(), complete=False)
+            raise InterruptedByUser(partial=report) from interrupt
     if request.trace_out is not None:
         write_atomically(request.trace_out, trace_file(so_far.traces, plain=request.trace_out.suffix != ".gz"))
     return so_far.report(request.new_tokens, now(), complete=True)
@@ -144,7 +145,9 @@ def _run(bench: Bench, spec: WorkloadSpec, loaded: LoadedModel, so_far: _Progres
     so_far.capacity = capacity_of(spec, loaded, bench.device)
     phases = Phases(loaded, spec, bench.device)
     for phase in (phases.prefill, phases.decode):
-        measured = measure_phase(bench, _plan(phase, spec, loaded), lambda record: _keep(record, so_far))
+        measured = measure_phase(
+            bench, phase, partial(_plan, spec=spec, loaded=loaded), lambda record: _keep(record, so_far)
+        )
         _keep(measured.record, so_far)
         so_far.advice += measured.advice
         if measured.trace is not None:
@@ -231,8 +234,9 @@ def _with_growth(bench: Bench, spec: WorkloadSpec, phases: Phases, decode: Phase
             ),
         )
     quick = replace(Plan.quick(), repeats=bench.plan.repeats)
-    other = measure_clean(longer, bench.device, bench.clock, quick, bench.progress).clean.wall_ms
-    here, there = decode.clean.wall_ms, longer.shape.context_tokens
+    passed = measure_clean(longer, bench.device, bench.clock, quick, bench.progress)
+    other, shape = passed.clean.wall_ms, ShortenedPhase(longer, passed.cycle).shape
+    here, there = decode.clean.wall_ms, shape.context_tokens if shape else context
     thousands = (there - context) / 1000
     growth = Growth(
         ms_per_1000_tokens=(other.median - here.median) / thousands,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 
@@ -50,3 +50,45 @@ class RunnablePhase(Protocol):
     @property
     def body(self) -> Callable[[], None] | None:
         """The same iteration launched op by op, where `iterate` replays a graph: gives kernels their operations."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShortenedPhase:
+    """A phase that is reset after fewer iterations than it allows: its contexts are those of these iterations."""
+
+    whole: RunnablePhase
+    iterations_per_reset: int
+
+    @property
+    def name(self) -> str:
+        """That of the whole phase."""
+        return self.whole.name
+
+    @property
+    def shape(self) -> PhaseShape | None:
+        """The size of an iteration, with the context averaged over the iterations that are left."""
+        shape = self.whole.shape
+        if shape is None:
+            return None
+        left_out = self.whole.iterations_per_reset - self.iterations_per_reset
+        context = shape.context_tokens - shape.query_tokens * left_out // 2
+        grows = shape.cache_tokens == shape.context_tokens  # and is not a static cache, which is read whole
+        return replace(shape, context_tokens=context, cache_tokens=context if grows else shape.cache_tokens)
+
+    @property
+    def launch(self) -> Callable[[], None] | None:
+        """That of the whole phase."""
+        return self.whole.launch
+
+    @property
+    def body(self) -> Callable[[], None] | None:
+        """That of the whole phase."""
+        return self.whole.body
+
+    def reset(self) -> None:
+        """That of the whole phase."""
+        self.whole.reset()
+
+    def iterate(self) -> None:
+        """That of the whole phase."""
+        self.whole.iterate()
