@@ -94,7 +94,7 @@ def main() -> int:
             loaded = load_preset_model(spec, bench.device)
         with stage(f"{spec.mode}: measuring the decode"):
             decode = Phases(loaded, spec, bench.device).decode
-            record = measure_phase(bench, plan_phase(decode, spec, loaded)).record
+            record = measure_phase(bench, decode, lambda phase: plan_phase(phase, spec, loaded)).record
         details = {"environment": describe(bench.device), "options": vars(options) | {"out": None}}
     title = f"DRAM traffic of a {spec.mode} decode step: {spec.model}, batch {spec.batch_size}"
     return finish(title, rows_of(record), options.out, details)

@@ -12,6 +12,7 @@ import dataclasses
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from _common import Estimate, Row, arguments, finish, stage
@@ -158,7 +159,9 @@ def main() -> int:
             for delay_ms in (0.0, *options.delays_ms):
                 phase = DelayedPhase(decode, delay_ms) if delay_ms else decode
                 with stage(f"{mode}: decode with {delay_ms:g} ms planted"):
-                    measured[delay_ms] = measure_phase(bench, plan_phase(phase, mode_spec, loaded)).record
+                    measured[delay_ms] = measure_phase(
+                        bench, phase, partial(plan_phase, spec=mode_spec, loaded=loaded)
+                    ).record
             rows.append(active_row(mode, measured[0.0]))
             for delay_ms in options.delays_ms:
                 rows += delay_rows(mode, measured[0.0], measured[delay_ms], delay_ms)
