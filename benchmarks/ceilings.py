@@ -22,7 +22,7 @@ from _workload import describe
 from profiler.device.base import Device
 from profiler.device.ceilings import UNITS, measure_ceilings, probes_of
 from profiler.device.select import select_device
-from profiler.session.profile import now
+from profiler.session.machine import now
 
 TOLERANCE = 0.03
 GIB, MIB = 2**30, 2**20

@@ -8,10 +8,12 @@ from typing import ClassVar
 class BottleneckError(Exception):
     """A failure that the user is told about in one line.
 
-    `message` says what happened and why; `hint` says what to type next.
+    `message` says what happened and why; `hint` says what to type next. `partial` is what was measured before, a
+    `profiler.report.records.Report`, or None.
     """
 
     exit_code: ClassVar[int] = 1
+    partial: object | None = None
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -66,10 +68,19 @@ class WillNotFitError(UnsupportedError):
 
 
 class InterruptedByUser(BottleneckError):  # noqa: N818 - it is no error
-    """Ctrl-C: what was measured is kept in `partial`, a `profiler.report.records.Report` or None."""
+    """Ctrl-C: what was measured is kept in `partial`."""
 
     exit_code = 130
 
     def __init__(self, message: str = "interrupted", hint: str = "", *, partial: object | None = None) -> None:
         super().__init__(message, hint)
         self.partial = partial
+
+
+def bug(error: Exception, *, partial: object | None = None) -> FailedError:
+    """An exception that nobody expected, in one line."""
+    text = " ".join(str(error).split())
+    name = type(error).__name__
+    failure = FailedError(f"{name}: {text}" if text else name, "re-run with --debug, and please report this")
+    failure.partial = partial
+    return failure

@@ -39,6 +39,7 @@ class Calibration:
 
     host_scale: float = 1.0
     kernel_scale: float = 1.0
+    gap_scale: float = 1.0
 
 
 @dataclass(slots=True)
@@ -68,7 +69,7 @@ def replay(
     """The step at other speeds: all traced times where `speeds` is empty and the calibration is 1."""
     speeds = speeds or {}
     host = calibration.host_scale / speeds.get(Resource.HOST, 1.0)
-    latency = calibration.kernel_scale / speeds.get(Resource.LATENCY, 1.0)
+    latency = calibration.gap_scale / speeds.get(Resource.LATENCY, 1.0)
     duration = [time * calibration.kernel_scale for time in costs.durations_us(speeds)]
 
     launches: list[list[int]] = [[] for _ in graph.thread]

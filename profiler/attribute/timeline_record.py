@@ -48,6 +48,7 @@ def timeline_record(scenario: Scenario, names: Sequence[str], causes: Sequence[C
         traced_wall_us=round(graph.wall_us, _DIGITS),
         host_scale=scenario.calibration.host_scale,
         kernel_scale=scenario.calibration.kernel_scale,
+        gap_scale=scenario.calibration.gap_scale,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from profiler.errors import BottleneckError, InterruptedByUser
+from profiler.errors import BottleneckError, InterruptedByUser, bug
 
 _ARGUMENTS, _DEBUG = "bottleneck.arguments", "bottleneck.debug"
 
@@ -38,9 +38,8 @@ class Boundary(TyperGroup):
         except Exception as error:
             if _is_typers_own(error):
                 raise
-            text = " ".join(str(error).split())
-            message = f"{type(error).__name__}: {text}" if text else type(error).__name__
-            _tell(ctx, error, message, "re-run with --debug, and please report this")
+            unexpected = bug(error)
+            _tell(ctx, error, unexpected.message, unexpected.hint)
             raise typer.Exit(BottleneckError.exit_code) from error
 
 

@@ -12,7 +12,7 @@ import typer
 from profiler.cli.boundary import typed_command
 from profiler.cli.choices import Attention, DType, Mode, Offload, Weights
 from profiler.cli.options import OUTPUT_PANEL, RUN_PANEL, DebugOption, DeviceOption, ForceOption, Format, FormatOption
-from profiler.errors import InterruptedByUser, UsageError
+from profiler.errors import BottleneckError, UsageError
 
 if TYPE_CHECKING:
     from profiler.report.records import Report
@@ -169,8 +169,8 @@ def profile(
         # Libraries that print must not spoil the result on stdout.
         with progress_on(Console(stderr=True)) as progress, redirect_stdout(sys.stderr):
             report = profile_model(request, progress=progress)
-    except InterruptedByUser as interrupt:
-        _hand_over_partial(interrupt, form, output)
+    except BottleneckError as failure:
+        _hand_over_partial(failure, form, output)
         raise
     _hand_over(report, form, output)
 
@@ -188,17 +188,19 @@ def _check_outputs(output: Path | None, trace_out: Path | None, *, force: bool) 
 
 
 def _hand_over(report: Report, form: Format, output: Path | None) -> None:
-    """The file first: a terminal that went away must not cost the measurement."""
+    """The file first: a terminal that went away must not cost the measurement, nor a disk that is full."""
     from profiler.cli.output import emit_report
     from profiler.report.store import encode, write_atomically
 
-    if output is not None:
-        write_atomically(output, encode(report))
-    emit_report(report, form)
+    try:
+        if output is not None:
+            write_atomically(output, encode(report))
+    finally:
+        emit_report(report, form)
 
 
-def _hand_over_partial(interrupt: InterruptedByUser, form: Format, output: Path | None) -> None:
+def _hand_over_partial(failure: BottleneckError, form: Format, output: Path | None) -> None:
     from profiler.report.records import Report
 
-    if isinstance(interrupt.partial, Report):
-        _hand_over(interrupt.partial, form, output)
+    if isinstance(failure.partial, Report):
+        _hand_over(failure.partial, form, output)

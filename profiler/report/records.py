@@ -177,7 +177,7 @@ class DeviceRows(Struct, frozen=True, kw_only=True):
 class Timeline(Struct, frozen=True, kw_only=True):
     """One traced step: enough for a picture, and for a replay at other speeds.
 
-    Times are as traced. `host_scale` and `kernel_scale` bring them to those of the clean pass.
+    Times are as traced. `host_scale`, `kernel_scale` and `gap_scale` bring them to those of the clean pass.
     """
 
     names: list[str]
@@ -187,6 +187,7 @@ class Timeline(Struct, frozen=True, kw_only=True):
     traced_wall_us: float
     host_scale: float
     kernel_scale: float
+    gap_scale: float
 
 
 class Series(Struct, frozen=True, kw_only=True):

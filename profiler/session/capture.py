@@ -28,8 +28,8 @@ from profiler.measure.tracing import StepTracer
 from profiler.progress import SilentProgress
 from profiler.report.records import Advice, Phase, Report, ReportWarning, Telemetry
 from profiler.session.environment import describe
+from profiler.session.machine import gpu_of, now, sampler_config
 from profiler.session.measured_phase import Bench, PhasePlan, judge_trace, phase_record
-from profiler.session.profile import gpu_of, now, sampler_config
 
 if TYPE_CHECKING:
     import torch

@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from profiler.errors import UsageError
+
+NEW_TOKENS = {"quick": 32, "standard": 64, "thorough": 64}
+"""The efforts, and how many tokens are generated unless told otherwise."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileRequest:
@@ -16,7 +21,7 @@ class ProfileRequest:
     dtype: str = "auto"
     batch_size: int = 1
     prompt_tokens: int = 512
-    new_tokens: int = 64
+    new_tokens: int = NEW_TOKENS["standard"]
     mode: str = "eager"
     attention: str = "auto"
     offload: str = "none"
@@ -25,3 +30,7 @@ class ProfileRequest:
     trust_remote_code: bool = False
     trace_out: Path | None = None
     command: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.effort not in NEW_TOKENS:
+            raise UsageError(f"there is no effort {self.effort}", f"use one of {', '.join(NEW_TOKENS)}")

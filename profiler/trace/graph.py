@@ -22,6 +22,8 @@ _UNEXPLAINED_WAIT_NS = 10_000
 _EVENT_LATENCY_NS = 10_000
 # A blocking call returns this soon after what it waited for, or it did not wait for it. Waking a thread takes less.
 _WAKE_UP_NS = 1_000_000
+# More than any device has: stream numbers of one device stay below it.
+_STREAMS_OF_A_DEVICE = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +70,13 @@ def build_graph(step: Timeline, start_ns: int, end_ns: int) -> DependencyGraph:
     The step ends when the host is through and the device has finished what the host gave it.
     """
     host_rows = _relevant_calls(step)
-    host_index = {int(row): index for index, row in enumerate(host_rows)}
+    host_index = {row: index for index, row in enumerate(host_rows)}
     device_rows = _launch_order(step, host_index)
-    device_index = {row: index for index, row in enumerate(device_rows)}
+    launched = _launched(step, device_rows)
 
-    held_by = _held_by(step, host_rows, device_rows, device_index)
+    held_by = _held_by(step, host_rows, device_rows, launched)
     issue_delay, stream_gap = _delays(step, device_rows, held_by, start_ns)
-    waits_for = [_waited_for(step, int(row), device_rows) for row in host_rows]
+    waits_for = _waited_for(step, host_rows, device_rows, launched)
     thread, gap, call, wake, tail = _host_times(step, host_rows, device_rows, waits_for, start_ns, end_ns)
 
     last_device = max((int(step.device.end_ns[row]) for row in device_rows), default=end_ns)
@@ -121,50 +123,39 @@ def _launch_order(step: Timeline, host_index: dict[int, int]) -> list[int]:
     return sorted(range(len(step.device)), key=key)
 
 
+def _launched(step: Timeline, device_rows: list[int]) -> dict[int, list[int]]:
+    """The activities of each launching call, by its row."""
+    launched: dict[int, list[int]] = {}
+    for index, row in enumerate(device_rows):
+        launched.setdefault(int(step.device.call[row]), []).append(index)
+    return launched
+
+
 def _stream_key(step: Timeline, row: int) -> int:
     """One number for device and stream: streams of two devices are different queues."""
-    return int(step.device.device[row]) * 100_000 + int(step.device.stream[row])
+    return int(step.device.device[row]) * _STREAMS_OF_A_DEVICE + int(step.device.stream[row])
 
 
 def _held_by(
-    step: Timeline, host_rows: list[int], device_rows: list[int], device_index: dict[int, int]
+    step: Timeline, host_rows: list[int], device_rows: list[int], launched: dict[int, list[int]]
 ) -> list[list[int]]:
     """Activities of other streams that each activity waited for: from event calls, else from the times."""
-    recorded = _rows_before_event_records(step, host_rows, device_rows)
     held: list[list[int]] = [[] for _ in device_rows]
+    last_on_stream: dict[int, int] = {}
+    recorded: dict[int, int] = {}  # the last activity before each event record, by the record's correlation
     pending: dict[int, list[int]] = {}
-    by_call: dict[int, list[int]] = {}
-    for index, row in enumerate(device_rows):
-        by_call.setdefault(int(step.device.call[row]), []).append(index)
     for row in host_rows:
-        if step.host.kind[row] == Call.EVENT_WAIT:
-            target = recorded.get(int(step.host.waits_for[row]))
-            stream = int(step.host.stream[row])
-            if target is not None and stream >= 0:
-                pending.setdefault(stream, []).append(target)
-            continue
-        for index in by_call.get(row, ()):
-            stream = int(step.device.stream[device_rows[index]])
-            held[index].extend(pending.pop(stream, []))
+        kind, stream = int(step.host.kind[row]), int(step.host.stream[row])
+        if kind == Call.EVENT_RECORD and stream in last_on_stream:
+            recorded[int(step.host.correlation[row])] = last_on_stream[stream]
+        elif kind == Call.EVENT_WAIT and stream >= 0 and int(step.host.waits_for[row]) in recorded:
+            pending.setdefault(stream, []).append(recorded[int(step.host.waits_for[row])])
+        for index in launched.get(row, ()):
+            on_stream = int(step.device.stream[device_rows[index]])
+            held[index].extend(pending.pop(on_stream, []))
+            last_on_stream[on_stream] = index
     _infer_waits(step, device_rows, held)
     return held
-
-
-def _rows_before_event_records(step: Timeline, host_rows: list[int], device_rows: list[int]) -> dict[int, int]:
-    """For each event record, the last activity launched on its stream before it."""
-    last_on_stream: dict[int, int] = {}
-    recorded: dict[int, int] = {}
-    by_call: dict[int, list[int]] = {}
-    for index, row in enumerate(device_rows):
-        by_call.setdefault(int(step.device.call[row]), []).append(index)
-    for row in host_rows:
-        for index in by_call.get(row, ()):
-            last_on_stream[int(step.device.stream[device_rows[index]])] = index
-        if step.host.kind[row] == Call.EVENT_RECORD:
-            last = last_on_stream.get(int(step.host.stream[row]))
-            if last is not None:
-                recorded[int(step.host.correlation[row])] = last
-    return recorded
 
 
 def _infer_waits(step: Timeline, device_rows: list[int], held: list[list[int]]) -> None:
@@ -187,7 +178,7 @@ def _infer_waits(step: Timeline, device_rows: list[int], held: list[list[int]]) 
         position = int(np.searchsorted(end_times, int(start[row]), side="right")) - 1
         while position >= 0 and int(start[row]) - end_times[position] <= _EVENT_LATENCY_NS:
             other = ends[position][1]
-            if _stream_key(step, device_rows[other]) != stream:
+            if other < index and _stream_key(step, device_rows[other]) != stream:
                 held[index].append(other)
                 break
             position -= 1
@@ -231,33 +222,37 @@ def _delays(
     )
 
 
-def _waited_for(step: Timeline, row: int, device_rows: list[int]) -> list[int]:
-    """The activities, one a stream, whose end a blocking call waited for.
+def _waited_for(
+    step: Timeline, host_rows: list[int], device_rows: list[int], launched: dict[int, list[int]]
+) -> list[list[int]]:
+    """The activities, one a stream, whose end each blocking call waited for.
 
     A sync waits for what had been launched before it and was over when it returned; a copy from or to pageable
     memory waits for itself.
     """
     host, device = step.host, step.device
-    kind = int(host.kind[row])
-    if kind == Call.COPY:
-        return [
-            index
-            for index, other in enumerate(device_rows)
-            if int(device.call[other]) == row and _blocks_host(step, other)
-        ]
-    if kind != Call.SYNC:
-        return []
-    begin, end = int(host.start_ns[row]), int(host.end_ns[row])
-    last: dict[int, int] = {}
-    for index, other in enumerate(device_rows):
-        call = int(device.call[other])
-        launched_before = call < 0 or int(host.start_ns[call]) < begin
-        if launched_before and int(device.end_ns[other]) <= end:
-            last[_stream_key(step, other)] = index
-    stream = int(host.stream[row])
-    if stream >= 0 and Call(kind) is Call.SYNC:
-        last = {key: index for key, index in last.items() if key % 100_000 == stream} or last
-    return list(last.values())
+    by_stream: dict[int, list[int]] = {}  # launched so far, the latest last
+    for index in launched.get(-1, ()):
+        by_stream.setdefault(_stream_key(step, device_rows[index]), []).append(index)
+    found: list[list[int]] = []
+    for row in host_rows:
+        mine = launched.get(row, [])
+        waited: list[int] = []
+        if host.kind[row] == Call.COPY:
+            waited = [index for index in mine if _blocks_host(step, device_rows[index])]
+        elif host.kind[row] == Call.SYNC:
+            over = {
+                stream: next((i for i in reversed(rows) if device.end_ns[device_rows[i]] <= host.end_ns[row]), None)
+                for stream, rows in by_stream.items()
+            }
+            done = {stream: index for stream, index in over.items() if index is not None}
+            on_stream = int(host.stream[row])
+            its_own = {s: index for s, index in done.items() if s % _STREAMS_OF_A_DEVICE == on_stream}
+            waited = list((its_own or done).values())
+        found.append(waited)
+        for index in mine:
+            by_stream.setdefault(_stream_key(step, device_rows[index]), []).append(index)
+    return found
 
 
 def _host_times(

@@ -10,6 +10,8 @@ from profiler.report.vocabulary import Tier
 Clock = Callable[[], int]
 """Monotonic nanoseconds."""
 
+_NO_BYTES = "making modules and filling them is no transfer whose bytes could be counted"
+
 
 def elapsed_seconds(clock: Clock, begin_ns: int) -> float:
     """Seconds since `begin_ns`."""
@@ -24,7 +26,7 @@ def moving_leg(leg: str, count: int, seconds: float) -> LoadLeg:
 
 def host_leg(seconds: float) -> LoadLeg:
     """The leg that makes modules and fills them."""
-    return LoadLeg(leg="host", bytes=None, seconds=seconds, gb_per_s=None, tier=Tier.HOST)
+    return LoadLeg(leg="host", bytes=None, seconds=seconds, gb_per_s=None, tier=Tier.HOST, missing=_NO_BYTES)
 
 
 def missing_leg(leg: str, reason: str) -> LoadLeg:
