@@ -16,18 +16,14 @@ from statistics import median
 from typing import Any
 
 import torch
-from _common import Row, abba, arguments, finish, ratio_over_blocks, stage
+from _common import Row, abba, arguments, finish, median_ratio_over_blocks, stage
 from _workload import describe
 
-from profiler.device.base import Device
-from profiler.device.ceilings import UNITS, measure_ceilings, probes_of
+from profiler.device.ceilings import UNITS, probes_of
 from profiler.device.select import select_device
-from profiler.session.machine import now
 
 TOLERANCE = 0.03
 GIB, MIB = 2**30, 2**20
-CUDA_CEILINGS = ("copy", "read", "gemm.bfloat16", "h2d.pinned", "h2d.pageable")
-CPU_CEILINGS = ("copy", "read", "gemm.float32")
 
 
 def on_gpu_s(work: Callable[[], object], iterations: int = 20) -> float:
@@ -52,92 +48,75 @@ def on_host_s(work: Callable[[], object], iterations: int = 5) -> float:
     return (time.perf_counter() - begin) / iterations
 
 
-def bare_cuda(where: torch.device) -> dict[str, float]:
-    """The ceilings of a GPU, each in its unit."""
+def bare_cuda(where: torch.device) -> dict[str, Callable[[], float]]:
+    """The ceilings of a GPU: each a function that measures it once, in its unit."""
     source = torch.randn(GIB // 2, dtype=torch.bfloat16, device=where)
     target = torch.randn_like(source)
     singles = source.view(torch.float32)
     left, right = (torch.randn(8192, 8192, dtype=torch.bfloat16, device=where) for _ in range(2))
     product = torch.empty_like(left)
-    pageable = torch.randint(0, 256, (256 * MIB,), dtype=torch.uint8)
-    pinned = pageable.pin_memory()
-    landing = torch.empty_like(pageable, device=where)
+    pinned = torch.randint(0, 256, (256 * MIB,), dtype=torch.uint8).pin_memory()
+    pageable = torch.randint(0, 256, (64 * MIB,), dtype=torch.uint8)
+    landing = torch.empty_like(pinned, device=where)
 
     def from_pageable() -> None:
-        landing.copy_(pageable)
+        landing[: len(pageable)].copy_(pageable)
         torch.cuda.synchronize()
 
     return {
-        "copy": 2 * GIB / on_gpu_s(lambda: target.copy_(source)) / 1e9,
-        "read": GIB / min(on_gpu_s(source.sum), on_gpu_s(singles.sum)) / 1e9,
-        "gemm.bfloat16": 2 * 8192**3 / on_gpu_s(lambda: torch.mm(left, right, out=product)) / 1e12,
-        "h2d.pinned": 256 * MIB / on_gpu_s(lambda: landing.copy_(pinned, non_blocking=True)) / 1e9,
-        "h2d.pageable": 256 * MIB / on_host_s(from_pageable) / 1e9,
+        "copy": lambda: 2 * GIB / on_gpu_s(lambda: target.copy_(source)) / 1e9,
+        "read": lambda: GIB / min(on_gpu_s(source.sum), on_gpu_s(singles.sum)) / 1e9,
+        "gemm.bfloat16": lambda: 2 * 8192**3 / on_gpu_s(lambda: torch.mm(left, right, out=product)) / 1e12,
+        "h2d.pinned": lambda: 256 * MIB / on_gpu_s(lambda: landing.copy_(pinned, non_blocking=True), 5) / 1e9,
+        "h2d.pageable": lambda: 64 * MIB / on_host_s(from_pageable) / 1e9,
     }
 
 
-def bare_cpu() -> dict[str, float]:
-    """The ceilings of a CPU, each in its unit."""
+def bare_cpu() -> dict[str, Callable[[], float]]:
+    """The ceilings of a CPU: each a function that measures it once, in its unit."""
     source = torch.rand(256 * MIB // 4)
     target = torch.rand_like(source)
     left, right = torch.randn(2048, 2048), torch.randn(2048, 2048)
     product = torch.empty_like(left)
     return {
-        "copy": 2 * source.nbytes / on_host_s(lambda: target.copy_(source)) / 1e9,
-        "read": source.nbytes / on_host_s(source.sum) / 1e9,
-        "gemm.float32": 2 * 2048**3 / on_host_s(lambda: torch.mm(left, right, out=product)) / 1e12,
+        "copy": lambda: 2 * source.nbytes / on_host_s(lambda: target.copy_(source)) / 1e9,
+        "read": lambda: source.nbytes / on_host_s(source.sum) / 1e9,
+        "gemm.float32": lambda: 2 * 2048**3 / on_host_s(lambda: torch.mm(left, right, out=product)) / 1e12,
     }
-
-
-def profilers(device: Device, names: tuple[str, ...]) -> dict[str, float]:
-    """The same ceilings as the profiler measures them."""
-    probes = probes_of(device)
-    found = measure_ceilings(device, now=now, probes={name: probes[name] for name in names})
-    return {c.name: c.value for c in found.ceilings if c.name in names and c.value is not None}
 
 
 def main() -> int:
     parser = arguments(__doc__)
-    parser.add_argument("--blocks", type=int, default=5, help="pairs of blocks (default: %(default)s)")
+    parser.add_argument("--blocks", type=int, default=25, help="pairs of measurements (default: %(default)s)")
     options = parser.parse_args()
     device = select_device(options.device)
     on_gpu = device.properties.kind == "cuda"
-    names = CUDA_CEILINGS if on_gpu else CPU_CEILINGS
-    where = torch.device(device.torch_device)
-
-    def bare() -> dict[str, float]:
-        found = bare_cuda(where) if on_gpu else bare_cpu()
-        device.empty_cache()
-        return found
-
-    blocks: tuple[list[dict[str, float]], ...] = (
-        [{} for _ in range(options.blocks)],
-        [{} for _ in range(options.blocks)],
-    )
-    with stage(f"{options.blocks} pairs of blocks"):
-        for pair, side in abba(options.blocks):
-            blocks[side][pair] = (lambda: profilers(device, names), bare)[side]()
-    rows = [row_of(name, *([block.get(name) for block in side] for side in blocks)) for name in names]
-    details: dict[str, Any] = {"environment": describe(device), "profiler": blocks[0], "bare": blocks[1]}
+    probes = probes_of(device)
+    bare = bare_cuda(torch.device(device.torch_device)) if on_gpu else bare_cpu()
+    samples: dict[str, tuple[list[float], list[float]]] = {}
+    for name in bare:
+        sides = (probes[name], bare[name])
+        for measure in sides:
+            measure()  # allocates, and wakes the clocks
+        samples[name] = ([0.0] * options.blocks, [0.0] * options.blocks)
+        with stage(f"{name}, {options.blocks} pairs"):
+            for pair, side in abba(options.blocks):
+                samples[name][side][pair] = sides[side]()
+    rows = [row_of(name, *pairs) for name, pairs in samples.items()]
+    details: dict[str, Any] = {"environment": describe(device), "samples": samples}
     return finish(f"Ceilings against bare torch: {device.properties.name}", rows, options.out, details)
 
 
-def row_of(name: str, ours: list[float | None], bare: list[float | None]) -> Row:
+def row_of(name: str, ours: list[float], bare: list[float]) -> Row:
     """The claim on one ceiling."""
-    claim = f"{1 - TOLERANCE:.2f} .. {1 + TOLERANCE:.2f}"
-    measured = [value for value in ours if value is not None]
-    if len(measured) < len(ours):
-        return Row(
-            f"{name}, profiler / bare", None, "", claim=claim, holds=False, note="the profiler could not measure it"
-        )
-    ratio = ratio_over_blocks(measured, [value for value in bare if value is not None])
+    ratio = median_ratio_over_blocks(ours, bare)
     return Row(
         f"{name}, profiler / bare",
         ratio,
         "",
-        claim=claim,
+        claim=f"{1 - TOLERANCE:.2f} .. {1 + TOLERANCE:.2f}",
         holds=abs(ratio.value - 1) <= TOLERANCE,
-        note=f"{median(measured):.4g} / {median(v for v in bare if v is not None):.4g} {UNITS[name]}",
+        note=f"{median(ours):.4g} / {median(bare):.4g} {UNITS[name]}",
     )
 
 

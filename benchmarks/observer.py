@@ -19,14 +19,25 @@ from collections.abc import Callable
 from statistics import fmean, median
 from typing import Any
 
-from _common import Estimate, Row, abba, arguments, finish, lies_within, ratio_over_blocks, stage
+from _common import (
+    Estimate,
+    Row,
+    abba,
+    arguments,
+    finish,
+    lies_within,
+    median_ratio_over_blocks,
+    ratio_over_blocks,
+    stage,
+)
 from _workload import describe, load_preset_model
 from bare_loop import GraphLoop, Timings, build_model, generate_eager, make_prompt
 
 from profiler.catalogue.presets import load_preset
 from profiler.device.base import Device
 from profiler.device.select import select_device
-from profiler.measure.clean import measure_clean
+from profiler.measure.clean import measure_clean, time_iterations
+from profiler.measure.cycle import Cycle
 from profiler.measure.plan import Plan
 from profiler.progress import SilentProgress
 from profiler.workload.engines import Phases
@@ -34,8 +45,9 @@ from profiler.workload.phase import RunnablePhase
 from profiler.workload.spec import WorkloadSpec
 
 TOLERANCE = {"eager": 0.02, "graph": 0.01}
-PREFILLS = 12  # timed ones in a block
-WARMUP_TOKENS = 9  # of the bare loop before each of its blocks; the clean pass warms up by itself
+STEPS = 6  # of an eager block
+PREFILLS = 2  # of an eager block
+GRAPH_BLOCKS = 8  # whole requests: a captured step does not depend on the host
 
 Blocks = tuple[list[list[float]], list[list[float]]]
 """Samples in ms of each block: those of the clean pass, those of the bare loop."""
@@ -69,7 +81,7 @@ def interleave(blocks: int, ours: Callable[[], list[float]], theirs: Callable[[]
 def rows_of(name: str, blocks: Blocks, tolerance: float) -> list[Row]:
     """The claim on the ratio of the blocks' medians, that of their means, and what both sides measured."""
     ours, theirs = blocks
-    medians = ratio_over_blocks([median(block) for block in ours], [median(block) for block in theirs])
+    medians = median_ratio_over_blocks([median(block) for block in ours], [median(block) for block in theirs])
     means = ratio_over_blocks([fmean(block) for block in ours], [fmean(block) for block in theirs])
     low, high = 1 - tolerance, 1 + tolerance
     both = [median(sample for block in side for sample in block) for side in blocks]
@@ -87,32 +99,40 @@ def rows_of(name: str, blocks: Blocks, tolerance: float) -> list[Row]:
 
 
 def eager_rows(options: Any, bare: Any, phases: Phases, device: Device, details: dict[str, Any]) -> list[Row]:
-    """TTFT and TPOT of the eager loop."""
+    """TTFT and TPOT of the eager loop: a host's speed changes within a second, so the blocks are a few steps long."""
     prompt = make_prompt(bare, options.prompt_tokens)
-    steps = options.new_tokens - 1
 
     def request(new_tokens: int) -> Timings:
         return generate_eager(bare, prompt, new_tokens)
 
-    def bare_decode() -> list[float]:
-        request(WARMUP_TOKENS)
-        return [gap * 1e3 for gap in request(options.new_tokens).gaps_s]
+    def ours(phase: RunnablePhase, cycle: Cycle, iterations: int) -> list[float]:
+        """What the clean pass does in a repeat."""
+        wall_ms: list[float] = []
+        cycle.reset()
+        time_iterations(phase, cycle, time.monotonic_ns, iterations, stopwatches[:iterations] or None, wall_ms)
+        device.synchronize()
+        return wall_ms
 
-    def bare_prefill() -> list[float]:
-        for _ in range(3):
-            request(1)
-        return [request(1).ttft_s * 1e3 for _ in range(PREFILLS)]
-
+    stopwatches = [watch for watch in (device.stopwatch() for _ in range(STEPS)) if watch is not None]
     with stage("eager: the first requests"):
-        first = request(options.new_tokens)
-        warmup_seconds = sum(request(options.new_tokens).gaps_s)
-        clean_samples(phases.decode, device, steps, warmup_seconds)
+        first = request(STEPS + 1)
+        request(STEPS + 1)
+        decoding, prefilling = Cycle(phases.decode, device), Cycle(phases.prefill, device)
+        for _ in range(2):
+            ours(phases.decode, decoding, STEPS)
+            ours(phases.prefill, prefilling, PREFILLS)
     with stage(f"eager: TPOT, {options.blocks} pairs of blocks"):
         decode = interleave(
-            options.blocks, lambda: clean_samples(phases.decode, device, steps, warmup_seconds), bare_decode
+            options.blocks,
+            lambda: ours(phases.decode, decoding, STEPS),
+            lambda: [gap * 1e3 for gap in request(STEPS + 1).gaps_s],
         )
     with stage(f"eager: TTFT, {options.blocks} pairs of blocks"):
-        prefill = interleave(options.blocks, lambda: clean_samples(phases.prefill, device, PREFILLS), bare_prefill)
+        prefill = interleave(
+            options.blocks,
+            lambda: ours(phases.prefill, prefilling, PREFILLS),
+            lambda: [request(1).ttft_s * 1e3 for _ in range(PREFILLS)],
+        )
     details["eager"] = {"tpot_ms": decode, "ttft_ms": prefill, "first_request_gaps_ms": [g * 1e3 for g in first.gaps_s]}
     return [
         *rows_of("eager TPOT", decode, TOLERANCE["eager"]),
@@ -134,9 +154,9 @@ def graph_rows(options: Any, bare: Any, phases: Phases, device: Device, details:
         loop.generate()
         return [gap * 1e3 for gap in loop.generate().gaps_s]
 
-    with stage(f"graph: TPOT, {options.blocks} pairs of blocks"):
+    with stage(f"graph: TPOT, {GRAPH_BLOCKS} pairs of blocks"):
         decode = interleave(
-            options.blocks, lambda: clean_samples(phases.decode, device, steps, warmup_seconds), bare_decode
+            GRAPH_BLOCKS, lambda: clean_samples(phases.decode, device, steps, warmup_seconds), bare_decode
         )
     details["graph"] = {"tpot_ms": decode}
     return rows_of("graph TPOT", decode, TOLERANCE["graph"])
@@ -147,7 +167,7 @@ def main() -> int:
     parser.add_argument("--model", default="llama-3.1-8b", help="a preset (default: %(default)s)")
     parser.add_argument("--prompt-tokens", type=int, default=512)
     parser.add_argument("--new-tokens", type=int, default=64)
-    parser.add_argument("--blocks", type=int, default=8, help="pairs of blocks (default: %(default)s)")
+    parser.add_argument("--blocks", type=int, default=150, help="pairs of eager blocks (default: %(default)s)")
     parser.add_argument("--modes", nargs="+", choices=["eager", "graph"], help="default: eager, on a GPU graph too")
     parser.add_argument("--share-model", action="store_true", help="one model for both sides, where two do not fit")
     options = parser.parse_args()

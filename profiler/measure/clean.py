@@ -81,7 +81,7 @@ def measure_clean(phase: RunnablePhase, device: Device, clock: Clock, plan: Plan
         for _ in range(plan.repeats):
             wall_ms.append([])
             cycle.reset()
-            _time_iterations(phase, cycle, clock, iterations, stopwatches, wall_ms[-1])
+            time_iterations(phase, cycle, clock, iterations, stopwatches, wall_ms[-1])
             gpu_ms.append(_read(stopwatches, len(wall_ms[-1]), device))
             progress.advance()
     except KeyboardInterrupt as interrupt:
@@ -144,7 +144,7 @@ def _ordinary_seconds(samples_ms: list[float]) -> float:
     return sum(sample for sample in samples_ms if sample <= longest) / 1000
 
 
-def _time_iterations(
+def time_iterations(
     phase: RunnablePhase,
     cycle: Cycle,
     clock: Clock,
@@ -152,6 +152,7 @@ def _time_iterations(
     stopwatches: list[Stopwatch] | None,
     wall_ms: list[float],
 ) -> None:
+    """Time so many iterations, one stopwatch each where the device has them, and add their wall times to `wall_ms`."""
     iterate = phase.iterate
     for i in range(iterations):
         cycle.prepare()
