@@ -3,7 +3,7 @@ import math
 from pathlib import Path
 
 import pytest
-from _common import Estimate, Row, abba, finish, lies_within, ratio_over_blocks
+from _common import Estimate, Row, abba, finish, lies_within, median_ratio_over_blocks, ratio_over_blocks
 
 
 def test_drift_that_both_blocks_of_a_pair_share_leaves_the_ratio_alone() -> None:
@@ -36,6 +36,32 @@ def test_swapping_the_sides_inverts_the_ratio() -> None:
 def test_one_pair_or_a_block_without_a_partner_gives_no_interval(ours: list[float], theirs: list[float]) -> None:
     with pytest.raises(ValueError):
         ratio_over_blocks(ours, theirs)
+
+
+def test_disturbed_pairs_do_not_move_the_median_of_ratios() -> None:
+    ours, theirs = [1.01] * 40 + [9.0] * 5, [1.0] * 45
+
+    robust = median_ratio_over_blocks(ours, theirs)
+
+    assert (robust.value, robust.low, robust.high) == (1.01, 1.01, 1.01)
+    assert ratio_over_blocks(ours, theirs).value > 1.2
+
+
+def test_the_bootstrap_holds_the_median_and_repeats_itself() -> None:
+    ours = [1.0 + 0.001 * (step % 21 - 10) for step in range(150)]
+
+    first, again = (median_ratio_over_blocks(ours, [1.0] * 150) for _ in range(2))
+
+    assert first == again
+    assert first.low is not None
+    assert first.high is not None
+    assert 0.99 < first.low <= first.value <= first.high < 1.01
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [([1.0], [1.0]), ([1.0, 2.0], [1.0])])
+def test_the_median_of_ratios_needs_pairs_too(ours: list[float], theirs: list[float]) -> None:
+    with pytest.raises(ValueError):
+        median_ratio_over_blocks(ours, theirs)
 
 
 def test_a_claim_on_an_interval_needs_all_of_it() -> None:

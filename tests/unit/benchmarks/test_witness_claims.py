@@ -30,7 +30,7 @@ def with_series(phase: Phase, name: str, value: float | None) -> Phase:
 def test_a_delay_found_in_full_on_the_host_holds() -> None:
     plain = sample.decode()
 
-    rose, other = delay_rows("eager", plain, grown(plain, {Cause.SCHEDULING_HOST: 5.0}), 5.0)
+    rose, other = delay_rows("eager", [plain], [grown(plain, {Cause.SCHEDULING_HOST: 5.0})], 5.0)
 
     assert rose.estimate is not None
     assert rose.estimate.value == pytest.approx(5.0)
@@ -41,17 +41,28 @@ def test_a_delay_found_in_full_on_the_host_holds() -> None:
 def test_a_delay_booked_on_another_part_fails_both_claims() -> None:
     plain = sample.decode()
 
-    rose, other = delay_rows("eager", plain, grown(plain, {Cause.SCHEDULING_SYNC: 5.0}), 5.0)
+    rose, other = delay_rows("eager", [plain], [grown(plain, {Cause.SCHEDULING_SYNC: 5.0})], 5.0)
 
     assert rose.holds is False
     assert other.holds is False
+
+
+def test_one_disturbed_pair_of_three_decides_nothing() -> None:
+    plain = sample.decode()
+    found = [grown(plain, {Cause.SCHEDULING_HOST: ms}) for ms in (5.0, 12.0, 5.1)]
+
+    rose, _ = delay_rows("eager", [plain] * 3, found, 5.0)
+
+    assert rose.estimate is not None
+    assert rose.estimate.value == pytest.approx(5.1)
+    assert rose.holds
 
 
 def test_a_refused_phase_proves_no_delay() -> None:
     plain = sample.decode()
     refused = replace(plain, parts=[])
 
-    assert [row.holds for row in delay_rows("eager", plain, refused, 0.0)] == [False, False]
+    assert [row.holds for row in delay_rows("eager", [plain], [refused], 0.0)] == [False, False]
 
 
 @pytest.mark.parametrize(("off_by", "holds"), [(0.04, True), (-0.04, True), (0.06, False), (-0.06, False)])
@@ -59,11 +70,11 @@ def test_the_drivers_activity_must_agree_within_five_percent_of_wall(off_by: flo
     phase = sample.decode()
     busy = 1 - sum(part.fraction for part in phase.parts if part.cause in IDLE_CAUSES)
 
-    assert active_row("eager", with_series(phase, "gpu_active", busy + off_by)).holds is holds
+    assert active_row("eager", [with_series(phase, "gpu_active", busy + off_by)]).holds is holds
 
 
 def test_where_the_driver_says_nothing_nothing_is_claimed() -> None:
-    assert active_row("eager", with_series(sample.decode(), "gpu_active", None)).holds is None
+    assert active_row("eager", [with_series(sample.decode(), "gpu_active", None)]).holds is None
 
 
 def test_traffic_is_bandwidth_times_the_time_of_an_iteration() -> None:
