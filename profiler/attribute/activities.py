@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from profiler.attribute.limiter import Band, KernelFacts, Peaks, kernel_cost
@@ -36,10 +37,11 @@ class Limited:
     causes: list[Cause]
     tiers: list[Tier]
     known: list[bool]
+    traffic_us: list[float]  # what a kernel's bytes alone would take; 0 for copies, which are nothing else
 
 
 def limit(
-    facts: list[ActivityFacts], peaks: Peaks, tensor_flops_per_s: list[float | None], band: Band | None = None
+    facts: Sequence[ActivityFacts], peaks: Peaks, tensor_flops_per_s: Sequence[float | None], band: Band | None = None
 ) -> Limited:
     """The cost model of every row; `tensor_flops_per_s` is the GEMM ceiling for each row's type.
 
@@ -47,16 +49,17 @@ def limit(
     """
     columns = (Resource.DRAM, Resource.TENSOR, Resource.ISSUE, Resource.PCIE, Resource.LINK)
     needs: dict[Resource, list[float]] = {resource: [] for resource in columns}
-    limited = Limited(ActivityCosts([], needs), [], [], [], [])
+    limited = Limited(ActivityCosts([], needs), [], [], [], [], [])
     for fact, flops in zip(facts, tensor_flops_per_s, strict=True):
         row = dict.fromkeys(columns, 0.0)
         if fact.activity is Activity.KERNEL:
             cost = kernel_cost(fact.kernel, peaks, flops, band)
             fixed, limiter, cause, known = cost.fixed_us, cost.limiter, cost.cause, cost.known
+            traffic = cost.traffic_us
             row |= {Resource.DRAM: cost.dram_us, Resource.TENSOR: cost.tensor_us, Resource.ISSUE: cost.issue_us}
         else:
             limiter, cause = _COPY_CAUSE[fact.activity]
-            fixed, known = min(peaks.kernel_us, fact.kernel.duration_us), True
+            fixed, known, traffic = min(peaks.kernel_us, fact.kernel.duration_us), True, 0.0
             row[limiter] = fact.kernel.duration_us - fixed
         limited.costs.fixed_us.append(fixed)
         for resource, microseconds in row.items():
@@ -65,4 +68,5 @@ def limit(
         limited.causes.append(cause)
         limited.tiers.append(Tier.ANALYTIC if fact.activity is Activity.KERNEL else Tier.TIMELINE)
         limited.known.append(known)
+        limited.traffic_us.append(traffic)
     return limited

@@ -188,4 +188,4 @@ def _compute_remedies(ms: Mapping[Cause, float]) -> list[_Remedy]:
 def _halve_dram(costs: ActivityCosts, causes: Sequence[Cause], cause: Cause) -> ActivityCosts:
     dram = costs.needs_us[Resource.DRAM]
     halved = [need / 2 if row_cause is cause else need for need, row_cause in zip(dram, causes, strict=True)]
-    return ActivityCosts(costs.fixed_us, {**costs.needs_us, Resource.DRAM: halved})
+    return replace(costs, needs_us={**costs.needs_us, Resource.DRAM: halved})

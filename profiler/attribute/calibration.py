@@ -19,6 +19,8 @@ PLAUSIBLE_KERNEL_SCALE = (0.94, 1.08)
 # What tracing does to a host that launches, where the clean host time was not measured: an eager decode step of an 8B
 # model took 84 ms traced with shapes and 27 to 37 ms untraced.
 TYPICAL_HOST_SCALE = 0.4
+# Tracing does not make a host faster; two runs of the same work differ by some percent.
+PLAUSIBLE_HOST_SCALE = 1.1
 # The replay must meet the clean time this closely (relative).
 _TOLERANCE = 1e-5
 _SCALE_LIMIT = 64.0
@@ -26,11 +28,15 @@ _SCALE_LIMIT = 64.0
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """The scales; whether the host's was measured; whether the kernels' is in the range that tracing explains."""
+    """The scales; whether the host's was measured; whether they are in the range that tracing explains.
+
+    `agreement` is 1 where they are, else the shorter over the longer of the clean and the traced time.
+    """
 
     calibration: Calibration
     host_known: bool
     plausible: bool
+    agreement: float = 1.0
 
 
 def calibrate(
@@ -53,14 +59,16 @@ def calibrate(
 
     gaps = _solve(graph, costs, clean_wall_us, start, "gap_scale", (0.0, 1.0))
     kernels = _solve(graph, costs, clean_wall_us, gaps, "kernel_scale", PLAUSIBLE_KERNEL_SCALE)
-    host = _solve(graph, costs, clean_wall_us, start, "host_scale", (0.0, _SCALE_LIMIT))
+    host = _solve(graph, costs, clean_wall_us, start, "host_scale", (0.0, max(PLAUSIBLE_HOST_SCALE, start.host_scale)))
     for found in (gaps, kernels, host):
         if meets(found):
             return Calibrated(found, host_known, True)
     as_traced = replay(graph, costs, Calibration()).period_us
     all_alike = clean_wall_us / as_traced if as_traced > 0 else 1.0
     low, high = PLAUSIBLE_KERNEL_SCALE
-    return Calibrated(Calibration(all_alike, all_alike, all_alike), host_known, low <= all_alike <= high)
+    plausible = low <= all_alike <= high
+    agreement = 1.0 if plausible or all_alike <= 0 else min(all_alike, 1 / all_alike)
+    return Calibrated(Calibration(all_alike, all_alike, all_alike), host_known, plausible, agreement)
 
 
 def _solve(

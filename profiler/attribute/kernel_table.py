@@ -22,7 +22,8 @@ class KernelRow:
     us: float
     bytes: float | None
     flops: float | None
-    tensor_flops_per_s: float | None
+    uses_matrix_units: bool
+    tensor_flops_per_s: float | None  # the ceiling of its type, if it was measured
     limiter: Resource
     cause: Cause
     operation: str | None
@@ -52,14 +53,15 @@ def _line(
     seconds = sum(row.us for row in group) / 1e6
     moved = _sum([row.bytes for row in group])
     flops = _sum([row.flops for row in group])
-    at_peak = _sum(
-        [row.flops / row.tensor_flops_per_s if row.flops and row.tensor_flops_per_s else 0.0 for row in group]
-    )
+    at_peak = _sum([_seconds_at_peak(row) for row in group])
     weight: dict[tuple[Resource, Cause], float] = defaultdict(float)
     for row in group:
         weight[row.limiter, row.cause] += row.us
     limiter, cause = max(weight, key=lambda key: weight[key])
     unknown = Source(missing="no operation with known shapes launched it")
+    dram_ratio = moved / dram_bytes_per_s / seconds if moved is not None and dram_bytes_per_s and seconds else None
+    tensor_ratio = at_peak / seconds if at_peak is not None and seconds else None
+    no_ceiling = Source(missing="it took no time of its own" if not seconds else "the ceiling was not measured")
     return Kernel(
         name=name,
         calls=len(group),
@@ -67,8 +69,8 @@ def _line(
         fraction=seconds * 1e6 / period_us if period_us > 0 else 0.0,
         bytes=moved,
         flops=flops,
-        dram_ratio=moved / dram_bytes_per_s / seconds if moved is not None and dram_bytes_per_s and seconds else None,
-        tensor_ratio=at_peak / seconds if flops is not None and at_peak is not None and seconds else None,
+        dram_ratio=dram_ratio,
+        tensor_ratio=tensor_ratio,
         limiter=limiter,
         cause=cause,
         operation=operation,
@@ -79,8 +81,23 @@ def _line(
             if moved is not None
             else unknown,
             "flops": Source(tier=Tier.ANALYTIC) if flops is not None else unknown,
+            "dram_ratio": _source(dram_ratio, unknown if moved is None else no_ceiling),
+            "tensor_ratio": _source(tensor_ratio, unknown if flops is None else no_ceiling),
         },
     )
+
+
+def _seconds_at_peak(row: KernelRow) -> float | None:
+    """What its FLOPs would take at the GEMM ceiling: nothing where it leaves the matrix units alone."""
+    if row.flops is None:
+        return None
+    if not row.uses_matrix_units or row.flops == 0:
+        return 0.0
+    return row.flops / row.tensor_flops_per_s if row.tensor_flops_per_s else None
+
+
+def _source(ratio: float | None, missing: Source) -> Source:
+    return missing if ratio is None else Source(tier=Tier.ANALYTIC)
 
 
 def module_costs(rows: Sequence[KernelRow], period_us: float) -> list[ModuleCost]:

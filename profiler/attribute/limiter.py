@@ -47,7 +47,10 @@ class KernelFacts:
 
 @dataclass(frozen=True, slots=True)
 class KernelCost:
-    """`fixed_us + max(dram_us, tensor_us, issue_us)` is the kernel's duration."""
+    """`fixed_us + max(dram_us, tensor_us, issue_us)` is the kernel's duration.
+
+    `traffic_us` is what its bytes alone would take at the ceiling, whatever limits it.
+    """
 
     fixed_us: float
     dram_us: float
@@ -56,6 +59,7 @@ class KernelCost:
     limiter: Resource
     cause: Cause
     known: bool
+    traffic_us: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,7 @@ def kernel_cost(
         Resource.TENSOR: min(_time_us(facts.flops if facts.uses_matrix_units else 0.0, tensor_flops_per_s), busy),
         Resource.ISSUE: 0.0,
     }
+    traffic = needs[Resource.DRAM]
     leader = max(needs, key=lambda resource: needs[resource])
     rest = _unexplained(facts, peaks, busy=busy, fixed=fixed)
     weight = 1.0 if leader is rest else band.weight(needs[leader] / busy if busy > 0 else 0.0)
@@ -125,6 +130,7 @@ def kernel_cost(
         limiter=limiter,
         cause=_cause(limiter, facts.memory_cause),
         known=facts.bytes is not None,
+        traffic_us=traffic,
     )
 
 

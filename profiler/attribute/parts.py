@@ -31,10 +31,9 @@ _PRIORITY = {
 def exclusive_us(replayed: Replayed, activities: list[int]) -> np.ndarray:
     """Microseconds of wall time that each device row has for itself. Their sum is the device's busy time."""
     own = np.zeros(len(activities))
-    if not activities:
-        return own
-    edges = [(replayed.start_us[row], 1, row) for row in range(len(activities))]
-    edges += [(replayed.end_us[row], 0, row) for row in range(len(activities))]
+    lasting = [row for row in range(len(activities)) if replayed.end_us[row] > replayed.start_us[row]]
+    edges = [(replayed.start_us[row], 1, row) for row in lasting]
+    edges += [(replayed.end_us[row], 0, row) for row in lasting]
     edges.sort()
     priority = [_PRIORITY[Activity(kind)] for kind in activities]
     running: dict[int, set[int]] = {0: set(), 1: set(), 2: set()}

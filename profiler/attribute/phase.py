@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from profiler.attribute.activities import ActivityFacts, Limited, limit
+from profiler.attribute.activities import ActivityFacts
 from profiler.attribute.advice import Setting, advise
-from profiler.attribute.calibration import Calibrated, calibrate
+from profiler.attribute.calibration import Calibrated
 from profiler.attribute.evidence import Observed, sentences
 from profiler.attribute.kernel_table import KernelRow, kernel_table, module_costs
-from profiler.attribute.limiter import SATURATED_RATIO, UNSATURATED_RATIO, Band, Peaks
+from profiler.attribute.limiter import Peaks
 from profiler.attribute.parts import exclusive_us, split
-from profiler.attribute.shares import Scenario, class_shares, share_records, share_table
+from profiler.attribute.scenarios import CleanTimes, scenarios_of
+from profiler.attribute.shares import class_shares, share_records, share_table
 from profiler.attribute.timeline_record import timeline_record
 from profiler.attribute.verdict import judge
 from profiler.report.records import Advice, Copies, Kernel, ModuleCost, Part, ReportWarning, Share, Timeline, Verdict
-from profiler.report.vocabulary import Cause, Resource
+from profiler.report.vocabulary import Cause
 from profiler.trace.graph import DependencyGraph
 from profiler.trace.timeline import Activity
 
 # A step whose unknown kernels take more of its time than this is judged with a warning.
 _UNKNOWN_WARNING = 0.10
+# The promise that the parts sum to the clean time.
+_MOST_REST = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +36,6 @@ class KnownActivity:
     tensor_flops_per_s: float | None
     operation: str | None
     module: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class CleanTimes:
-    """What the clean pass found, in milliseconds. `host_ms`: the host's launching alone, where it was measured."""
-
-    wall_ms: float
-    low_ms: float | None
-    high_ms: float | None
-    host_ms: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +79,8 @@ def judge_phase(
 
     The first scenario is the best reading of the evidence; the others bound what it leaves open.
     """
-    scenarios, limited = _scenarios(graph, activities, clean, peaks)
+    facts = [known.facts for known in activities]
+    scenarios, limited = scenarios_of(graph, facts, [known.tensor_flops_per_s for known in activities], clean, peaks)
     best = scenarios[0]
     replayed = best.run()
     half_width = (clean.high_ms - clean.low_ms) / 2 if clean.low_ms is not None and clean.high_ms is not None else None
@@ -102,7 +96,8 @@ def judge_phase(
             us=float(microseconds),
             bytes=known.facts.kernel.bytes,
             flops=known.facts.kernel.flops,
-            tensor_flops_per_s=known.tensor_flops_per_s if known.facts.kernel.uses_matrix_units else None,
+            uses_matrix_units=known.facts.kernel.uses_matrix_units,
+            tensor_flops_per_s=known.tensor_flops_per_s,
             limiter=limiter,
             cause=cause,
             operation=known.operation,
@@ -126,12 +121,17 @@ def judge_phase(
         mfu=context.mfu,
     )
     leader = max(by_class[0], key=lambda klass: by_class[0][klass])
+    rest_ms = clean.wall_ms - replayed.period_us / 1e3
+    whole = abs(rest_ms) <= _MOST_REST * clean.wall_ms
+    # On a CPU, tracing slows the operations too: that both had to be scaled says nothing against the trace.
+    agreement = best.calibrated.agreement if context.device_kind == "cuda" else 1.0
     verdict = judge(
         by_class,
         shares,
         parts,
         evidence=sentences(leader, parts, copies, observed),
-        known_ratio=1 - unknown_ratio,
+        trust=(1 - unknown_ratio) * agreement,
+        whole=whole,
         throttled=context.throttled,
     )
     setting = Setting(
@@ -162,47 +162,6 @@ def judge_phase(
     )
 
 
-def _scenarios(
-    graph: DependencyGraph, activities: Sequence[KnownActivity], clean: CleanTimes, peaks: Peaks
-) -> tuple[list[Scenario], Limited]:
-    facts = [known.facts for known in activities]
-    tensor = [known.tensor_flops_per_s for known in activities]
-
-    def scenario(label: str, wall_ms: float, limited: Limited, host_ms: float | None = clean.host_ms) -> Scenario:
-        host_us = None if host_ms is None else host_ms * 1e3
-        return Scenario(label, graph, limited.costs, calibrate(graph, limited.costs, wall_ms * 1e3, host_us))
-
-    best = limit(facts, peaks, tensor)
-    found = [scenario("best reading", clean.wall_ms, best)]
-    if clean.low_ms is not None and clean.high_ms is not None:
-        found += [
-            scenario("a fast run", max(clean.low_ms, 0.0), best),
-            scenario("a slow run", clean.high_ms, best),
-        ]
-    for label, ratio in (("units limit early", UNSATURATED_RATIO), ("units limit late", SATURATED_RATIO)):
-        found.append(scenario(label, clean.wall_ms, limit(facts, peaks, tensor, Band(ratio, ratio))))
-    if clean.host_ms is None:
-        for label, scale in (("tracing slowed the host a lot", 0.25), ("tracing slowed the host little", 0.8)):
-            found.append(scenario(label, clean.wall_ms, best, scale * graph.host_us / 1e3))
-    if not all(best.known):
-        found.append(scenario("unknown kernels wait for memory", clean.wall_ms, _unknown_as_memory(best)))
-    return found, best
-
-
-def _unknown_as_memory(limited: Limited) -> Limited:
-    """The kernels of unknown work, read as limited by memory: all but their fixed cost."""
-    dram = list(limited.costs.needs_us[Resource.DRAM])
-    for row, known in enumerate(limited.known):
-        if not known:
-            dram[row] = max(column[row] for column in limited.costs.needs_us.values())
-    issue = [
-        need if known else 0.0
-        for need, known in zip(limited.costs.needs_us[Resource.ISSUE], limited.known, strict=True)
-    ]
-    needs = {**limited.costs.needs_us, Resource.DRAM: dram, Resource.ISSUE: issue}
-    return replace(limited, costs=replace(limited.costs, needs_us=needs))
-
-
 def _warnings(
     calibrated: Calibrated, clean: CleanTimes, period_us: float, unknown_ratio: float, phase: str, device_kind: str
 ) -> list[ReportWarning]:
@@ -218,7 +177,7 @@ def _warnings(
             f"{clean.wall_ms:.3g} ms: the traced and the clean runs were not alike",
         )
     rest_ms = clean.wall_ms - period_us / 1e3
-    if abs(rest_ms) > 0.01 * clean.wall_ms:  # the promise that parts sum to the clean time
+    if abs(rest_ms) > _MOST_REST * clean.wall_ms:
         warn("parts_do_not_sum", f"the parts leave {rest_ms:+.3g} ms of {clean.wall_ms:.3g} ms unexplained")
     if unknown_ratio > _UNKNOWN_WARNING:
         warn("unknown_kernels", f"{unknown_ratio:.0%} of the time is in kernels whose bytes nobody knows")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from profiler.report.records import Source, Sources
 from profiler.report.vocabulary import Tier
 
+_NO_TIME = "the iteration took no time that could be measured"
+
 
 @dataclass(frozen=True, slots=True)
 class NeededWork:
@@ -57,6 +59,9 @@ def rates(
         if amount is None:
             sources[name] = Source(missing=reason)
             return None
+        if seconds <= 0:
+            sources[name] = Source(missing=_NO_TIME)
+            return None
         if not ceiling:
             sources[name] = Source(missing=f"the {what} ceiling was not measured on this device")
             return None
@@ -73,8 +78,11 @@ def rates(
     )
 
     def speed(name: str, amount: float | None) -> float | None:
-        sources[name] = Source(tier=Tier.ANALYTIC) if amount is not None else Source(missing=reason)
-        return None if amount is None else amount / seconds / 1e9
+        if amount is None or seconds <= 0:
+            sources[name] = Source(missing=reason if amount is None else _NO_TIME)
+            return None
+        sources[name] = Source(tier=Tier.ANALYTIC)
+        return amount / seconds / 1e9
 
     return Rates(
         ideal_ms=ideal,

@@ -18,10 +18,14 @@ ON_DEVICE = (Resource.DRAM, Resource.TENSOR, Resource.ISSUE, Resource.PCIE, Reso
 
 @dataclass(frozen=True, slots=True)
 class ActivityCosts:
-    """Microseconds of each device row on each resource alone, and its fixed cost: `fixed + max(needs)` is its time."""
+    """Microseconds of each device row on each resource alone, and its fixed cost: `fixed + max(needs)` is its time.
+
+    Where resources do not work at once (`overlapping` is false), its time is `fixed + sum(needs)`.
+    """
 
     fixed_us: list[float]
     needs_us: dict[Resource, list[float]]
+    overlapping: bool = True
 
     def durations_us(self, speeds: Mapping[Resource, float]) -> list[float]:
         """How long each row takes when resources run `speeds` times as fast."""
@@ -29,8 +33,9 @@ class ActivityCosts:
         columns = [
             [value / speeds.get(resource, 1.0) for value in column] for resource, column in self.needs_us.items()
         ]
-        longest = [max(row) for row in zip(*columns, strict=True)] if columns else [0.0] * len(self.fixed_us)
-        return [fixed / latency + need for fixed, need in zip(self.fixed_us, longest, strict=True)]
+        together = max if self.overlapping else sum
+        needs = [together(row) for row in zip(*columns, strict=True)] if columns else [0.0] * len(self.fixed_us)
+        return [fixed / latency + need for fixed, need in zip(self.fixed_us, needs, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,7 @@ def replay(
         if waited:
             released = max(result.end_us[row] for row in waited)
             wake = graph.wake_us[call]
-            freed = released + wake * (host if wake > 0 else 1.0)
+            freed = released + wake * (host if wake > 0 else calibration.kernel_scale)
             result.blocked_us[call] = max(freed - end, 0.0)
             end = max(end, freed)
         result.call_start_us[call], result.call_end_us[call] = start, end

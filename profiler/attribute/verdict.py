@@ -36,19 +36,20 @@ def judge(
     parts: Sequence[Part],
     *,
     evidence: Sequence[str] = (),
-    known_ratio: float = 1.0,
+    trust: float = 1.0,
+    whole: bool = True,
     throttled: bool = False,
 ) -> Verdict:
     """The verdict of a phase from the class shares of each scenario (the first is the best reading).
 
-    `known_ratio` is the part of the time whose cause rests on something known; it bounds the confidence.
+    `trust`, 0 to 1, bounds the confidence: the part of the time whose cause rests on something known, times how far the
+    trace agrees with the clean time. Parts that do not sum to the clean time (`whole` is false) make nothing clear.
     """
     best = by_scenario[0]
-    ranked = sorted(best, key=lambda klass: -best[klass])
-    leader, runner_up = ranked[0], ranked[1]
+    leader, runner_up = _ranked(best)[:2]
     low, high = _interval(by_scenario, leader)
     _, runner_up_high = _interval(by_scenario, runner_up)
-    led = sum(max(shares_, key=lambda klass: shares_[klass]) is leader for shares_ in by_scenario)
+    led = sum(_ranked(scenario)[0] is leader for scenario in by_scenario)
     return Verdict(
         class_=leader,
         cause=leading_cause(leader, shares, parts),
@@ -57,9 +58,9 @@ def judge(
         high=high,
         runner_up=runner_up,
         runner_up_share=best[runner_up],
-        state=VerdictState.CLEAR if low > runner_up_high else VerdictState.INCONCLUSIVE,
+        state=VerdictState.CLEAR if whole and low > runner_up_high else VerdictState.INCONCLUSIVE,
         throttled=throttled,
-        confidence=led / len(by_scenario) * known_ratio,
+        confidence=led / len(by_scenario) * min(max(trust, 0.0), 1.0),
         evidence=list(evidence),
     )
 
@@ -101,42 +102,40 @@ def judge_request(phases: Sequence[tuple[str, float, Verdict, Sequence[Share]]])
 
     Shares are elasticities, so those of a sum of phases are their mean, weighed by time.
     """
-    usable = [phase for phase in phases if phase[2].state is not VerdictState.REFUSED and phase[1] > 0]
-    if not usable:
+    judged = [phase for phase in phases if phase[2].state is not VerdictState.REFUSED and phase[1] > 0]
+    if not judged:
         return refuse("no phase of the request could be judged")
-    total = sum(milliseconds for _, milliseconds, _, _ in usable)
-    weights = [milliseconds / total for _, milliseconds, _, _ in usable]
-    value = dict.fromkeys(BottleneckClass, 0.0)
-    spread = dict.fromkeys(BottleneckClass, 0.0)
-    upper = dict.fromkeys(BottleneckClass, 0.0)
-    for weight, (_, _, _, shares) in zip(weights, usable, strict=True):
+    judged.sort(key=lambda phase: -phase[1])
+    total = sum(milliseconds for _, milliseconds, _, _ in judged)
+    value, low, high = (dict.fromkeys(BottleneckClass, 0.0) for _ in range(3))
+    for _, milliseconds, _, shares in judged:
         for share in shares:
-            value[share.class_] += weight * share.share
-            spread[share.class_] += weight * share.low
-            upper[share.class_] += weight * share.high
-    ranked = sorted(value, key=lambda klass: -value[klass])
-    leader, runner_up = ranked[0], ranked[1]
-    weight, (name, _, longest, _) = max(zip(weights, usable, strict=True), key=lambda item: item[0])
-    causes = [
-        v.cause
-        for _, (_, _, v, _) in sorted(zip(weights, usable, strict=True), key=lambda i: -i[0])
-        if v.class_ is leader
-    ]
-    evidence = [f"{name} takes {weight:.0%} of the request"] if len(usable) > 1 else []
-    confidences = [v.confidence for _, _, v, _ in usable if v.confidence is not None]
+            value[share.class_] += milliseconds / total * share.share
+            low[share.class_] += milliseconds / total * share.low
+            high[share.class_] += milliseconds / total * share.high
+    leader, runner_up = _ranked(value)[:2]
+    name, milliseconds, longest, _ = judged[0]
+    weight = [f"{name} takes {milliseconds / total:.0%} of the request"] if len(judged) > 1 else []
+    verdicts = [verdict for _, _, verdict, _ in judged]
+    clear = low[leader] > high[runner_up]
     return Verdict(
         class_=leader,
-        cause=causes[0] if causes else None,
+        cause=next((verdict.cause for verdict in verdicts if verdict.class_ is leader), None),
         share=value[leader],
-        low=spread[leader],
-        high=upper[leader],
+        low=low[leader],
+        high=high[leader],
         runner_up=runner_up,
         runner_up_share=value[runner_up],
-        state=VerdictState.CLEAR if spread[leader] > upper[runner_up] else VerdictState.INCONCLUSIVE,
-        throttled=any(v.throttled for _, _, v, _ in usable),
-        confidence=min(confidences, default=None),
-        evidence=[*evidence, *longest.evidence],
+        state=VerdictState.CLEAR if clear else VerdictState.INCONCLUSIVE,
+        throttled=any(verdict.throttled for verdict in verdicts),
+        confidence=min((verdict.confidence for verdict in verdicts if verdict.confidence is not None), default=None),
+        evidence=[*weight, *longest.evidence],
     )
+
+
+def _ranked(shares: ClassShares) -> list[BottleneckClass]:
+    """Classes by share, the largest first."""
+    return sorted(shares, key=lambda klass: -shares[klass])
 
 
 def _interval(by_scenario: Sequence[ClassShares], klass: BottleneckClass) -> tuple[float, float]:

@@ -4,11 +4,20 @@ import json
 
 import numpy as np
 import pytest
-from trace_events import RECORDINGS, annotation, call, kernel, operation, public_trace, recording, timeline_of
 
 from profiler.trace.kineto import read_kineto
 from profiler.trace.steps import Step, cut, representative, steps_of
 from profiler.trace.timeline import Call
+from tests.unit.trace.trace_events import (
+    RECORDINGS,
+    annotation,
+    call,
+    kernel,
+    operation,
+    public_trace,
+    recording,
+    timeline_of,
+)
 
 _INDEX = json.loads((RECORDINGS / "index_h100.json").read_text())["recordings"]
 
@@ -50,19 +59,28 @@ def test_steps_of_torchs_own_schedule_are_found():
     assert len(steps) == 6
 
 
-def test_our_steps_carry_their_phase_and_others_are_called_step():
+def test_the_steps_of_torch_and_of_hand_written_loops_are_found():
     timeline = timeline_of(
-        annotation("bottleneck.step:decode#3", 0, 10),
         annotation("step 4", 20, 10),
         annotation("ProfilerStep#5", 40, 10),
         annotation("step by step", 60, 10),
         annotation("a step 7", 80, 10),
     )
-    assert [(each.name, each.index) for each in steps_of(timeline)] == [("decode", 3), ("step", 4), ("step", 5)]
+    assert [(each.name, each.index) for each in steps_of(timeline)] == [("step", 4), ("step", 5)]
+
+
+def test_our_steps_carry_their_phase_and_others_beside_them_are_none():
+    timeline = timeline_of(annotation("bottleneck.step:decode#3", 0, 10), annotation("step 4", 20, 10))
+    assert [(each.name, each.index) for each in steps_of(timeline)] == [("decode", 3)]
+
+
+def test_our_step_within_one_of_torch_is_the_step():
+    timeline = timeline_of(annotation("ProfilerStep#5", 0, 10), annotation("bottleneck.step:decode#0", 1, 8))
+    assert [(each.name, each.index) for each in steps_of(timeline)] == [("decode", 0)]
 
 
 def test_a_step_within_a_step_is_not_counted_twice():
-    timeline = timeline_of(annotation("ProfilerStep#5", 0, 10), annotation("bottleneck.step:decode#0", 1, 8))
+    timeline = timeline_of(annotation("ProfilerStep#5", 0, 10), annotation("step 0", 1, 8))
     assert [(each.name, each.index) for each in steps_of(timeline)] == [("step", 5)]
 
 

@@ -1,0 +1,88 @@
+"""The readings of the evidence that a verdict must stand under: the best one first, then what it leaves open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from profiler.attribute.activities import ActivityFacts, Limited, limit
+from profiler.attribute.calibration import calibrate
+from profiler.attribute.limiter import SATURATED_RATIO, UNSATURATED_RATIO, Band, Peaks
+from profiler.attribute.replay import ActivityCosts
+from profiler.attribute.shares import Scenario
+from profiler.report.vocabulary import Resource
+from profiler.trace.graph import DependencyGraph
+
+# Untraced over traced host time: what was seen lies well within.
+_HOST_SCALES = {"tracing slowed the host a lot": 0.25, "tracing slowed the host little": 0.8}
+
+
+@dataclass(frozen=True, slots=True)
+class CleanTimes:
+    """What the clean pass found, in milliseconds. `host_ms`: the host's launching alone, where it was measured."""
+
+    wall_ms: float
+    low_ms: float | None
+    high_ms: float | None
+    host_ms: float | None
+
+
+def scenarios_of(
+    graph: DependencyGraph,
+    facts: Sequence[ActivityFacts],
+    tensor_flops_per_s: Sequence[float | None],
+    clean: CleanTimes,
+    peaks: Peaks,
+) -> tuple[list[Scenario], Limited]:
+    """The scenarios, the best reading first, and what limits each device row in it."""
+
+    def scenario(label: str, wall_ms: float, limited: Limited, host_ms: float | None = clean.host_ms) -> Scenario:
+        host_us = None if host_ms is None else host_ms * 1e3
+        return Scenario(label, graph, limited.costs, calibrate(graph, limited.costs, wall_ms * 1e3, host_us))
+
+    best = limit(facts, peaks, tensor_flops_per_s)
+    found = [scenario("best reading", clean.wall_ms, best)]
+    if clean.low_ms is not None and clean.high_ms is not None:
+        found += [
+            scenario("a fast run", max(clean.low_ms, 0.0), best),
+            scenario("a slow run", clean.high_ms, best),
+        ]
+    for label, ratio in (("units limit early", UNSATURATED_RATIO), ("units limit late", SATURATED_RATIO)):
+        found.append(scenario(label, clean.wall_ms, limit(facts, peaks, tensor_flops_per_s, Band(ratio, ratio))))
+    found.append(scenario("kernels stall on their traffic", clean.wall_ms, _stalls_on_traffic(best, facts)))
+    if clean.host_ms is None:
+        for label, scale in _HOST_SCALES.items():
+            found.append(scenario(label, clean.wall_ms, best, scale * graph.host_us / 1e3))
+    if not all(best.known):
+        found.append(scenario("unknown kernels wait for memory", clean.wall_ms, _unknown_as_memory(best)))
+    return found, best
+
+
+def _stalls_on_traffic(best: Limited, facts: Sequence[ActivityFacts]) -> Limited:
+    """Kernels that issue or stall, read as if their traffic did not overlap with that at all.
+
+    The best reading is the other end: that it overlaps wholly, so that faster memory would not help them. Kernels that
+    keep the matrix units busy fetch their operands ahead.
+    """
+    fixed = list(best.costs.fixed_us)
+    needs = {resource: [0.0] * len(fixed) for resource in best.costs.needs_us}
+    for row, (fact, limiter, traffic) in enumerate(zip(facts, best.limiters, best.traffic_us, strict=True)):
+        busy = fact.kernel.duration_us - fixed[row]
+        if limiter is Resource.LATENCY:
+            fixed[row] = fact.kernel.duration_us - traffic
+            needs[Resource.DRAM][row] = traffic
+        elif limiter is Resource.ISSUE:
+            needs[Resource.DRAM][row], needs[Resource.ISSUE][row] = traffic, busy - traffic
+        else:
+            needs[limiter][row] = busy
+    return replace(best, costs=ActivityCosts(fixed, needs, overlapping=False))
+
+
+def _unknown_as_memory(limited: Limited) -> Limited:
+    """The kernels of unknown work, read as limited by memory: all but their fixed cost."""
+    needs = {resource: list(column) for resource, column in limited.costs.needs_us.items()}
+    for row, known in enumerate(limited.known):
+        if not known:
+            needs[Resource.DRAM][row] = max(column[row] for column in needs.values())
+            needs[Resource.ISSUE][row] = 0.0
+    return replace(limited, costs=replace(limited.costs, needs_us=needs))
