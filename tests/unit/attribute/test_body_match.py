@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recorded_steps import recorded_step, token_shape
 
 from profiler.attribute.body_match import common_subsequence, match_body, transfer
 from profiler.attribute.kernel_work import kernels_work
 from profiler.trace.timeline import Ints, Timeline
+from tests.unit.attribute.recorded_steps import recorded_step, token_shape
 
 BATCHES = [1, 16, 64, 256]
 

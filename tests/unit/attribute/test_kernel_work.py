@@ -12,7 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from recorded_steps import (
+
+from profiler.attribute.kernel_work import KernelWork, kernels_work
+from profiler.attribute.operation_work import Category, operation_work
+from profiler.report.vocabulary import Cause
+from profiler.trace.timeline import Activity, Timeline
+from tests.unit.attribute.recorded_steps import (
     CACHE_SLOTS,
     FFN,
     HEAD_SIZE,
@@ -25,11 +30,6 @@ from recorded_steps import (
     recorded_step,
     token_shape,
 )
-
-from profiler.attribute.kernel_work import KernelWork, kernels_work
-from profiler.attribute.operation_work import Category, operation_work
-from profiler.report.vocabulary import Cause
-from profiler.trace.timeline import Activity, Timeline
 
 NCU_COUNTERS = Path(__file__).parents[4] / "shared/data/gpu/ncu_llama4layer_decode_b1_h100.csv"
 ROW_BYTES = HIDDEN * 2  # one token's hidden state

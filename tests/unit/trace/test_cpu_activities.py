@@ -4,12 +4,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from trace_events import CPU_TRACE, kernel, operation, recording, timeline_of
 
 from profiler.trace.cpu import with_cpu_activities
 from profiler.trace.kineto import read_kineto
 from profiler.trace.steps import cut, steps_of
 from profiler.trace.timeline import Activity, Timeline
+from tests.unit.trace.trace_events import CPU_TRACE, kernel, operation, recording, timeline_of
 
 
 def computed(timeline: Timeline) -> list[tuple[str, float, float]]:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from trace_events import (
+
+from profiler.trace.integrity import Severity, check
+from profiler.trace.kineto import read_kineto
+from profiler.trace.timeline import Timeline
+from tests.unit.trace.trace_events import (
     CPU_TRACE,
     RECORDINGS,
     annotation,
@@ -13,10 +17,6 @@ from trace_events import (
     public_trace,
     timeline_of,
 )
-
-from profiler.trace.integrity import Severity, check
-from profiler.trace.kineto import read_kineto
-from profiler.trace.timeline import Timeline
 
 
 def found(timeline: Timeline) -> dict[str, tuple[int, int, Severity]]:

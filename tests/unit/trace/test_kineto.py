@@ -5,7 +5,12 @@ import json
 
 import numpy as np
 import pytest
-from trace_events import (
+
+from profiler.errors import UnreadableError
+from profiler.trace import intervals
+from profiler.trace.kineto import nanoseconds, read_kineto
+from profiler.trace.timeline import Activity, Call, Timeline
+from tests.unit.trace.trace_events import (
     RECORDINGS,
     annotation,
     call,
@@ -18,11 +23,6 @@ from trace_events import (
     timeline_of,
     trace_bytes,
 )
-
-from profiler.errors import UnreadableError
-from profiler.trace import intervals
-from profiler.trace.kineto import nanoseconds, read_kineto
-from profiler.trace.timeline import Activity, Call, Timeline
 
 
 def idle_ns(timeline: Timeline) -> tuple[int, int]:

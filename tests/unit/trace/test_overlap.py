@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from trace_events import copy, kernel, public_trace, recording, timeline_of
 
 from profiler.report.vocabulary import Tier
 from profiler.trace.overlap import host_copies, stream_overlap
 from profiler.trace.steps import cut, representative, steps_of
 from profiler.trace.timeline import Timeline
+from tests.unit.trace.trace_events import copy, kernel, public_trace, recording, timeline_of
 
 
 def one_step(name: str) -> Timeline:
