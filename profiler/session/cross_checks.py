@@ -15,6 +15,8 @@ from profiler.report.vocabulary import BottleneckClass, Cause, Tier
 # Telemetry and trace come from different runs of the phase, whose clocks differ by a few percent.
 DRAM_TOLERANCE = 0.10
 IDLE_TOLERANCE = 0.05
+# Half a core: more than a desktop or a monitor takes, enough to make one of two threads wait for the other.
+BUSY_ELSEWHERE_CORES = 0.5
 # A warm-up is slower than what follows; this much slower is more than that.
 SLOW_FIRST_TIME = 1.3
 
@@ -70,6 +72,12 @@ def cross_check(phase: Phase, work: KernelWork | None, l2_bytes: int | None) -> 
             warn("power_cap", "the GPU ran at its power cap, which is normal under large matrix products")
     if phase.telemetry is not None and phase.telemetry.iterations and work is not None:
         _compare_dram(phase, phase.telemetry, work, l2_bytes, warn)
+    others = series(phase.telemetry, "cpu_others")
+    if others is not None and others.value is not None and others.value > BUSY_ELSEWHERE_CORES:
+        warn(
+            "cpu_shared",
+            f"other processes kept {others.value:.1f} CPU cores busy: the host's times are not those of a quiet machine",
+        )
     active = series(phase.telemetry, "gpu_active")
     if active is not None and active.value is not None and phase.parts:
         # The driver calls a GPU active while a kernel runs, not while only a copy does.

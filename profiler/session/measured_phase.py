@@ -13,8 +13,9 @@ from profiler.attribute.kernel_work import KernelWork, kernels_work
 from profiler.attribute.known_activities import known_activities
 from profiler.attribute.limiter import Peaks
 from profiler.attribute.operation_work import TokenShape
-from profiler.attribute.phase import CleanTimes, Context, Judgement, judge_phase
+from profiler.attribute.phase import Context, Judgement, judge_phase
 from profiler.attribute.rates import NeededWork, Rates, rates
+from profiler.attribute.scenarios import CleanTimes
 from profiler.attribute.verdict import refuse
 from profiler.device.base import Device
 from profiler.measure.clean import Clock, Interrupted, measure_clean

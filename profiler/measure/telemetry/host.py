@@ -14,6 +14,7 @@ INTERVAL_NS = 250_000_000  # CPU times count ticks of 10 ms: 4% of a window
 
 QUANTITIES = (
     Quantity(name="cpu_process", unit="cores", tier=Tier.HOST, note="1 is one core kept busy by the profiled process"),
+    Quantity(name="cpu_others", unit="cores", tier=Tier.HOST, note="kept busy by everything but the profiled process"),
     Quantity(name="cpu_busiest_core", unit="ratio", tier=Tier.HOST, note="whatever ran on it"),
     Quantity(name="host_memory_used", unit="bytes", tier=Tier.HOST, note="all processes on the machine"),
     Quantity(name="disk_read", unit="GB/s", tier=Tier.HOST, note="by the profiled process, from storage"),
@@ -31,6 +32,7 @@ class HostSource:
         self._process = psutil.Process(pid)
         self._readings: dict[str, Callable[[int], float]] = {
             "cpu_process": lambda _: self._process.cpu_percent() / 100,
+            "cpu_others": self._others_cores,
             "cpu_busiest_core": lambda _: max(psutil.cpu_percent(percpu=True)) / 100,
             "host_memory_used": lambda _: _memory_used_bytes(),
             "disk_read": self._disk_read_gb_per_s,
@@ -38,6 +40,7 @@ class HostSource:
         self.refused: dict[str, str] = {}
         self._window_start_ns = 0
         self._read_bytes = 0
+        self._busy_s = (0.0, 0.0)
 
     def begin(self, now_ns: int) -> None:
         """Start all differences anew."""
@@ -63,6 +66,13 @@ class HostSource:
                 self.refused[name] = f"psutil: {error}"
         self._window_start_ns = now_ns
         return values
+
+    def _others_cores(self, window_ns: int) -> float:
+        machine, own = psutil.cpu_times(), self._process.cpu_times()
+        # Linux counts what guests take in `user` as well, and what the host took away (`steal`) was somebody else's.
+        busy_s = sum(machine) - machine.idle - getattr(machine, "iowait", 0.0) - getattr(machine, "guest", 0.0)
+        (before_s, own_before_s), self._busy_s = self._busy_s, (busy_s, own.user + own.system)
+        return max(busy_s - before_s - (self._busy_s[1] - own_before_s), 0.0) / max(1, window_ns) * 1e9
 
     def _disk_read_gb_per_s(self, window_ns: int) -> float:
         before, self._read_bytes = self._read_bytes, self._process.io_counters().read_bytes

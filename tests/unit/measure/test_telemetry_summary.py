@@ -116,7 +116,7 @@ def test_every_series_is_there_once_whatever_could_be_read() -> None:
     assert {
         *("dram_bandwidth", "dram_utilization", "sm_utilization", "sm_occupancy", "tensor_utilization", "gpu_active"),
         *("pcie_h2d", "pcie_d2h", "nvlink_rx", "nvlink_tx", "sm_clock", "memory_clock", "power", "energy"),
-        *("memory_used", "clock_event_reasons", "nvml_gpu_busy", "cpu_process", "cpu_busiest_core"),
+        *("memory_used", "clock_event_reasons", "nvml_gpu_busy", "cpu_process", "cpu_others", "cpu_busiest_core"),
         *("host_memory_used", "disk_read"),
     } == set(names)
 
