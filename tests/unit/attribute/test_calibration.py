@@ -1,0 +1,90 @@
+"""A traced step is brought to the clean time by what tracing can explain."""
+
+from __future__ import annotations
+
+import pytest
+
+from profiler.attribute.calibration import (
+    PLAUSIBLE_HOST_SCALE,
+    PLAUSIBLE_KERNEL_SCALE,
+    Calibrated,
+    calibrate,
+)
+from profiler.attribute.replay import ActivityCosts
+from profiler.report.vocabulary import Resource
+from profiler.trace.graph import DependencyGraph
+from tests.unit.attribute.small_graphs import HostCall, Work, graph_of, launching, period_us
+
+HOST_BOUND = launching(100, host=10, kernel=3)  # 1003 us
+DEVICE_BOUND = launching(100, host=3, kernel=10)  # 1003 us
+
+
+def met(step: tuple[DependencyGraph, ActivityCosts], found: Calibrated) -> float:
+    return period_us(step, calibration=found.calibration)
+
+
+@pytest.mark.parametrize("clean_us", [300, 520, 900, 1000, 1100, 2500])
+@pytest.mark.parametrize("host_us", [None, 250, 900, 1500])
+@pytest.mark.parametrize("step", [HOST_BOUND, DEVICE_BOUND])
+def test_the_replay_meets_the_clean_time(
+    step: tuple[DependencyGraph, ActivityCosts], host_us: float | None, clean_us: float
+):
+    assert met(step, calibrate(*step, clean_us, host_us)) == pytest.approx(clean_us, rel=1e-3)
+
+
+def test_a_step_that_is_much_faster_untraced_was_held_back_by_the_traced_host():
+    found = calibrate(*HOST_BOUND, clean_wall_us=500)
+    assert found.plausible
+    assert found.calibration.host_scale == pytest.approx(0.497, abs=0.001)
+    assert found.calibration.kernel_scale == 1
+
+
+def test_kernels_explain_what_tracing_does_to_kernels():
+    found = calibrate(*DEVICE_BOUND, clean_wall_us=980)
+    assert found.plausible
+    assert PLAUSIBLE_KERNEL_SCALE[0] < found.calibration.kernel_scale < 1
+
+
+def test_gaps_between_kernels_are_what_tracing_widens_first():
+    step = graph_of([HostCall(gap=1)], [Work(0, {Resource.DRAM: 10}, stream_gap=2)] * 50)
+    found = calibrate(*step, clean_wall_us=560)
+    assert (found.calibration.kernel_scale, found.plausible) == (1, True)
+    assert found.calibration.gap_scale == pytest.approx((560 - 500 - 0.4) / 98, rel=1e-3)
+
+
+def test_a_known_host_time_decides_what_the_clean_time_leaves_open():
+    either = launching(100, host=10, kernel=9.7)  # traced, the host holds it back a little
+    host_works_less = calibrate(*either, clean_wall_us=985, clean_host_us=300)
+    host_works_as_much = calibrate(*either, clean_wall_us=985, clean_host_us=970)
+    assert host_works_less.host_known
+    assert host_works_as_much.host_known
+    assert period_us(either, {Resource.DRAM: 2}, host_works_less.calibration) < 600
+    assert period_us(either, {Resource.DRAM: 2}, host_works_as_much.calibration) > 950
+
+
+def test_without_a_known_host_time_it_says_so():
+    assert not calibrate(*HOST_BOUND, clean_wall_us=500).host_known
+
+
+def test_a_host_is_not_said_to_be_much_slower_untraced():
+    found = calibrate(*HOST_BOUND, clean_wall_us=2006)
+    assert found.calibration.host_scale == found.calibration.kernel_scale == pytest.approx(2)
+    assert found.calibration.host_scale > PLAUSIBLE_HOST_SCALE
+    assert not found.plausible
+    assert found.agreement == pytest.approx(0.5)
+
+
+def test_runs_that_were_not_alike_are_scaled_alike_and_called_implausible():
+    found = calibrate(*DEVICE_BOUND, clean_wall_us=1003 / 2)
+    assert found.calibration.kernel_scale == found.calibration.host_scale == pytest.approx(0.5)
+    assert not found.plausible
+    assert found.agreement == pytest.approx(0.5)
+
+
+def test_a_plausible_calibration_agrees_with_the_trace():
+    assert calibrate(*HOST_BOUND, clean_wall_us=500).agreement == 1
+
+
+def test_a_step_in_which_nothing_happens_is_calibrated_to_nothing():
+    found = calibrate(*graph_of([], []), clean_wall_us=100)
+    assert met(graph_of([], []), found) == 0

@@ -1,0 +1,118 @@
+"""A step at other speeds: only what was waited for becomes shorter."""
+
+from __future__ import annotations
+
+import pytest
+
+from profiler.attribute.replay import ActivityCosts, Calibration
+from profiler.report.vocabulary import Resource
+from profiler.trace.timeline import Activity
+from tests.unit.attribute.small_graphs import HostCall, Work, graph_of, launching, period_us, run
+
+DRAM, HOST, LATENCY, PCIE = Resource.DRAM, Resource.HOST, Resource.LATENCY, Resource.PCIE
+
+
+def test_a_host_bound_step_takes_its_launches_and_the_last_kernel():
+    assert period_us(launching(10, host=10, kernel=3)) == 103
+
+
+def test_a_host_bound_step_gains_from_a_faster_host_and_only_its_last_kernel_from_faster_memory():
+    step = launching(10, host=10, kernel=3)
+    assert period_us(step, {HOST: 2}) == 53
+    assert period_us(step, {DRAM: 2}) == 101.5
+
+
+def test_a_device_bound_step_gains_from_faster_memory_and_only_its_first_launch_from_a_faster_host():
+    step = launching(10, host=3, kernel=10)
+    assert period_us(step) == 103
+    assert period_us(step, {DRAM: 2}) == 53
+    assert period_us(step, {HOST: 2}) == 101.5
+
+
+def test_what_becomes_fast_enough_stops_being_the_limit():
+    step = launching(10, host=3, kernel=10)
+    assert period_us(step, {DRAM: 1e9}) == pytest.approx(30)
+
+
+def test_an_activity_lasts_its_fixed_cost_and_the_largest_of_its_needs():
+    costs = ActivityCosts([1.0], {DRAM: [6.0], Resource.ISSUE: [5.0]})
+    assert costs.durations_us({}) == [7]
+    assert costs.durations_us({DRAM: 2}) == [6], "the next limit is met on the way"
+    assert costs.durations_us({LATENCY: 2}) == [6.5]
+
+
+def test_an_activity_whose_needs_do_not_overlap_lasts_their_sum():
+    costs = ActivityCosts([1.0], {DRAM: [6.0], Resource.ISSUE: [5.0]}, overlapping=False)
+    assert costs.durations_us({}) == [12]
+    assert costs.durations_us({DRAM: 2}) == [9]
+
+
+def test_an_activity_without_needs_lasts_its_fixed_cost():
+    assert ActivityCosts([1.5], {}).durations_us({DRAM: 2}) == [1.5]
+
+
+def test_a_host_that_waits_for_the_device_pays_for_both():
+    calls = [HostCall(gap=10), HostCall(gap=1, kind="sync", waits_for=[0], wake=2), HostCall(gap=10)]
+    step = graph_of(calls, [Work(0, {DRAM: 20}), Work(2, {DRAM: 20})], tail=[0])
+    assert period_us(step) == 10 + 20 + 2 + 10 + 20
+    assert period_us(step, {HOST: 2}) == 5 + 20 + 1 + 5 + 20
+    assert run(step).blocked_us == [0, 21, 0]
+
+
+def test_a_sync_that_comes_late_blocks_nobody():
+    calls = [HostCall(gap=10), HostCall(gap=50, kind="sync", waits_for=[0])]
+    assert run(graph_of(calls, [Work(0, {DRAM: 20})])).blocked_us == [0, 0]
+
+
+def test_a_pageable_copy_holds_its_host_until_it_is_over():
+    calls = [HostCall(gap=5, takes=2, kind="copy", waits_for=[0]), HostCall(gap=5)]
+    step = graph_of(calls, [Work(0, {PCIE: 100}, activity=Activity.H2D), Work(1, {DRAM: 10})])
+    assert period_us(step) == 5 + 2 + 100 + 5 + 10
+    assert period_us(step, {PCIE: 2}) == 5 + 2 + 50 + 5 + 10
+
+
+def test_streams_run_side_by_side_unless_an_event_holds_one():
+    calls = [HostCall(), HostCall()]
+    apart = [Work(0, {DRAM: 10}), Work(1, {DRAM: 4}, stream=8)]
+    held = [Work(0, {DRAM: 10}), Work(1, {DRAM: 4}, stream=8, held_by=[0])]
+    assert period_us(graph_of(calls, apart)) == 10
+    assert period_us(graph_of(calls, held)) == 14
+    assert run(graph_of(calls, held)).bound_by == ["launch", "event"]
+
+
+def test_activities_of_one_graph_launch_follow_each_other_with_their_gaps():
+    step = graph_of([HostCall(gap=5, kind="graph_launch")], [Work(0, {DRAM: 10}, stream_gap=1, delay=2)] * 3)
+    assert period_us(step) == 5 + 2 + 10 + 1 + 10 + 1 + 10
+    assert period_us(step, {LATENCY: 2}) == 5 + 1 + 10 + 0.5 + 10 + 0.5 + 10
+    assert run(step).bound_by == ["launch", "stream", "stream"]
+
+
+def test_a_kernel_that_was_seen_before_its_launching_call_returned_moves_with_the_host():
+    step = graph_of([HostCall(gap=10, takes=10)], [Work(0, {DRAM: 10}, delay=-6)])
+    assert run(step).start_us == [14]
+    assert run(step, {HOST: 2}).start_us == [7]
+
+
+def test_what_was_launched_before_the_step_runs_from_its_start():
+    assert run(graph_of([HostCall(gap=10)], [Work(-1, {DRAM: 4}), Work(0, {DRAM: 1})])).start_us == [0, 10]
+
+
+def test_threads_work_at_the_same_time():
+    calls = [HostCall(gap=10, thread=0), HostCall(gap=12, thread=1)]
+    assert period_us(graph_of(calls, [Work(0), Work(1, stream=8)], tail=[3, 0])) == 13
+
+
+def test_the_host_s_work_after_its_last_call_counts():
+    assert period_us(graph_of([HostCall(gap=10)], [Work(0, {DRAM: 1})], tail=[30])) == 40
+
+
+def test_each_scale_brings_its_own_times_to_those_of_the_clean_pass():
+    step = graph_of([HostCall(gap=10)] * 2, [Work(0, {DRAM: 40}), Work(1, {DRAM: 40}, stream_gap=4)])
+    assert period_us(step) == 10 + 40 + 4 + 40
+    assert period_us(step, calibration=Calibration(host_scale=0.5)) == 5 + 40 + 4 + 40
+    assert period_us(step, calibration=Calibration(kernel_scale=0.5)) == 10 + 20 + 4 + 20
+    assert period_us(step, calibration=Calibration(gap_scale=0.5)) == 10 + 40 + 2 + 40
+
+
+def test_a_step_without_calls_and_activities_takes_the_host_s_time():
+    assert period_us(graph_of([], [], tail=[25])) == 25
