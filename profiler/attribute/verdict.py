@@ -65,7 +65,7 @@ def judge(
     )
 
 
-def refuse(reason: str, *, throttled: bool = False) -> Verdict:
+def refuse(*reasons: str, throttled: bool = False) -> Verdict:
     """No verdict, and why."""
     return Verdict(
         class_=None,
@@ -78,7 +78,7 @@ def refuse(reason: str, *, throttled: bool = False) -> Verdict:
         state=VerdictState.REFUSED,
         throttled=throttled,
         confidence=None,
-        evidence=[reason],
+        evidence=list(reasons),
     )
 
 
@@ -104,7 +104,9 @@ def judge_request(phases: Sequence[tuple[str, float, Verdict, Sequence[Share]]])
     """
     judged = [phase for phase in phases if phase[2].state is not VerdictState.REFUSED and phase[1] > 0]
     if not judged:
-        return refuse("no phase of the request could be judged")
+        reasons = dict.fromkeys(reason for _, _, verdict, _ in phases for reason in verdict.evidence)
+        throttled = any(verdict.throttled for _, _, verdict, _ in phases)
+        return refuse("no phase of the request could be judged", *reasons, throttled=throttled)
     judged.sort(key=lambda phase: -phase[1])
     total = sum(milliseconds for _, milliseconds, _, _ in judged)
     value, low, high = (dict.fromkeys(BottleneckClass, 0.0) for _ in range(3))

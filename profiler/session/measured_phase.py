@@ -192,6 +192,8 @@ def judge_trace(
         if finding.severity is not Severity.NOTE
     ]
     fatal = [finding.message for finding in findings if finding.severity is Severity.FATAL]
+    if on_gpu and not len(timeline.device):  # not even launches, as where CUPTI cannot be had: no step is that idle
+        fatal.append("it shows nothing of the GPU, which another profiler may hold (`bottleneck doctor`)")
     steps = steps_of(timeline)
     if fatal or not steps:
         reason = fatal[0] if fatal else "the trace holds no step of this phase"
