@@ -87,7 +87,7 @@ def bare_cpu() -> dict[str, Callable[[], float]]:
 
 def main() -> int:
     parser = arguments(__doc__)
-    parser.add_argument("--blocks", type=int, default=25, help="pairs of measurements (default: %(default)s)")
+    parser.add_argument("--blocks", type=int, default=100, help="pairs of measurements (default: %(default)s)")
     options = parser.parse_args()
     device = select_device(options.device)
     on_gpu = device.properties.kind == "cuda"

@@ -45,7 +45,7 @@ from profiler.workload.phase import RunnablePhase
 from profiler.workload.spec import WorkloadSpec
 
 TOLERANCE = {"eager": 0.02, "graph": 0.01}
-STEPS = 6  # of an eager block
+STEPS = 7  # of an eager block; the first comes after a prefill on one side and a reset on the other: left out
 PREFILLS = 2  # of an eager block
 GRAPH_BLOCKS = 8  # whole requests: a captured step does not depend on the host
 
@@ -124,8 +124,8 @@ def eager_rows(options: Any, bare: Any, phases: Phases, device: Device, details:
     with stage(f"eager: TPOT, {options.blocks} pairs of blocks"):
         decode = interleave(
             options.blocks,
-            lambda: ours(phases.decode, decoding, STEPS),
-            lambda: [gap * 1e3 for gap in request(STEPS + 1).gaps_s],
+            lambda: ours(phases.decode, decoding, STEPS)[1:],
+            lambda: [gap * 1e3 for gap in request(STEPS + 1).gaps_s[1:]],
         )
     with stage(f"eager: TTFT, {options.blocks} pairs of blocks"):
         prefill = interleave(
@@ -167,7 +167,7 @@ def main() -> int:
     parser.add_argument("--model", default="llama-3.1-8b", help="a preset (default: %(default)s)")
     parser.add_argument("--prompt-tokens", type=int, default=512)
     parser.add_argument("--new-tokens", type=int, default=64)
-    parser.add_argument("--blocks", type=int, default=150, help="pairs of eager blocks (default: %(default)s)")
+    parser.add_argument("--blocks", type=int, default=400, help="pairs of eager blocks (default: %(default)s)")
     parser.add_argument("--modes", nargs="+", choices=["eager", "graph"], help="default: eager, on a GPU graph too")
     parser.add_argument("--share-model", action="store_true", help="one model for both sides, where two do not fit")
     options = parser.parse_args()

@@ -88,8 +88,10 @@ def active_row(mode: str, records: list[Phase]) -> Row:
     found = []
     for record in records:
         active = series(record.telemetry, "gpu_active")
-        if active is None or active.value is None or not record.parts:
+        if active is None or active.value is None:
             return Row(what, None, "", note="the driver did not say")
+        if not record.parts:
+            return Row(what, None, "", claim=claim, holds=False, note="the phase could not be judged")
         found.append((active.value, 1 - sum(part.fraction for part in record.parts if part.cause in IDLE_CAUSES)))
     difference = median(seen - busy for seen, busy in found)
     return Row(
