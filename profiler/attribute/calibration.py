@@ -57,7 +57,8 @@ def calibrate(
     def meets(found: Calibration) -> bool:
         return abs(replay(graph, costs, found).period_us - clean_wall_us) <= 10 * _TOLERANCE * clean_wall_us
 
-    gaps = _solve(graph, costs, clean_wall_us, start, "gap_scale", (0.0, 1.0))
+    # A host whose time is a guess is the first to give way, not the gaps.
+    gaps = _solve(graph, costs, clean_wall_us, start, "gap_scale", (0.0, 1.0)) if host_known else start
     kernels = _solve(graph, costs, clean_wall_us, gaps, "kernel_scale", PLAUSIBLE_KERNEL_SCALE)
     host = _solve(graph, costs, clean_wall_us, start, "host_scale", (0.0, max(PLAUSIBLE_HOST_SCALE, start.host_scale)))
     for found in (gaps, kernels, host):

@@ -1,7 +1,7 @@
 """The verdict: the class whose resources have the largest share, how sure that is, and why.
 
-`clear` when the leader's interval lies above the runner-up's, `inconclusive` when the two overlap, `refused` when the
-evidence cannot carry a verdict at all.
+`clear` when the leader's interval lies above those of all others, `inconclusive` when it overlaps with one, `refused`
+when the evidence cannot carry a verdict at all.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def judge(
     best = by_scenario[0]
     leader, runner_up = _ranked(best)[:2]
     low, high = _interval(by_scenario, leader)
-    _, runner_up_high = _interval(by_scenario, runner_up)
+    others_high = max(_interval(by_scenario, klass)[1] for klass in best if klass is not leader)
     led = sum(_ranked(scenario)[0] is leader for scenario in by_scenario)
     return Verdict(
         class_=leader,
@@ -58,7 +58,7 @@ def judge(
         high=high,
         runner_up=runner_up,
         runner_up_share=best[runner_up],
-        state=VerdictState.CLEAR if whole and low > runner_up_high else VerdictState.INCONCLUSIVE,
+        state=VerdictState.CLEAR if whole and low > others_high else VerdictState.INCONCLUSIVE,
         throttled=throttled,
         confidence=led / len(by_scenario) * min(max(trust, 0.0), 1.0),
         evidence=list(evidence),
@@ -119,7 +119,7 @@ def judge_request(phases: Sequence[tuple[str, float, Verdict, Sequence[Share]]])
     name, milliseconds, longest, _ = judged[0]
     weight = [f"{name} takes {milliseconds / total:.0%} of the request"] if len(judged) > 1 else []
     verdicts = [verdict for _, _, verdict, _ in judged]
-    clear = low[leader] > high[runner_up]
+    clear = low[leader] > max(high[klass] for klass in BottleneckClass if klass is not leader)
     return Verdict(
         class_=leader,
         cause=next((verdict.cause for verdict in verdicts if verdict.class_ is leader), None),

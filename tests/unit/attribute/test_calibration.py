@@ -47,9 +47,15 @@ def test_kernels_explain_what_tracing_does_to_kernels():
 
 def test_gaps_between_kernels_are_what_tracing_widens_first():
     step = graph_of([HostCall(gap=1)], [Work(0, {Resource.DRAM: 10}, stream_gap=2)] * 50)
-    found = calibrate(*step, clean_wall_us=560)
+    found = calibrate(*step, clean_wall_us=560, clean_host_us=1)
     assert (found.calibration.kernel_scale, found.plausible) == (1, True)
-    assert found.calibration.gap_scale == pytest.approx((560 - 500 - 0.4) / 98, rel=1e-3)
+    assert found.calibration.gap_scale == pytest.approx((560 - 501) / 98, rel=1e-3)
+
+
+def test_gaps_are_left_as_traced_where_the_host_s_time_is_a_guess():
+    step = graph_of([HostCall(gap=100)], [Work(0, {Resource.DRAM: 10}, stream_gap=2)] * 50)
+    assert calibrate(*step, clean_wall_us=620).calibration.gap_scale == 1
+    assert calibrate(*step, clean_wall_us=620, clean_host_us=40).calibration.gap_scale < 1
 
 
 def test_a_known_host_time_decides_what_the_clean_time_leaves_open():

@@ -51,6 +51,12 @@ def test_intervals_that_overlap_are_inconclusive():
     assert (found.class_, found.state) == (MEMORY, VerdictState.INCONCLUSIVE)
 
 
+def test_a_third_class_that_could_lead_leaves_it_inconclusive():
+    readings = [classes(compute=0.42, scheduling=0.3, memory=0.28), classes(compute=0.33, scheduling=0.3, memory=0.37)]
+    found = judge(readings, [], [])
+    assert (found.class_, found.runner_up, found.state) == (COMPUTE, SCHEDULING, VerdictState.INCONCLUSIVE)
+
+
 def test_a_tie_is_inconclusive():
     assert judge([classes(memory=0.5, io=0.5)], [], []).state is VerdictState.INCONCLUSIVE
 
