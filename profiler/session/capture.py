@@ -107,6 +107,15 @@ class Capture:
         if not self._phases:
             wanting.append("no iteration was marked: call step(name) for each")
         self._warnings += [ReportWarning(code="too_few_iterations", message=reason) for reason in wanting]
+        self._warnings += [
+            ReportWarning(
+                code="timed_after_trace",
+                message=f"{phase.name} was timed after another phase was traced, which leaves a GPU's launches slower",
+                phase=phase.name,
+            )
+            for phase in self._phases.values()
+            if phase.timed_after_trace and self._machine.device.properties.kind == "cuda"
+        ]
         for phase in self._phases.values():
             if phase.wall_ms:
                 record, found = self._record(phase)

@@ -65,6 +65,7 @@ class Instruments:
     clock: Clock
     modules: torch.nn.Module | None
     holder: MarkedPhase | None = None
+    has_traced: bool = False
 
 
 class MarkedPhase:
@@ -76,6 +77,7 @@ class MarkedPhase:
     def __init__(self, name: str, instruments: Instruments) -> None:
         self.name = name
         self.iterations = 0
+        self.timed_after_trace = False  # of another phase: a process that has traced is not as before
         self.wall_ms: list[float] = []
         self.telemetry: Telemetry | None = None
         self.trace: bytes | None = None
@@ -100,6 +102,7 @@ class MarkedPhase:
         self._instruments.device.synchronize()
         self._turn = self._whose_turn()
         if self._turn is _Turn.TIMED:
+            self.timed_after_trace |= self._instruments.has_traced
             self._stopwatch = self._instruments.device.stopwatch()
             if self._stopwatch is not None:
                 self._stopwatch.start()
@@ -177,7 +180,7 @@ class MarkedPhase:
 
     def _start_tracer(self) -> StepTracer:
         if self._tracer is None:
-            self._instruments.holder = self
+            self._instruments.holder, self._instruments.has_traced = self, True
             self._tracer = StepTracer(self.name, self._instruments.device, self._instruments.modules)
             self._tracer.start()
         return self._tracer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -60,9 +60,6 @@ SHORTEST = Plan(
     host_iterations=1,
 )
 """The passes at their shortest: what they find means little, that they find it is what is tested."""
-
-ONE_WINDOW = replace(SHORTEST, telemetry_seconds=0.6)
-"""As short, but for one window of GPM's."""
 
 
 class FakeGpuDevice(CpuDevice):
