@@ -13,17 +13,11 @@ from statistics import median
 
 import numpy as np
 
-from profiler.trace.timeline import Activity, Call, Timeline
+from profiler.trace.timeline import Call, Timeline
+from profiler.trace.waits import blocks_host, held_by, recorded_activities, stream_key, waited_for
 
-# An activity that starts this long after its stream and its launch were ready must have waited for something else:
-# several times the few microseconds that the device needs to pick up a launch.
-_UNEXPLAINED_WAIT_NS = 10_000
-# How close to the end of another stream's activity it must then start for that activity to be what it waited for.
-_EVENT_LATENCY_NS = 10_000
 # A blocking call returns this soon after what it waited for, or it did not wait for it. Waking a thread takes less.
 _WAKE_UP_NS = 1_000_000
-# More than any device has: stream numbers of one device stay below it.
-_STREAMS_OF_A_DEVICE = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +68,10 @@ def build_graph(step: Timeline, start_ns: int, end_ns: int) -> DependencyGraph:
     device_rows = _launch_order(step, host_index)
     launched = _launched(step, device_rows)
 
-    held_by = _held_by(step, host_rows, device_rows, launched)
-    issue_delay, stream_gap = _delays(step, device_rows, held_by, start_ns)
-    waits_for = _waited_for(step, host_rows, device_rows, launched)
+    recorded = recorded_activities(step, host_rows, device_rows, launched)
+    held = held_by(step, host_rows, device_rows, launched, recorded)
+    issue_delay, stream_gap = _delays(step, device_rows, held, start_ns)
+    waits_for = waited_for(step, host_rows, device_rows, launched, recorded)
     thread, gap, call, wake, tail = _host_times(step, host_rows, device_rows, waits_for, start_ns, end_ns)
 
     last_device = max((int(step.device.end_ns[row]) for row in device_rows), default=end_ns)
@@ -90,14 +85,14 @@ def build_graph(step: Timeline, start_ns: int, end_ns: int) -> DependencyGraph:
         waits_for=waits_for,
         tail_us=tail,
         launched_by=[host_index.get(int(step.device.call[row]), -1) for row in device_rows],
-        stream=[_stream_key(step, row) for row in device_rows],
+        stream=[stream_key(step, row) for row in device_rows],
         start_us=[(int(step.device.start_ns[row]) - start_ns) / 1e3 for row in device_rows],
         duration_us=[(int(step.device.end_ns[row]) - int(step.device.start_ns[row])) / 1e3 for row in device_rows],
         activity=[int(step.device.kind[row]) for row in device_rows],
         source_row=device_rows,
         issue_delay_us=issue_delay,
         stream_gap_us=stream_gap,
-        held_by=held_by,
+        held_by=held,
         wall_us=(max(end_ns, last_device) - start_ns) / 1e3,
     )
 
@@ -131,59 +126,6 @@ def _launched(step: Timeline, device_rows: list[int]) -> dict[int, list[int]]:
     return launched
 
 
-def _stream_key(step: Timeline, row: int) -> int:
-    """One number for device and stream: streams of two devices are different queues."""
-    return int(step.device.device[row]) * _STREAMS_OF_A_DEVICE + int(step.device.stream[row])
-
-
-def _held_by(
-    step: Timeline, host_rows: list[int], device_rows: list[int], launched: dict[int, list[int]]
-) -> list[list[int]]:
-    """Activities of other streams that each activity waited for: from event calls, else from the times."""
-    held: list[list[int]] = [[] for _ in device_rows]
-    last_on_stream: dict[int, int] = {}
-    recorded: dict[int, int] = {}  # the last activity before each event record, by the record's correlation
-    pending: dict[int, list[int]] = {}
-    for row in host_rows:
-        kind, stream = int(step.host.kind[row]), int(step.host.stream[row])
-        if kind == Call.EVENT_RECORD and stream in last_on_stream:
-            recorded[int(step.host.correlation[row])] = last_on_stream[stream]
-        elif kind == Call.EVENT_WAIT and stream >= 0 and int(step.host.waits_for[row]) in recorded:
-            pending.setdefault(stream, []).append(recorded[int(step.host.waits_for[row])])
-        for index in launched.get(row, ()):
-            on_stream = int(step.device.stream[device_rows[index]])
-            held[index].extend(pending.pop(on_stream, []))
-            last_on_stream[on_stream] = index
-    _infer_waits(step, device_rows, held)
-    return held
-
-
-def _infer_waits(step: Timeline, device_rows: list[int], held: list[list[int]]) -> None:
-    """Many traces do not name the event; an activity that starts late, as another stream's ends, waited for it."""
-    start, end = step.device.start_ns, step.device.end_ns
-    streams = {_stream_key(step, row) for row in device_rows}
-    if len(streams) < 2:
-        return
-    previous_end: dict[int, int] = {}
-    ends = sorted((int(end[row]), index) for index, row in enumerate(device_rows))
-    end_times = [time for time, _ in ends]
-    for index, row in enumerate(device_rows):
-        stream = _stream_key(step, row)
-        call = int(step.device.call[row])
-        issued = int(step.host.end_ns[call]) if call >= 0 else 0
-        ready = max(previous_end.get(stream, 0), issued)
-        previous_end[stream] = int(end[row])
-        if held[index] or int(start[row]) - ready < _UNEXPLAINED_WAIT_NS:
-            continue
-        position = int(np.searchsorted(end_times, int(start[row]), side="right")) - 1
-        while position >= 0 and int(start[row]) - end_times[position] <= _EVENT_LATENCY_NS:
-            other = ends[position][1]
-            if other < index and _stream_key(step, device_rows[other]) != stream:
-                held[index].append(other)
-                break
-            position -= 1
-
-
 def _delays(
     step: Timeline, device_rows: list[int], held_by: list[list[int]], start_ns: int
 ) -> tuple[list[float], list[float]]:
@@ -193,7 +135,7 @@ def _delays(
     issue: list[float | None] = []
     gap: list[float | None] = []
     for index, row in enumerate(device_rows):
-        stream = _stream_key(step, row)
+        stream = stream_key(step, row)
         call = int(step.device.call[row])
         begin = int(start[row])
         issued = int(step.host.end_ns[call]) if call >= 0 else None
@@ -203,7 +145,7 @@ def _delays(
         seen_issue, seen_gap = None, None
         if held_until is not None and (before is None or held_until >= before):
             pass  # the event bound it
-        elif call >= 0 and _blocks_host(step, row):
+        elif call >= 0 and blocks_host(step, row):
             seen_issue = 0.0  # its call ends with it, so the graph counts its issue from its own start
         elif before is not None and (issued is None or issued <= before):
             seen_gap = max(begin - before, 0) / 1e3
@@ -220,39 +162,6 @@ def _delays(
         [usual_issue if value is None else value for value in issue],
         [usual_gap if value is None else value for value in gap],
     )
-
-
-def _waited_for(
-    step: Timeline, host_rows: list[int], device_rows: list[int], launched: dict[int, list[int]]
-) -> list[list[int]]:
-    """The activities, one a stream, whose end each blocking call waited for.
-
-    A sync waits for what had been launched before it and was over when it returned; a copy from or to pageable
-    memory waits for itself.
-    """
-    host, device = step.host, step.device
-    by_stream: dict[int, list[int]] = {}  # launched so far, the latest last
-    for index in launched.get(-1, ()):
-        by_stream.setdefault(_stream_key(step, device_rows[index]), []).append(index)
-    found: list[list[int]] = []
-    for row in host_rows:
-        mine = launched.get(row, [])
-        waited: list[int] = []
-        if host.kind[row] == Call.COPY:
-            waited = [index for index in mine if _blocks_host(step, device_rows[index])]
-        elif host.kind[row] == Call.SYNC:
-            over = {
-                stream: next((i for i in reversed(rows) if device.end_ns[device_rows[i]] <= host.end_ns[row]), None)
-                for stream, rows in by_stream.items()
-            }
-            done = {stream: index for stream, index in over.items() if index is not None}
-            on_stream = int(host.stream[row])
-            its_own = {s: index for s, index in done.items() if s % _STREAMS_OF_A_DEVICE == on_stream}
-            waited = list((its_own or done).values())
-        found.append(waited)
-        for index in mine:
-            by_stream.setdefault(_stream_key(step, device_rows[index]), []).append(index)
-    return found
 
 
 def _host_times(
@@ -293,8 +202,3 @@ def _issue_end(step: Timeline, row: int, device_rows: list[int], waited: list[in
         int(step.device.start_ns[device_rows[index]]) for index in waited if step.device.call[device_rows[index]] == row
     ]
     return max(min(own, default=begin), begin)
-
-
-def _blocks_host(step: Timeline, row: int) -> bool:
-    """Whether the call that launched this copy returns only when the copy is over: pageable memory is staged."""
-    return bool(step.device.pageable[row]) and Activity(int(step.device.kind[row])).is_host_copy

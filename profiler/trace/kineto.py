@@ -104,6 +104,7 @@ class _SyncArguments(msgspec.Struct):
     correlation: int = -1
     stream: int = -1
     wait_on_record: int = msgspec.field(name="wait_on_cuda_event_record_corr_id", default=-1)
+    wait_on_stream: int = -1
 
 
 def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
@@ -206,6 +207,8 @@ def _sorted_in(trace: _Trace) -> Records:
         elif category in _SYNC:
             wait: _SyncArguments = _SYNC_ARGUMENTS.decode(event.args)
             records.waits[wait.correlation] = (wait.stream, wait.wait_on_record)
+            if wait.wait_on_record >= 0:  # only who waits for an event says on which stream it was recorded
+                records.waits.setdefault(wait.wait_on_record, (wait.wait_on_stream, -1))
         elif category in _OVERHEAD:
             records.overhead.append(_span(event, trace))
     return records

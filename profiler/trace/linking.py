@@ -105,7 +105,7 @@ def _calls(records: Records, operations: Operations, external: dict[int, int]) -
     named = _looked_up(identity, external)
     in_time = (np.append(operations.start_ns, 0)[named] <= start) & (np.append(operations.end_ns, -1)[named] >= start)
     stream, waits_for = np.full((2, len(table)), -1, np.int64)
-    for row in np.flatnonzero(np.isin(kind, (Call.SYNC, Call.EVENT_WAIT))).tolist():
+    for row in np.flatnonzero(np.isin(kind, (Call.SYNC, Call.EVENT_WAIT, Call.EVENT_RECORD))).tolist():
         stream[row], waits_for[row] = records.waits.get(int(correlation[row]), (-1, -1))
     return HostCalls(
         start_ns=start,

@@ -81,8 +81,8 @@ class HostCalls:
     thread: Ints  # index into Timeline.threads
     correlation: Ints
     operation: Ints  # row in Operations around the call
-    stream: Ints  # of event waits and stream syncs; -1 where the trace does not say
-    waits_for: Ints  # of event waits: the correlation of the event's record call
+    stream: Ints  # of event records and waits, and of stream syncs; -1 where the trace does not say
+    waits_for: Ints  # of event waits and event syncs: the correlation of the event's record call
 
     def __len__(self) -> int:
         return len(self.start_ns)
