@@ -367,6 +367,7 @@ class Workload(Struct, frozen=True, kw_only=True):
     seed: int
     trust_remote_code: bool
     command: str | None = None
+    sources: Sources = field(default_factory=dict)
 
 
 class Capacity(Struct, frozen=True, kw_only=True):

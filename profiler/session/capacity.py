@@ -19,13 +19,16 @@ def capacity_of(spec: WorkloadSpec, loaded: LoadedModel, device: Device) -> Capa
     on_device = (loaded.weight_bytes or 0) if spec.offload == "none" else 0
     if architecture is None or size is None:
         reason = Source(missing="the architecture is not known, so neither is what a token needs")
+        sources = dict.fromkeys(("kv_bytes_per_token", "largest_batch", "largest_context"), reason)
+        if loaded.weight_bytes is None:
+            sources["weight_bytes"] = Source(missing="the factory's object is no torch.nn.Module")
         return Capacity(
             free_bytes=free_bytes,
             weight_bytes=loaded.weight_bytes,
             kv_bytes_per_token=None,
             largest_batch=None,
             largest_context=None,
-            sources=dict.fromkeys(("kv_bytes_per_token", "largest_batch", "largest_context"), reason),
+            sources=sources,
         )
     # The footprint counts the weights, which are in place already (or stay on the host).
     room = free_bytes + (on_device or architecture.parameters * size)

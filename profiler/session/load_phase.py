@@ -59,6 +59,7 @@ def load_phase(legs: Sequence[LoadLeg], *, throttled: bool = False) -> Phase:
             sources={
                 "wall_ms": Source(tier=Tier.HOST, note="a model is loaded once: one sample, no interval"),
                 "gpu_ms": Source(missing=_NOT_RUN),
+                "first_time_ms": Source(missing="a model is loaded once"),
             },
         ),
         tokens_per_s=None,

@@ -28,6 +28,7 @@ from profiler.report.records import (
     Phase,
     Report,
     ReportWarning,
+    Source,
     Verdict,
     Workload,
 )
@@ -256,6 +257,13 @@ def request_verdict(phases: Sequence[Phase], new_tokens: int) -> Verdict:
 def _workload(spec: WorkloadSpec, loaded: LoadedModel, command: str | None) -> Workload:
     architecture: Architecture | None = loaded.architecture
     size = DTYPE_BYTES.get(loaded.dtype)
+    missing = {}
+    if architecture is None or size is None:
+        unknown = Source(missing="the architecture is not known, or not in this number format")
+        missing = dict.fromkeys(("active_parameters", "kv_bytes_per_token"), unknown)
+    if loaded.parameters is None:
+        uncounted = Source(missing="the factory's object is no torch.nn.Module whose parameters could be counted")
+        missing |= dict.fromkeys(("parameters", "weight_bytes"), uncounted)
     return Workload(
         model=spec.model,
         source=loaded.source,
@@ -275,4 +283,5 @@ def _workload(spec: WorkloadSpec, loaded: LoadedModel, command: str | None) -> W
         seed=spec.seed,
         trust_remote_code=loaded.remote_code_used,
         command=command,
+        sources=missing,
     )

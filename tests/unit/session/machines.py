@@ -207,6 +207,16 @@ class SmallLoop(torch.nn.Module):
         return float(self.layer(torch.ones(2, 16)).sum())
 
 
+class PlainLoop:
+    """No module: nobody knows its parameters, nor how many tokens an iteration makes."""
+
+    def prefill(self) -> int:
+        return int(torch.ones(16, 16).sum())
+
+    def decode(self) -> int:
+        return int(torch.ones(2, 16).sum())
+
+
 class LongStep(SmallLoop):
     """A decode beside which its prefill is nothing."""
 
