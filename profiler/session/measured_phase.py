@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from msgspec.structs import replace
 
 from profiler.attribute.body_match import match_body, transfer
-from profiler.attribute.kernel_work import KernelWork, kernels_work
+from profiler.attribute.kernel_work import Floats, KernelWork, kernels_work
 from profiler.attribute.known_activities import known_activities
 from profiler.attribute.limiter import Peaks
 from profiler.attribute.operation_work import TokenShape
@@ -314,9 +315,13 @@ def _needed(plan: PhasePlan, work: KernelWork | None) -> NeededWork:
         return plan.needed
     if work is None:
         return NeededWork(None, None, None)
-    from numpy import nansum
+    return NeededWork(_known_sum(work.flops), None, None, _known_sum(work.bytes))
 
-    return NeededWork(float(nansum(work.flops)), None, None, float(nansum(work.bytes)))
+
+def _known_sum(column: Floats) -> float | None:
+    """The sum of what is known, or None where nothing is."""
+    known = column[~np.isnan(column)]
+    return float(known.sum()) if len(known) else None
 
 
 def _rates(bench: Bench, plan: PhasePlan, wall_ms: float, work: KernelWork | None) -> Rates:

@@ -45,9 +45,12 @@ def test_without_a_ceiling_there_is_no_rate_but_a_reason(missing: str):
 
 def test_without_known_work_there_is_no_rate_but_a_reason():
     unknown = found(NeededWork(None, None, None))
-    for name in ("mfu", "mbu", "ideal_ms", "weights_gb_per_s", "kv_cache_gb_per_s"):
+    for name in ("mfu", "mbu", "ideal_ms"):
         assert getattr(unknown, name) is None
         assert unknown.sources[name].missing == "a factory's model"
+    for name in ("weights_gb_per_s", "kv_cache_gb_per_s"):
+        assert getattr(unknown, name) is None
+        assert unknown.sources[name].missing
 
 
 def test_an_iteration_of_no_time_has_no_rates_but_a_reason():
