@@ -265,8 +265,8 @@ def _workload(spec: WorkloadSpec, loaded: LoadedModel, command: str | None) -> W
         uncounted = Source(missing="the factory's object is no torch.nn.Module whose parameters could be counted")
         missing |= dict.fromkeys(("parameters", "weight_bytes"), uncounted)
     return Workload(
-        model=spec.model,
-        source=loaded.source,
+        model=loaded.source,
+        source=loaded.source_kind,
         architecture=architecture.model_type if architecture else None,
         parameters=loaded.parameters,
         active_parameters=architecture.active_parameters if architecture else None,

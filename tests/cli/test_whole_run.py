@@ -93,7 +93,8 @@ def test_a_whole_run_says_its_verdict_and_keeps_a_complete_report(run: Run) -> N
     assert re.match(r"(INCONCLUSIVE\s+)?decode", run.stdout)
     assert [phase.name for phase in run.report.phases] == ["load", "prefill", "decode"]
     assert run.report.workload is not None
-    assert (run.report.workload.source, run.report.workload.weights) == ("checkpoint", "pretrained")
+    workload = run.report.workload
+    assert (workload.model, workload.source, workload.weights) == ("checkpoint", "folder", "pretrained")
 
 
 def test_progress_names_each_stage_on_stderr(run: Run) -> None:

@@ -1,4 +1,4 @@
-"""Hub ids, against a hub on loopback. Not marked: it is up at once and nothing is fetched from elsewhere."""
+"""Hub ids, against a hub on loopback. Mostly not marked: it is up at once and nothing is fetched from elsewhere."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ import pytest
 import torch
 from huggingface_hub import constants
 from transformers import AutoConfig, AutoModelForCausalLM
+from typer.testing import CliRunner
 
+from profiler.cli.application import application
 from profiler.device.cpu import CpuDevice
 from profiler.errors import BottleneckError, FailedError, UnknownModelError, UnsupportedError, UsageError
 from profiler.progress import SilentProgress
+from profiler.report.store import load_report
 from profiler.workload.build import load
 from profiler.workload.loaded import LoadedModel
 from profiler.workload.source import resolve
 from profiler.workload.spec import WorkloadSpec
+from tests.unit.session.machines import put_ceilings_into_the_cache
+from tests.unit.session.missing_numbers import numbers_without_reason
 from tests.unit.workload.models import FAMILIES, ticking_clock
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -217,3 +222,28 @@ def test_the_environment_names_the_hub_and_turns_telemetry_off(hub: Hub, tmp_pat
     folder, telemetry_off = done.stdout.split()
     assert Path(folder).is_relative_to(tmp_path / "home")
     assert telemetry_off == "True"
+
+
+@pytest.mark.integration
+def test_a_hub_id_is_profiled_from_its_name_to_its_verdict(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "ceilings"))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    put_ceilings_into_the_cache(CpuDevice())
+    sizes = ["--device", "cpu", "--quick", "--prompt-tokens", "16", "--new-tokens", "8"]
+    output = tmp_path / "report.json"
+    result = CliRunner().invoke(application, ["profile", "some/llama", *sizes, "-o", str(output)])
+    torch.set_num_threads(threads)
+    assert result.exit_code == 0, result.stderr
+    report = load_report(output)
+    assert report.complete
+    assert report.workload is not None
+    workload = report.workload
+    assert (workload.model, workload.source, workload.weights) == ("some/llama", "hub", "pretrained")
+    assert "Fetching some/llama" in result.stderr
+    assert [phase.name for phase in report.phases] == ["load", "prefill", "decode"]
+    disk = report.phases[0].legs[0]
+    assert disk.bytes is not None
+    assert numbers_without_reason(report) == []

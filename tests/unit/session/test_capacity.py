@@ -35,8 +35,7 @@ def test_the_kv_cache_of_the_largest_batch_fits_into_what_is_free_beside_the_wei
     assert found.kv_bytes_per_token == 131072
     assert found.largest_batch is not None
     assert 0.4 * free_bytes < found.largest_batch * 576 * 131072 < free_bytes
-    assert found.largest_context is not None
-    assert 0.5 * free_bytes < found.largest_context * 131072 < free_bytes
+    assert found.largest_context == 131072  # which is the model's maximum: memory would hold more
 
 
 def test_more_free_memory_holds_more() -> None:
