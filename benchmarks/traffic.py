@@ -38,7 +38,7 @@ def rows_of(record: Phase) -> list[Row]:
     rows = [
         _row("DRAM traffic a step: GPM", counted and counted / 1e9, "GB"),
         _row("DRAM traffic a step: the model's shapes", needed and needed / 1e9, "GB"),
-        _row("DRAM traffic a step: operations of the traced kernels", sum(known) / 1e9 if known else None, "GB"),
+        _row("DRAM traffic a step: operations of the slowest kernels", sum(known) / 1e9 if known else None, "GB"),
     ]
     if counted is None or needed is None:
         rows.append(Row("GPM / shapes", None, "", note=_reason(record)))

@@ -94,8 +94,9 @@ def _remedies(ms: Mapping[Cause, float], setting: Setting) -> list[_Remedy]:
         found.append(
             _Remedy(
                 "do not let attention go to cuDNN",
-                f"cuDNN builds a plan for each new context length: {setting.cudnn_attention_ratio:.0%} of the host's "
-                "work. The prediction is that of attention which costs the host nothing",
+                f"it takes {setting.cudnn_attention_ratio:.0%} of the host's work, and far more at each context length "
+                "that the process has not met, for which cuDNN plans anew. The prediction is that of attention which "
+                "costs the host nothing",
                 "--attention flash",
                 {Resource.HOST: 1 / (1 - setting.cudnn_attention_ratio)},
             )
@@ -119,7 +120,7 @@ def _remedies(ms: Mapping[Cause, float], setting: Setting) -> list[_Remedy]:
                 {Resource.ISSUE: 2.0},
             )
         )
-    found += _memory_remedies(ms, setting) + _io_remedies(ms, setting) + _compute_remedies(ms)
+    found += _memory_remedies(ms, setting) + _io_remedies(ms, setting) + _compute_remedies(ms, setting)
     return found
 
 
@@ -156,7 +157,7 @@ def _io_remedies(ms: Mapping[Cause, float], setting: Setting) -> list[_Remedy]:
             _Remedy(
                 "keep the weights on the GPU: a smaller dtype, a smaller model, or a GPU with more memory",
                 f"copies from the host take {copies:.0f} ms of each step",
-                "without --offload cpu",
+                "--offload none",
                 {Resource.PCIE: _GONE},
             )
         )
@@ -172,12 +173,13 @@ def _io_remedies(ms: Mapping[Cause, float], setting: Setting) -> list[_Remedy]:
     return found
 
 
-def _compute_remedies(ms: Mapping[Cause, float]) -> list[_Remedy]:
-    if ms.get(Cause.COMPUTE_TENSOR, 0.0) <= 0:
+def _compute_remedies(ms: Mapping[Cause, float], setting: Setting) -> list[_Remedy]:
+    if ms.get(Cause.COMPUTE_TENSOR, 0.0) <= 0 or setting.device_kind != "cuda":
         return []
+    prefix = ", or keep the cache of prompts that begin alike" if setting.phase == "prefill" else ""
     return [
         _Remedy(
-            "compute in 8 bit (fp8 or int8 matrix multiplication), or reuse the prefix cache for shared prompts",
+            f"compute in 8 bit (fp8 or int8 matrix multiplication){prefix}",
             "the matrix units are what the step waits for; 8-bit operands run at twice their rate",
             None,
             {Resource.TENSOR: 2.0},

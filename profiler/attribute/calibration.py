@@ -15,7 +15,6 @@ from profiler.trace.graph import DependencyGraph
 # Traced kernels were seen to run 1 to 2% longer than untraced ones; and a GPU that tracing leaves idle in between runs
 # at higher clocks: a prefill of 2048 tokens was 6% faster traced, kernel for kernel. Beyond this band it is neither.
 PLAUSIBLE_KERNEL_SCALE = (0.94, 1.08)
-# The gaps between the kernels of a captured decode step were 0.9 ms traced, and 0.2 ms in a process that never traced.
 # What tracing does to a host that launches, where the clean host time was not measured: an eager decode step of an 8B
 # model took 84 ms traced with shapes and 27 to 37 ms untraced.
 TYPICAL_HOST_SCALE = 0.4
@@ -50,6 +49,7 @@ def calibrate(
     host, else by all having run at another speed: on a CPU, tracing slows them alike; elsewhere the two runs were not
     alike (`plausible` is false).
     """
+    # Gaps first: those of a captured decode step were 0.9 ms traced, and 0.2 to 0.4 ms in a process that never traced.
     host_known = clean_host_us is not None and graph.host_us > 0
     host_scale = clean_host_us / graph.host_us if clean_host_us is not None and host_known else TYPICAL_HOST_SCALE
     start = Calibration(host_scale=min(host_scale, _SCALE_LIMIT))

@@ -8,6 +8,7 @@ from profiler.report.records import Source, Sources
 from profiler.report.vocabulary import Tier
 
 _NO_TIME = "the iteration took no time that could be measured"
+_NO_KIND = "which bytes are weights and which are KV cache is known for architectures only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,8 @@ def rates(
     """Rates of an iteration of `wall_ms`.
 
     MFU is FLOPs over what the measured GEMM ceiling allows in that time, MBU bytes over what the measured read ceiling
-    allows (the definitions of PaLM, arXiv 2204.02311, with the measured ceiling for the datasheet's). The ideal time is
-    the larger of the two times at the ceilings: memory and matrix units can work at once.
+    allows (MFU as in PaLM, arXiv 2204.02311, but against the measured ceiling; MBU is its counterpart for bytes). The
+    ideal time is the larger of the two times at the ceilings: memory and matrix units can work at once.
     """
     seconds = wall_ms / 1e3
     sources: Sources = {}
@@ -79,7 +80,7 @@ def rates(
 
     def speed(name: str, amount: float | None) -> float | None:
         if amount is None or seconds <= 0:
-            sources[name] = Source(missing=reason if amount is None else _NO_TIME)
+            sources[name] = Source(missing=_NO_KIND if amount is None else _NO_TIME)
             return None
         sources[name] = Source(tier=Tier.ANALYTIC)
         return amount / seconds / 1e9

@@ -38,7 +38,7 @@ def profile(
             metavar="KIND",
             rich_help_panel=_MODEL,
             help="auto, pretrained or random. random makes them on the device, without a download: the times are the "
-            "same, the text is not. auto takes pretrained ones where MODEL has any.",
+            "same (but for the routing of experts), the text is not. auto takes pretrained ones where MODEL has any.",
         ),
     ] = Weights.AUTO,
     dtype: Annotated[

@@ -33,6 +33,9 @@ UNITS = {
     "sync": "us",
 }
 
+# On a GPU these are timed between two of its own events, the others by the host's clock.
+_BETWEEN_EVENTS = frozenset(UNITS) - {"h2d.pageable", "d2h.pageable", "launch", "sync"}
+
 _ONE_MEMORY = "a CPU works in the host's memory: nothing is copied to it"
 _NOT_ON_A_CPU = {
     "gemm.float16": "not measured on a CPU: few processors compute in it",
@@ -105,7 +108,13 @@ def measure_ceilings(
         measured_at=now().isoformat(timespec="seconds"),
         from_cache=False,
         ceilings=[
-            _ceiling(name, samples.get(name, []), missing.get(name, "not measured"), datasheet.get(name))
+            _ceiling(
+                name,
+                samples.get(name, []),
+                missing.get(name, "not measured"),
+                datasheet.get(name),
+                on_gpu=device.properties.kind == "cuda",
+            )
             for name in UNITS
         ],
     )
@@ -136,7 +145,7 @@ def _interleave(probes: Mapping[str, Probe], progress: Progress) -> tuple[dict[s
     return samples, failures
 
 
-def _ceiling(name: str, samples: list[float], missing: str, datasheet: float | None) -> Ceiling:
+def _ceiling(name: str, samples: list[float], missing: str, datasheet: float | None, *, on_gpu: bool) -> Ceiling:
     return Ceiling(
         name=name,
         unit=UNITS[name],
@@ -144,7 +153,7 @@ def _ceiling(name: str, samples: list[float], missing: str, datasheet: float | N
         low=min(samples, default=None),
         high=max(samples, default=None),
         datasheet=datasheet,
-        tier=Tier.HOST,
+        tier=Tier.TIMELINE if on_gpu and name in _BETWEEN_EVENTS else Tier.HOST,
         missing=None if samples else missing,
     )
 

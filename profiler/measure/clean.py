@@ -13,7 +13,7 @@ from profiler.measure.statistics import distribution
 from profiler.progress import Progress
 from profiler.report.records import Clean, Source
 from profiler.report.vocabulary import Tier
-from profiler.workload.phase import RunnablePhase
+from profiler.workload.phase import NO_RESET, RunnablePhase
 
 Clock = Callable[[], int]
 """Monotonic nanoseconds."""
@@ -50,6 +50,7 @@ class _Warmup:
     samples_ms: list[float]
     first: int  # so many of them met their context length for the first time
     cycle: int
+    meets_new_contexts: bool
     steady: bool
 
     @property
@@ -118,7 +119,8 @@ def _warm_up(phase: RunnablePhase, device: Device, clock: Clock, plan: Plan) -> 
     if cycle > 1 and _ordinary_seconds(samples_ms) < plan.most_warmup_seconds:
         again = Cycle(phase, device, cycle)
         samples_ms += [_timed(phase, again, clock) for _ in range(min(cycle, 2 * STEADY_GROUP))]
-    return _Warmup(samples_ms, first, cycle, is_steady(samples_ms[-2 * STEADY_GROUP :]))
+    meets_new_contexts = 1 < phase.iterations_per_reset < NO_RESET
+    return _Warmup(samples_ms, first, cycle, meets_new_contexts, is_steady(samples_ms[-2 * STEADY_GROUP :]))
 
 
 def _until_steady(phase: RunnablePhase, cycle: Cycle, clock: Clock, plan: Plan) -> list[float]:
@@ -188,7 +190,7 @@ def _clean_pass(wall_ms: list[list[float]], gpu_ms: list[list[float]], warmup: _
         gpu_ms if has_timer else None,
         warmup_iterations=len(warmup.samples_ms),
         steady=warmup.steady,
-        first_time_ms=median(warmup.samples_ms[: warmup.first]) if warmup.cycle > 1 else None,
+        first_time_ms=median(warmup.samples_ms[: warmup.first]) if warmup.meets_new_contexts else None,
     )
     return CleanPass(warmup.cycle, clean, wall_ms, gpu_ms if has_timer else None)
 

@@ -194,5 +194,5 @@ def _capacity(capacity: Capacity, notes: Footnotes) -> Block:
     batch = shown(capacity.largest_batch, "largest_batch") or compact_count(capacity.largest_batch or 0)
     context = shown(capacity.largest_context, "largest_context") or compact_count(capacity.largest_context or 0)
     free = f" into {size(capacity.free_bytes)} of free memory" if capacity.free_bytes is not None else ""
-    text = f"Fits{free}: batch {batch} at this context, or {context} tokens at batch 1."
+    text = f"Fits{free}: batch {batch} at this length, or a context of {context} tokens at this batch."
     return Statement(f"{text} {sentence(capacity.note)}" if capacity.note else text)

@@ -40,7 +40,7 @@ def telemetry_blocks(telemetry: Telemetry, notes: Footnotes) -> list[Block]:
     rows = tuple(_row(series, notes) for series in shown if series.missing not in together)
     columns = (
         Column("telemetry", flexible=True),
-        Column("mean", numeric=True),
+        Column("median", numeric=True),
         Column("low–high", numeric=True, drop=2),
         Column("peak", numeric=True, drop=3),
         Column("n", numeric=True, drop=4),

@@ -187,7 +187,7 @@ class Timeline(Struct, frozen=True, kw_only=True):
     traced_wall_us: float
     host_scale: float
     kernel_scale: float
-    gap_scale: float
+    gap_scale: float = 1.0
 
 
 class Series(Struct, frozen=True, kw_only=True):

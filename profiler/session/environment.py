@@ -9,6 +9,7 @@ import psutil
 
 import profiler
 from profiler.device.base import Device
+from profiler.device.cpu import cpu_cores, cpu_model
 from profiler.device.driver import QueryRefused
 from profiler.device.gpu import Gpu
 from profiler.report.records import Environment, ReportWarning, Source
@@ -48,8 +49,8 @@ def describe(device: Device, gpu: Gpu | None, gpu_reason: str | None) -> tuple[E
             device_memory_bytes=properties.memory_bytes,
             driver=properties.driver,
             cuda=properties.cuda,
-            cpu=_cpu_model(),
-            cpu_cores=psutil.cpu_count(logical=False) or psutil.cpu_count(),
+            cpu=cpu_model(),
+            cpu_cores=cpu_cores(),
             host_memory_bytes=psutil.virtual_memory().total,
             other_processes=others,
             sources={"other_processes": source},
@@ -68,9 +69,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _cpu_model() -> str:
-    from profiler.device.cpu import cpu_model
-
-    return cpu_model()

@@ -21,9 +21,7 @@ import torch
 
 from profiler.device.base import Device
 from profiler.errors import BottleneckError, FailedError, UnknownModelError, UsageError
-from profiler.workload.phase import PhaseShape
-
-_NO_RESET = 2**31  # iterations that may follow the only reset of an object without one
+from profiler.workload.phase import NO_RESET, PhaseShape
 
 
 def make(name: str) -> Any:
@@ -92,7 +90,7 @@ class FactoryPhase:
     def iterations_per_reset(self) -> int:
         """How many iterations may follow one reset."""
         if not hasattr(self._made, "reset"):
-            return _NO_RESET
+            return NO_RESET
         return 1 if self._name == "prefill" else self._new_tokens - 1
 
     def reset(self) -> None:

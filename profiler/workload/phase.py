@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+# `iterations_per_reset` of a phase that never needs one: its iterations are all alike.
+NO_RESET = 1 << 40
+
 
 @dataclass(frozen=True, slots=True)
 class PhaseShape:
@@ -68,8 +71,8 @@ class ShortenedPhase:
     def shape(self) -> PhaseShape | None:
         """The size of an iteration, with the context averaged over the iterations that are left."""
         shape = self.whole.shape
-        if shape is None:
-            return None
+        if shape is None or self.whole.iterations_per_reset >= NO_RESET:
+            return shape
         left_out = self.whole.iterations_per_reset - self.iterations_per_reset
         context = shape.context_tokens - shape.query_tokens * left_out // 2
         grows = shape.cache_tokens == shape.context_tokens  # and is not a static cache, which is read whole

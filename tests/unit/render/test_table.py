@@ -169,7 +169,7 @@ def test_copies_and_streams_are_shown_only_where_there_are_any() -> None:
 
 
 def test_capacity_is_one_sentence() -> None:
-    assert "batch 825 at this context, or 475k tokens at batch 1." in joined(shown(sample.report()))
+    assert "batch 825 at this length, or a context of 475k tokens at this batch." in joined(shown(sample.report()))
 
 
 def printed(grid: Grid, width: int) -> str:
