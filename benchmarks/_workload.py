@@ -13,8 +13,8 @@ from profiler.device.select import open_driver, select_device
 from profiler.measure.plan import Plan
 from profiler.measure.telemetry.process import SamplerProcess
 from profiler.progress import SilentProgress
+from profiler.session.bench import Bench, PhasePlan
 from profiler.session.machine import gpu_of, now, sampler_config
-from profiler.session.measured_phase import Bench, PhasePlan
 from profiler.session.profile import needed_work
 from profiler.workload.build import load
 from profiler.workload.loaded import LoadedModel

@@ -11,10 +11,9 @@ import sys
 from _common import Estimate, Row, arguments, finish, stage
 from _workload import describe, load_preset_model, open_bench, plan_phase
 
-from profiler.attribute.evidence import IDLE_CAUSES
 from profiler.measure.plan import Plan
 from profiler.report.records import Phase
-from profiler.session.cross_checks import series
+from profiler.session.cross_checks import SEEN_AS_IDLE, series
 from profiler.session.measured_phase import measure_phase
 from profiler.workload.engines import Phases
 from profiler.workload.spec import WorkloadSpec
@@ -45,7 +44,7 @@ def rows_of(record: Phase) -> list[Row]:
     else:
         ratio = counted / needed
         rows.append(Row("GPM / shapes", Estimate(ratio), "", claim=claim, holds=abs(ratio - 1) <= TOLERANCE))
-    idle = sum(part.fraction for part in record.parts if part.cause in IDLE_CAUSES)
+    idle = sum(part.fraction for part in record.parts if part.cause in SEEN_AS_IDLE)
     rows += [
         _row("GPU busy: timeline and clean time", 1 - idle if record.parts else None, ""),
         *(_row(f"GPU busy: {name}", _value(record, name), "") for name in ("gpu_active", "sm_utilization")),

@@ -19,11 +19,10 @@ from typing import Any
 from _common import Estimate, Row, arguments, finish, stage
 from _workload import describe, load_preset_model, open_bench, plan_phase
 
-from profiler.attribute.evidence import IDLE_CAUSES
 from profiler.measure.plan import Plan
 from profiler.report.records import Phase
 from profiler.report.vocabulary import Cause
-from profiler.session.cross_checks import series
+from profiler.session.cross_checks import SEEN_AS_IDLE, series
 from profiler.session.measured_phase import TimedPhase, time_phase, trace_phase
 from profiler.workload.engines import Phases
 from profiler.workload.phase import PhaseShape, RunnablePhase
@@ -92,7 +91,7 @@ def active_row(mode: str, records: list[Phase]) -> Row:
             return Row(what, None, "", note="the driver did not say")
         if not record.parts:
             return Row(what, None, "", claim=claim, holds=False, note="the phase could not be judged")
-        found.append((active.value, 1 - sum(part.fraction for part in record.parts if part.cause in IDLE_CAUSES)))
+        found.append((active.value, 1 - sum(part.fraction for part in record.parts if part.cause in SEEN_AS_IDLE)))
     difference = median(seen - busy for seen, busy in found)
     return Row(
         what,

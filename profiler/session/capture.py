@@ -16,10 +16,12 @@ from profiler.measure.clean import clean_of, is_steady
 from profiler.measure.plan import Plan
 from profiler.progress import SilentProgress
 from profiler.report.records import Advice, Clean, Phase, Report, ReportWarning, Source
+from profiler.session.bench import Bench, PhasePlan
 from profiler.session.environment import describe
+from profiler.session.judged_trace import judge_trace
 from profiler.session.machine import Machine, gpu_of, now, sampler_config, this_machine
 from profiler.session.marked import ITERATIONS_PER_REPEAT, WARMUP_ITERATIONS, Instruments, MarkedPhase, NamedPhase
-from profiler.session.measured_phase import Bench, PhasePlan, judge_trace, phase_record
+from profiler.session.phase_record import phase_record
 
 if TYPE_CHECKING:
     import torch

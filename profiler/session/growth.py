@@ -9,7 +9,7 @@ from profiler.errors import OutOfMemoryError
 from profiler.measure.clean import measure_clean
 from profiler.measure.plan import Plan
 from profiler.report.records import Growth, Phase
-from profiler.session.measured_phase import Bench
+from profiler.session.bench import Bench
 from profiler.workload.fit import translating_torch_errors
 from profiler.workload.phase import RunnablePhase, ShortenedPhase
 

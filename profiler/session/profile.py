@@ -33,12 +33,13 @@ from profiler.report.records import (
     Workload,
 )
 from profiler.report.store import check_writable, write_atomically
+from profiler.session.bench import Bench, PhasePlan
 from profiler.session.capacity import capacity_of
 from profiler.session.environment import describe
 from profiler.session.growth import measure_growth
 from profiler.session.load_phase import load_phase
 from profiler.session.machine import Machine, gpu_of, now, sampler_config, this_machine
-from profiler.session.measured_phase import Bench, PhasePlan, time_phase, trace_phase
+from profiler.session.measured_phase import time_phase, trace_phase
 from profiler.session.request import NEW_TOKENS, ProfileRequest
 from profiler.session.trace_file import trace_file
 from profiler.workload.build import load

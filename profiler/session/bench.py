@@ -1,0 +1,95 @@
+"""What every phase of a run is measured with, and what is known of a phase before it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from profiler.attribute.kernel_work import Floats, KernelWork
+from profiler.attribute.limiter import Peaks
+from profiler.attribute.operation_work import TokenShape
+from profiler.attribute.rates import NeededWork, Rates, rates
+from profiler.device.base import Device
+from profiler.measure.clean import Clock
+from profiler.measure.plan import Plan
+from profiler.measure.repeat import Sampler
+from profiler.progress import Progress
+from profiler.report.records import Ceilings
+from profiler.workload.phase import RunnablePhase
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What every phase of a run is measured with."""
+
+    device: Device
+    ceilings: Ceilings
+    sampler: Sampler
+    clock: Clock
+    plan: Plan
+    progress: Progress
+
+    def ceiling(self, name: str) -> float | None:
+        """A measured ceiling in SI units: bytes/s, FLOP/s; microseconds stay as they are."""
+        for ceiling in self.ceilings.ceilings:
+            if ceiling.name == name and ceiling.value is not None:
+                return ceiling.value * {"GB/s": 1e9, "TFLOP/s": 1e12}.get(ceiling.unit, 1.0)
+        return None
+
+    def peaks(self) -> Peaks:
+        """What the cost model of kernels asks of the device."""
+        properties = self.device.properties
+        on_gpu = properties.kind == "cuda"
+        return Peaks(
+            dram_bytes_per_s=self.ceiling("read"),
+            # On a CPU an operation's fixed cost is that of calling it.
+            kernel_us=self.ceiling("kernel" if on_gpu else "launch") or 0.0,
+            sm_count=properties.sm_count,
+            l2_bytes=properties.l2_bytes,
+        )
+
+    def gemm_flops_per_s(self) -> dict[str, float | None]:
+        """The GEMM ceilings by name."""
+        return {c.name: self.ceiling(c.name) for c in self.ceilings.ceilings if c.name.startswith("gemm.")}
+
+
+@dataclass(frozen=True, slots=True)
+class PhasePlan:
+    """One phase of the run and what is known of it before it runs."""
+
+    phase: RunnablePhase
+    dtype: str
+    mode: str
+    offload: str
+    needed: NeededWork | None
+    needed_note: str  # where that is from, or why there is none
+    modules: Any = None  # the torch.nn.Module whose forwards get ranges in the trace
+    hint: TokenShape = field(default_factory=TokenShape)
+
+
+def needed_of(plan: PhasePlan, work: KernelWork | None) -> NeededWork:
+    """FLOPs and bytes of an iteration: of the architecture, else the sum over the traced operations."""
+    if plan.needed is not None:
+        return plan.needed
+    if work is None:
+        return NeededWork(None, None, None)
+    return NeededWork(_known_sum(work.flops), None, None, _known_sum(work.bytes))
+
+
+def _known_sum(column: Floats) -> float | None:
+    """The sum of what is known, or None where nothing is."""
+    known = column[~np.isnan(column)]
+    return float(known.sum()) if len(known) else None
+
+
+def rates_of(bench: Bench, plan: PhasePlan, wall_ms: float, work: KernelWork | None) -> Rates:
+    """The rates of an iteration that takes `wall_ms`."""
+    return rates(
+        needed_of(plan, work),
+        wall_ms,
+        flops_per_s=bench.ceiling(f"gemm.{plan.dtype}"),
+        bytes_per_s=bench.ceiling("read"),
+        reason=plan.needed_note,
+    )

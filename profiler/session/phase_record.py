@@ -1,0 +1,82 @@
+"""What was measured of a phase, as its record in the report."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from profiler.attribute.verdict import refuse
+from profiler.report.records import Clean, Phase, Source, Telemetry
+from profiler.report.vocabulary import Tier
+from profiler.session.bench import Bench, PhasePlan, needed_of, rates_of
+from profiler.session.cross_checks import cross_check, energy_per_token, is_throttled
+from profiler.session.judged_trace import JudgedTrace
+
+
+def phase_record(
+    bench: Bench,
+    plan: PhasePlan,
+    clean: Clean,
+    telemetry: Telemetry | None,
+    traced: JudgedTrace | None,
+    refusal: str | None,
+) -> Phase:
+    """The record of a phase as far as it was measured; `refusal` says why there is no verdict, if there is none."""
+    shape = plan.phase.shape
+    tokens = None if shape is None else shape.batch_size * shape.query_tokens
+    wall_ms = clean.wall_ms.median
+    work = traced.work if traced else None
+    found = rates_of(bench, plan, wall_ms, work)
+    judgement = traced.judgement if traced else None
+    needed = needed_of(plan, work)
+    joules, joules_source = energy_per_token(telemetry, tokens)
+    sources = {
+        **found.sources,
+        "tokens_per_s": Source(tier=Tier.HOST, note="tokens of the batch over the clean median")
+        if tokens
+        else Source(missing="the phase does not say how many tokens an iteration makes"),
+        "joules_per_token": joules_source,
+    }
+    for name, amount in (("flops", needed.flops), ("bytes", needed.bytes)):
+        sources[name] = (
+            Source(tier=Tier.ANALYTIC, note=plan.needed_note)
+            if amount is not None
+            else Source(missing=plan.needed_note)
+        )
+    for name, absent in (("tokens", tokens is None), ("context_tokens", shape is None)):
+        if absent:
+            sources[name] = Source(missing="the phase does not say its size")
+    if traced is None or traced.streams is None:
+        sources["streams"] = Source(missing=refusal or "a CPU has no streams")
+    if judgement is None:
+        sources["timeline"] = Source(missing=refusal or "no trace")
+    if telemetry is None:
+        sources["telemetry"] = Source(missing=refusal or "no telemetry")
+    record = Phase(
+        name=plan.phase.name,
+        tokens=tokens,
+        context_tokens=None if shape is None else shape.context_tokens,
+        clean=clean,
+        tokens_per_s=tokens / wall_ms * 1e3 if tokens and wall_ms > 0 else None,
+        ideal_ms=found.ideal_ms,
+        mfu=found.mfu,
+        mbu=found.mbu,
+        flops=needed.flops,
+        bytes=needed.bytes,
+        weights_gb_per_s=found.weights_gb_per_s,
+        kv_cache_gb_per_s=found.kv_cache_gb_per_s,
+        joules_per_token=joules,
+        parts=judgement.parts if judgement else [],
+        shares=judgement.shares if judgement else [],
+        kernels=judgement.kernels if judgement else [],
+        modules=judgement.modules if judgement else [],
+        copies=traced.copies if traced else [],
+        streams=traced.streams if traced else None,
+        timeline=judgement.timeline if judgement else None,
+        telemetry=telemetry,
+        verdict=judgement.verdict
+        if judgement
+        else refuse(refusal or "there is no trace", throttled=is_throttled(telemetry)),
+        warnings=[*(traced.warnings if traced else []), *(judgement.warnings if judgement else [])],
+        sources=sources,
+    )
+    return replace(record, warnings=[*record.warnings, *cross_check(record, work, bench.device.properties.l2_bytes)])
