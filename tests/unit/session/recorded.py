@@ -16,9 +16,11 @@ from profiler.measure.telemetry.source import Recording, Sample
 from profiler.measure.telemetry.summary import summarize
 from profiler.progress import SilentProgress
 from profiler.report.records import Phase, Report, Telemetry
+from profiler.session.bench import Bench, PhasePlan
 from profiler.session.environment import describe
+from profiler.session.judged_trace import judge_trace
 from profiler.session.marked import NamedPhase
-from profiler.session.measured_phase import Bench, PhasePlan, judge_trace, phase_record
+from profiler.session.phase_record import phase_record
 from tests.unit.attribute.recorded_steps import RECORDINGS, token_shape
 from tests.unit.measure.stand_ins import FakeClock, FakeSampler
 from tests.unit.session.machines import FakeGpuDevice, ceilings_of

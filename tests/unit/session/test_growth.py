@@ -8,8 +8,8 @@ import torch
 from profiler.measure.plan import Plan
 from profiler.progress import SilentProgress
 from profiler.report.records import Growth, Phase
+from profiler.session.bench import Bench
 from profiler.session.growth import measure_growth
-from profiler.session.measured_phase import Bench
 from profiler.workload.phase import PhaseShape
 from tests.unit.measure.stand_ins import FakeClock, FakeDevice, FakePhase, FakeSampler
 from tests.unit.render import sample
