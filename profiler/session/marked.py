@@ -1,16 +1,15 @@
 """A phase of a loop that is not ours: the passes take turns at its iterations.
 
-The first few warm up, the next are timed with nothing attached, then come those that the telemetry process samples,
-and then those that are traced. What follows runs untouched.
+The first few warm up, the next are timed with nothing attached, then come those that are traced, and then those that
+the telemetry process samples, for more than a second: a loop that ends before has its verdict already. What follows
+runs untouched.
 """
 
 from __future__ import annotations
 
-import math
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum, auto
-from statistics import median
 from typing import TYPE_CHECKING
 
 from profiler.device.base import Device, Stopwatch
@@ -154,16 +153,11 @@ class MarkedPhase:
         """What the loop was too short for, and by how many iterations; None where nothing is missing."""
         if self.trace is not None:
             return None
-        iteration_ns = median(self.wall_ms) * 1e6 if self.wall_ms else None
         untimed = TIMED_ITERATIONS - len(self.wall_ms)
         warmup = max(0, WARMUP_ITERATIONS - self.iterations)
         untraced = TRACED_ITERATIONS - self._traced
         marked = f"{self.iterations} iterations of {self.name} were marked"
-        if iteration_ns is None:
-            more = warmup + untimed + untraced
-            return f"{marked}; {more} more are needed, and {TELEMETRY_NS / 1e9:g} s more for telemetry"
-        unsampled = math.ceil(max(0.0, TELEMETRY_NS - self._sampled_ns) / max(iteration_ns, 1.0))
-        return f"{marked}; about {warmup + untimed + unsampled + untraced} more are needed"
+        return f"{marked}; {warmup + untimed + untraced} more are needed"
 
     @property
     def _sampled_ns(self) -> int:
@@ -174,9 +168,9 @@ class MarkedPhase:
             return _Turn.UNTOUCHED
         if len(self.wall_ms) < TIMED_ITERATIONS:
             return _Turn.TIMED
-        if self.telemetry is None:
-            return _Turn.SAMPLED
-        return _Turn.TRACED if self.trace is None else _Turn.UNTOUCHED
+        if self.trace is None:
+            return _Turn.TRACED
+        return _Turn.SAMPLED if self.telemetry is None else _Turn.UNTOUCHED
 
     def _start_tracer(self) -> StepTracer:
         if self._tracer is None:

@@ -50,7 +50,7 @@ def phase_record(
     if judgement is None:
         sources["timeline"] = Source(missing=refusal or "no trace")
     if telemetry is None:
-        sources["telemetry"] = Source(missing=refusal or "no telemetry")
+        sources["telemetry"] = Source(missing=refusal or "the iterations ended before telemetry had its second")
     record = Phase(
         name=plan.phase.name,
         tokens=tokens,

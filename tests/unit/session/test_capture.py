@@ -118,7 +118,7 @@ def test_following_the_count_that_was_asked_for_is_enough(model: torch.nn.Module
         for _ in range(10):
             with c.step("decode"):
                 run(model)
-    more = int(c.report.warnings[0].message.split("about ")[1].split()[0])
+    more = int(c.report.warnings[0].message.split("marked; ")[1].split()[0])
     with capture() as c:
         for _ in range(10 + more):
             with c.step("decode"):
