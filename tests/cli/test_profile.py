@@ -163,6 +163,37 @@ def test_an_interrupted_run_keeps_shows_and_marks_what_was_measured(
     assert result.stderr.endswith("interrupted: what was measured before is kept\n")
 
 
+def test_a_run_that_failed_half_way_is_kept_and_shown_before_its_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    failure = errors.OutOfMemoryError("the device ran out of memory", "lower --batch-size")
+    failure.partial = replace(sample.report(), complete=False, phases=[sample.load(), sample.prefill()])
+    fake_session.install(monkeypatch, failure)
+    path = tmp_path / "report.json"
+    result = run("profile", "tiny", "-o", str(path))
+    assert result.exit_code == 1
+    assert load_report(path) == failure.partial
+    assert result.stdout.startswith("INCOMPLETE")
+    assert result.stderr.endswith("error: the device ran out of memory\ntry: lower --batch-size\n")
+
+
+def test_a_report_that_cannot_be_written_in_the_end_is_shown_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+
+    def gone_meanwhile(request: ProfileRequest, progress: Progress) -> Report:
+        folder.rmdir()
+        return sample.report()
+
+    fake_session.install(monkeypatch, gone_meanwhile)
+    result = run("profile", "tiny", "-o", str(folder / "report.json"))
+    assert result.exit_code == 2
+    assert result.stdout.startswith("decode is held back by")
+    assert "cannot write" in result.stderr
+
+
 def test_json_of_an_interrupted_run_is_still_pure(monkeypatch: pytest.MonkeyPatch) -> None:
     partial = replace(sample.report(), complete=False)
     fake_session.install(monkeypatch, errors.InterruptedByUser(partial=partial))
