@@ -28,9 +28,14 @@ def match_body(replay: Timeline, body: Timeline) -> Ints:
 
 
 def transfer(own: KernelWork, body: KernelWork, matches: Ints) -> KernelWork:
-    """The work of a replay's rows: of the body's row where there is one and the replay itself knows no operation."""
+    """The work of a replay's rows: of the body's row where there is one and the replay itself knows no
+    operation or no work.
+
+    A replay within a compiled function has an operation, the function, which says nothing of its kernels.
+    """
     rows = np.arange(len(own))
-    from_body = (matches >= 0) & np.array([operation is None for operation in own.operation], np.bool_)
+    anonymous = np.array([operation is None for operation in own.operation], np.bool_)
+    from_body = (matches >= 0) & (anonymous | np.isnan(own.bytes))
     return taken(concatenated(own, body), np.where(from_body, len(own) + matches, rows))
 
 

@@ -54,7 +54,7 @@ def scenarios_of(
         for label, scale in _HOST_SCALES.items():
             found.append(scenario(label, clean.wall_ms, best, scale * graph.host_us / 1e3))
     if not all(best.known):
-        found.append(scenario("unknown kernels wait for memory", clean.wall_ms, _unknown_as_memory(best)))
+        found.append(scenario("unknown kernels wait for memory", clean.wall_ms, _unknown_as_memory(best, facts, peaks)))
     return found, best
 
 
@@ -78,11 +78,14 @@ def _stalls_on_traffic(best: Limited, facts: Sequence[ActivityFacts]) -> Limited
     return replace(best, costs=ActivityCosts(fixed, needs, overlapping=False))
 
 
-def _unknown_as_memory(limited: Limited) -> Limited:
-    """The kernels of unknown work, read as limited by memory: all but their fixed cost."""
+def _unknown_as_memory(limited: Limited, facts: Sequence[ActivityFacts], peaks: Peaks) -> Limited:
+    """The kernels of unknown work, read as limited by memory: all but the fixed cost that any kernel has."""
+    fixed = list(limited.costs.fixed_us)
     needs = {resource: list(column) for resource, column in limited.costs.needs_us.items()}
-    for row, known in enumerate(limited.known):
+    for row, (known, fact) in enumerate(zip(limited.known, facts, strict=True)):
         if not known:
-            needs[Resource.DRAM][row] = max(column[row] for column in needs.values())
-            needs[Resource.ISSUE][row] = 0.0
-    return replace(limited, costs=replace(limited.costs, needs_us=needs))
+            fixed[row] = min(peaks.kernel_us, fact.kernel.duration_us)
+            for resource in needs:
+                needs[resource][row] = 0.0
+            needs[Resource.DRAM][row] = fact.kernel.duration_us - fixed[row]
+    return replace(limited, costs=replace(limited.costs, fixed_us=fixed, needs_us=needs))

@@ -55,6 +55,15 @@ def test_a_replay_has_the_work_of_its_body(batch: int) -> None:
     assert None not in work.operation
 
 
+def test_a_replay_within_a_compiled_function_has_the_work_of_its_body_too() -> None:
+    replay, body = recorded_step("decode_b1_graph"), recorded_step("decode_b1_graph_body")
+    known = kernels_work(body, token_shape("decode_b1_graph"))
+    own = kernels_work(replay)
+    region = replace(own, operation=["Torch-Compiled Region: 0/1"] * len(own))
+    work = transfer(region, known, match_body(replay, body))
+    assert np.nansum(work.bytes) == pytest.approx(np.nansum(known.bytes))
+
+
 def test_missing_and_extra_kernels_cost_only_themselves() -> None:
     replay, body = recorded_step("decode_b16_graph"), recorded_step("decode_b16_graph_body")
     whole = match_body(replay, body)
