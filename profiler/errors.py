@@ -16,7 +16,7 @@ class BottleneckError(Exception):
     partial: object | None = None
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
+        super().__init__(f"{message}; try: {hint}" if hint else message)
         self.message = message
         self.hint = hint
 

@@ -107,7 +107,9 @@ def kernel_cost(
     }
     traffic = needs[Resource.DRAM]
     leader = max(needs, key=lambda resource: needs[resource])
-    rest = _unexplained(facts, peaks, busy=busy, fixed=fixed)
+    rest = _unexplained(
+        facts, peaks, busy=busy, fixed=fixed, is_arithmetic=needs[Resource.TENSOR] >= needs[Resource.DRAM]
+    )
     weight = 1.0 if leader is rest else band.weight(needs[leader] / busy if busy > 0 else 0.0)
 
     if rest is Resource.LATENCY:
@@ -140,11 +142,18 @@ def _bytes_from_dram(facts: KernelFacts, peaks: Peaks) -> float:
     return dram_bytes(facts.bytes, min(facts.resident_bytes, facts.bytes), peaks.l2_bytes)
 
 
-def _unexplained(facts: KernelFacts, peaks: Peaks, *, busy: float, fixed: float) -> Resource:
-    """What takes the time that neither the bytes nor the FLOPs of a kernel explain."""
+def _unexplained(facts: KernelFacts, peaks: Peaks, *, busy: float, fixed: float, is_arithmetic: bool) -> Resource:
+    """What takes the time that neither the bytes nor the FLOPs of a kernel explain.
+
+    A GPU's matrix kernels fetch operands ahead, so what they wait for is the matrix units' pace. A CPU's product that
+    needs its operands longer than its arithmetic (a thin one) waits for neither alone.
+    """
     if busy <= fixed or not _fills_device(facts, peaks):
         return Resource.LATENCY
-    return Resource.TENSOR if facts.uses_matrix_units and facts.flops else Resource.ISSUE
+    fetches_ahead = peaks.sm_count is not None
+    if facts.uses_matrix_units and facts.flops and (fetches_ahead or is_arithmetic):
+        return Resource.TENSOR
+    return Resource.ISSUE
 
 
 def _time_us(amount: float | None, per_second: float | None) -> float:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from msgspec import structs
+
 from profiler.report.records import Part, Share, Verdict
 from profiler.report.vocabulary import BottleneckClass, Cause, Resource, VerdictState
 
@@ -62,6 +64,18 @@ def judge(
         throttled=throttled,
         confidence=led / len(by_scenario) * min(max(trust, 0.0), 1.0),
         evidence=list(evidence),
+    )
+
+
+def undermined(verdict: Verdict, reasons: Sequence[str]) -> Verdict:
+    """The same verdict where something makes its numbers doubtful: it is not clear, says why, and is half as sure."""
+    if not reasons or verdict.state is VerdictState.REFUSED:
+        return verdict
+    return structs.replace(
+        verdict,
+        state=VerdictState.INCONCLUSIVE,
+        confidence=None if verdict.confidence is None else verdict.confidence / 2,
+        evidence=[*reasons, *verdict.evidence],
     )
 
 
@@ -120,6 +134,7 @@ def judge_request(phases: Sequence[tuple[str, float, Verdict, Sequence[Share]]])
     weight = [f"{name} takes {milliseconds / total:.0%} of the request"] if len(judged) > 1 else []
     verdicts = [verdict for _, _, verdict, _ in judged]
     clear = low[leader] > max(high[klass] for klass in BottleneckClass if klass is not leader)
+    clear = clear and longest.state is VerdictState.CLEAR  # what makes most of the request doubtful makes it so
     return Verdict(
         class_=leader,
         cause=next((verdict.cause for verdict in verdicts if verdict.class_ is leader), None),

@@ -37,7 +37,12 @@ def render(report: Report) -> str:
 
 def render_blocks(blocks: list[Block]) -> str:
     """Blocks as Markdown, one blank line between them."""
-    return "\n\n".join(text for block in blocks if (text := _markdown(block))) + "\n"
+    kept = [
+        block
+        for block, following in zip(blocks, [*blocks[1:], None], strict=True)
+        if not (isinstance(block, Heading) and isinstance(following, Bar))  # whose table, next, says the same
+    ]
+    return "\n\n".join(text for block in kept if (text := _markdown(block))) + "\n"
 
 
 def _markdown(block: Block) -> str:

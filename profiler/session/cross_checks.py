@@ -7,6 +7,7 @@ from math import isnan
 
 from profiler.attribute.kernel_work import KernelWork
 from profiler.attribute.limiter import dram_bytes
+from profiler.attribute.rates import Rates
 from profiler.device.gpu import POWER_CAP_MASK, THROTTLED_MASK, name_clock_event_reasons
 from profiler.report.records import Phase, ReportWarning, Series, Source, Telemetry
 from profiler.report.vocabulary import BottleneckClass, Cause, Tier
@@ -19,6 +20,8 @@ BUSY_ELSEWHERE_CORES = 0.5
 # Idle time that the driver's counters see. The gaps between queued kernels, a microsecond each, are too short for them:
 # on 23 of 25 recorded phases they counted them as active.
 SEEN_AS_IDLE = (Cause.SCHEDULING_HOST, Cause.SCHEDULING_SYNC)
+# No phase does more than a true ceiling allows; both are measured to a few percent.
+ABOVE_CEILING = 1.1
 # A warm-up is slower than what follows; this much slower is more than that.
 SLOW_FIRST_TIME = 1.3
 
@@ -48,6 +51,21 @@ def energy_per_token(telemetry: Telemetry | None, tokens: int | None) -> tuple[f
         return None, Source(missing="the phase does not say how many tokens an iteration makes")
     window = Source(tier=Tier.DRIVER, window_ms=telemetry.seconds * 1e3, note="energy of the whole device")
     return energy.value / (telemetry.iterations * tokens), window
+
+
+def doubts(telemetry: Telemetry | None, rates: Rates, device_kind: str) -> list[str]:
+    """What makes a verdict doubtful, whatever the trace says."""
+    found = []
+    others = series(telemetry, "cpu_others")
+    if device_kind == "cpu" and others is not None and (others.value or 0.0) > BUSY_ELSEWHERE_CORES:
+        found.append(f"other processes kept {others.value:.1f} CPU cores busy: what they slowed cannot be told apart")
+    for ratio, ceiling in ((rates.mfu, "GEMM"), (rates.mbu, "read")):
+        if ratio is not None and ratio > ABOVE_CEILING:
+            found.append(
+                f"the phase reaches {ratio:.0%} of the measured {ceiling} ceiling: its data stays in a cache, or the "
+                "ceiling was measured on a busy machine (`bottleneck calibrate` measures anew)"
+            )
+    return found
 
 
 def cross_check(phase: Phase, work: KernelWork | None, l2_bytes: int | None) -> list[ReportWarning]:

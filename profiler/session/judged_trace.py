@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from profiler.attribute.body_match import match_body, transfer
 from profiler.attribute.kernel_work import KernelWork, kernels_work
@@ -11,9 +11,10 @@ from profiler.attribute.known_activities import known_activities
 from profiler.attribute.operation_work import TokenShape
 from profiler.attribute.phase import Context, Judgement, judge_phase
 from profiler.attribute.scenarios import CleanTimes
+from profiler.attribute.verdict import undermined
 from profiler.report.records import Clean, Copies, ReportWarning, Streams, Telemetry
 from profiler.session.bench import Bench, PhasePlan, rates_of
-from profiler.session.cross_checks import is_throttled
+from profiler.session.cross_checks import doubts, is_throttled
 from profiler.trace.cpu import with_cpu_activities
 from profiler.trace.graph import build_graph
 from profiler.trace.inline_graph import build_inline_graph
@@ -71,7 +72,7 @@ def judge_trace(
     work = _work(step, body, plan.hint)
     copies = host_copies(step)
     peaks = bench.peaks()
-    mfu = rates_of(bench, plan, clean.wall_ms.median, work).mfu
+    rates = rates_of(bench, plan, clean.wall_ms.median, work)
     judgement = judge_phase(
         graph,
         known_activities(step, graph, work, bench.gemm_flops_per_s()),
@@ -83,13 +84,15 @@ def judge_trace(
             mode=plan.mode,
             offload=plan.offload,
             weight_bytes=plan.needed.weight_bytes if plan.needed else None,
-            mfu=mfu,
+            mfu=rates.mfu,
             pageable_over_pinned=_pageable_over_pinned(copies, bench.ceiling("h2d.pinned")),
             cudnn_attention_ratio=_cudnn_attention_ratio(step, graph.host_us),
             throttled=is_throttled(telemetry),
         ),
         copies,
     )
+    doubtful = doubts(telemetry, rates, bench.device.properties.kind)
+    judgement = replace(judgement, verdict=undermined(judgement.verdict, doubtful))
     return JudgedTrace(judgement, None, copies, stream_overlap(step) if on_gpu else None, work, warnings)
 
 

@@ -42,7 +42,7 @@ def load_phase(legs: Sequence[LoadLeg], *, throttled: bool = False) -> Phase:
     verdict: Verdict = refuse("nothing of the load was timed")
     if total_ms > 0:
         evidence = [
-            f"the {leg.leg} leg takes {leg.seconds:.2f} s" + (f" at {leg.gb_per_s:.2f} GB/s" if leg.gb_per_s else "")
+            f"the {leg.leg} leg takes {leg.seconds:.3g} s" + (f" at {leg.gb_per_s:.3g} GB/s" if leg.gb_per_s else "")
             for leg in sorted(measured, key=lambda leg: -(leg.seconds or 0.0))
             if leg.seconds
         ]

@@ -72,7 +72,8 @@ class HostSource:
         # Linux counts what guests take in `user` as well, and what the host took away (`steal`) was somebody else's.
         busy_s = sum(machine) - machine.idle - getattr(machine, "iowait", 0.0) - getattr(machine, "guest", 0.0)
         (before_s, own_before_s), self._busy_s = self._busy_s, (busy_s, own.user + own.system)
-        return max(busy_s - before_s - (self._busy_s[1] - own_before_s), 0.0) / max(1, window_ns) * 1e9
+        others_s = max(busy_s - before_s - (self._busy_s[1] - own_before_s), 0.0)
+        return round(others_s / max(1, window_ns) * 1e9, 2)  # finer than the ticks that CPU times count in
 
     def _disk_read_gb_per_s(self, window_ns: int) -> float:
         before, self._read_bytes = self._read_bytes, self._process.io_counters().read_bytes

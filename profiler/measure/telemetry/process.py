@@ -15,7 +15,6 @@ from typing import IO
 
 import msgspec
 
-import profiler
 from profiler.measure.telemetry.sampler import READY, SAMPLE, STOP, SamplerConfig
 from profiler.measure.telemetry.source import Recording
 
@@ -176,7 +175,7 @@ def _environment() -> dict[str, str]:
 
     Installed packages are on it anyway, and must not come before the standard library.
     """
-    root = str(Path(profiler.__file__).resolve().parent.parent)
+    root = str(Path(__file__).resolve().parents[3])
     if root in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
         return dict(os.environ)
     return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}

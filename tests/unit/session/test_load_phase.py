@@ -16,7 +16,7 @@ def test_a_load_that_reads_for_most_of_its_time_is_held_back_by_the_disk() -> No
     assert phase.clean.wall_ms.median == 10_000
     assert (phase.verdict.class_, phase.verdict.cause) == (BottleneckClass.IO, Cause.IO_DISK)
     assert phase.verdict.state is VerdictState.CLEAR
-    assert phase.verdict.evidence[0] == "the disk leg takes 8.00 s at 2.00 GB/s"
+    assert phase.verdict.evidence[0] == "the disk leg takes 8 s at 2 GB/s"
 
 
 def test_the_legs_are_the_parts_and_the_shares() -> None:
