@@ -131,7 +131,7 @@ def kernel_cost(
         issue_us=needs[Resource.ISSUE],
         limiter=limiter,
         cause=_cause(limiter, facts.memory_cause),
-        known=facts.bytes is not None,
+        known=facts.bytes is not None and bool(peaks.dram_bytes_per_s),
         traffic_us=traffic,
     )
 
@@ -145,15 +145,11 @@ def _bytes_from_dram(facts: KernelFacts, peaks: Peaks) -> float:
 def _unexplained(facts: KernelFacts, peaks: Peaks, *, busy: float, fixed: float, is_arithmetic: bool) -> Resource:
     """What takes the time that neither the bytes nor the FLOPs of a kernel explain.
 
-    A GPU's matrix kernels fetch operands ahead, so what they wait for is the matrix units' pace. A CPU's product that
-    needs its operands longer than its arithmetic (a thin one) waits for neither alone.
+    A matrix product that needs its operands longer than the matrix units (a thin one) is not held back by these.
     """
     if busy <= fixed or not _fills_device(facts, peaks):
         return Resource.LATENCY
-    fetches_ahead = peaks.sm_count is not None
-    if facts.uses_matrix_units and facts.flops and (fetches_ahead or is_arithmetic):
-        return Resource.TENSOR
-    return Resource.ISSUE
+    return Resource.TENSOR if facts.uses_matrix_units and facts.flops and is_arithmetic else Resource.ISSUE
 
 
 def _time_us(amount: float | None, per_second: float | None) -> float:

@@ -130,7 +130,7 @@ def split(
         if uncertainty_ms is None or cause not in idle or idle_sum <= 0:
             return None, None
         half = uncertainty_ms * idle[cause] / idle_sum
-        return max(ms - half, 0.0), ms + half
+        return ms - half, ms + half
 
     found = []
     for cause, microseconds in sorted(total.items(), key=lambda item: -item[1]):

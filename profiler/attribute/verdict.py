@@ -122,6 +122,12 @@ def judge_request(phases: Sequence[tuple[str, float, Verdict, Sequence[Share]]])
         throttled = any(verdict.throttled for _, _, verdict, _ in phases)
         return refuse("no phase of the request could be judged", *reasons, throttled=throttled)
     judged.sort(key=lambda phase: -phase[1])
+    unjudged_ms = sum(milliseconds for _, milliseconds, verdict, _ in phases if verdict.state is VerdictState.REFUSED)
+    if unjudged_ms > judged[0][1]:
+        return refuse(
+            "the phase that takes most of the request could not be judged",
+            throttled=any(verdict.throttled for _, _, verdict, _ in phases),
+        )
     total = sum(milliseconds for _, milliseconds, _, _ in judged)
     value, low, high = (dict.fromkeys(BottleneckClass, 0.0) for _ in range(3))
     for _, milliseconds, _, shares in judged:
@@ -134,7 +140,8 @@ def judge_request(phases: Sequence[tuple[str, float, Verdict, Sequence[Share]]])
     weight = [f"{name} takes {milliseconds / total:.0%} of the request"] if len(judged) > 1 else []
     verdicts = [verdict for _, _, verdict, _ in judged]
     clear = low[leader] > max(high[klass] for klass in BottleneckClass if klass is not leader)
-    clear = clear and longest.state is VerdictState.CLEAR  # what makes most of the request doubtful makes it so
+    # What makes most of the request doubtful, or cannot be judged, makes it so.
+    clear = clear and longest.state is VerdictState.CLEAR and unjudged_ms == 0
     return Verdict(
         class_=leader,
         cause=next((verdict.cause for verdict in verdicts if verdict.class_ is leader), None),

@@ -98,21 +98,38 @@ def cross_check(phase: Phase, work: KernelWork | None, l2_bytes: int | None) -> 
             "cpu_shared",
             f"other processes kept {others.value:.1f} CPU cores busy: the host's times are not a quiet machine's",
         )
-    active = series(phase.telemetry, "gpu_active")
-    if active is not None and active.value is not None and phase.parts:
-        # The driver calls a GPU active while a kernel runs, not while only a copy does.
-        idle = sum(
-            part.fraction
-            for part in phase.parts
-            if part.cause in SEEN_AS_IDLE
-            or (part.class_ is BottleneckClass.IO and part.cause is not Cause.IO_COLLECTIVE)
-        )
-        if abs(1 - active.value - idle) > IDLE_TOLERANCE:
+    busy = busy_ms(phase)
+    if busy is not None:
+        driver_ms, ours_ms = busy
+        wall_ms = phase.clean.wall_ms.median
+        if abs(driver_ms - ours_ms) > IDLE_TOLERANCE * wall_ms:
             warn(
                 "idle_disagrees",
-                f"the driver saw no kernel for {1 - active.value:.0%} of the time, trace and clean time say {idle:.0%}",
+                f"the driver saw kernels for {driver_ms:.3g} ms of an iteration, trace and clean time say "
+                f"{ours_ms:.3g} of {wall_ms:.3g} ms",
             )
     return found
+
+
+def busy_ms(phase: Phase) -> tuple[float, float] | None:
+    """Milliseconds of an iteration in which the GPU had kernels, as the driver saw them and as the parts say.
+
+    The driver's share is of its own pass, whose host may have been slower or faster than in the clean pass: so it is
+    taken of that pass's iteration. None where the driver did not say.
+    """
+    active = series(phase.telemetry, "gpu_active")
+    if phase.telemetry is None or active is None or active.value is None or not phase.telemetry.iterations:
+        return None
+    if not phase.parts:
+        return None
+    # The driver calls a GPU active while a kernel runs, not while only a copy does.
+    idle_ms = sum(
+        part.ms
+        for part in phase.parts
+        if part.cause in SEEN_AS_IDLE or (part.class_ is BottleneckClass.IO and part.cause is not Cause.IO_COLLECTIVE)
+    )
+    iteration_ms = phase.telemetry.seconds / phase.telemetry.iterations * 1e3
+    return active.value * iteration_ms, phase.clean.wall_ms.median - idle_ms
 
 
 def _compare_dram(phase: Phase, telemetry: Telemetry, work: KernelWork, l2_bytes: int | None, warn: Warn) -> None:

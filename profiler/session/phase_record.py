@@ -79,4 +79,8 @@ def phase_record(
         warnings=[*(traced.warnings if traced else []), *(judgement.warnings if judgement else [])],
         sources=sources,
     )
-    return replace(record, warnings=[*record.warnings, *cross_check(record, work, bench.device.properties.l2_bytes)])
+    warnings = cross_check(record, work, bench.device.properties.l2_bytes)
+    verdict = record.verdict
+    if verdict.confidence is not None and any(warning.code == "idle_disagrees" for warning in warnings):
+        verdict = replace(verdict, confidence=verdict.confidence / 2)  # an independent witness says otherwise
+    return replace(record, verdict=verdict, warnings=[*record.warnings, *warnings])

@@ -136,9 +136,16 @@ def test_phases_that_are_even_leave_a_request_inconclusive():
     assert (found.class_, found.state) == (MEMORY, VerdictState.INCONCLUSIVE)
 
 
-def test_a_refused_phase_has_no_say_in_the_request():
+def test_a_short_refused_phase_has_no_say_in_the_request_but_keeps_it_from_being_clear():
+    refused = ("prefill", 5.0, refuse("no trace"), [])
+    found = request(refused, ("decode", 10.0, verdict(Resource.DRAM), only(Resource.DRAM)))
+    assert (found.class_, found.state) == (MEMORY, VerdictState.INCONCLUSIVE)
+
+
+def test_a_request_whose_longest_phase_is_refused_is_refused():
     refused = ("prefill", 90.0, refuse("no trace"), [])
-    assert request(refused, ("decode", 10.0, verdict(Resource.DRAM), only(Resource.DRAM))).class_ is MEMORY
+    found = request(refused, ("decode", 10.0, verdict(Resource.DRAM), only(Resource.DRAM)))
+    assert (found.class_, found.state) == (None, VerdictState.REFUSED)
 
 
 def test_a_request_whose_phases_are_all_refused_is_refused():

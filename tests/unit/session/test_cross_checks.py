@@ -39,10 +39,10 @@ def phase(**values: float | None) -> Phase:
     decode = next(found for found in sample.report().phases if found.name == "decode")
     idle, busy = decode.parts[0], decode.parts[1]
     parts = [
-        replace(idle, class_=BottleneckClass.SCHEDULING, cause=Cause.SCHEDULING_HOST, fraction=0.7),
-        replace(busy, class_=BottleneckClass.MEMORY, cause=Cause.MEMORY_WEIGHTS, fraction=0.3),
+        replace(idle, class_=BottleneckClass.SCHEDULING, cause=Cause.SCHEDULING_HOST, ms=7.0, fraction=0.7),
+        replace(busy, class_=BottleneckClass.MEMORY, cause=Cause.MEMORY_WEIGHTS, ms=3.0, fraction=0.3),
     ]
-    clean = replace(decode.clean, first_time_ms=None)
+    clean = replace(decode.clean, first_time_ms=None, wall_ms=replace(decode.clean.wall_ms, median=10.0))
     return replace(decode, parts=parts, clean=clean, telemetry=telemetry(**values))
 
 

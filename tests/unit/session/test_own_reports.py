@@ -12,7 +12,7 @@ from profiler.attribute.timeline_record import replayable
 from profiler.report.records import Phase, Report, Timeline
 from profiler.report.store import decode
 from profiler.report.vocabulary import Resource, VerdictState
-from profiler.session.cross_checks import series
+from profiler.session.cross_checks import busy_ms, series
 from profiler.trace.kineto import read_kineto
 from profiler.trace.steps import steps_of
 
@@ -95,3 +95,11 @@ def test_the_dram_traffic_that_the_driver_saw_is_that_of_the_shapes() -> None:
 def test_a_trace_of_ours_holds_the_steps_of_both_phases(mode: str) -> None:
     timeline = read_kineto(OWN / f"smollm135m-{mode}-trace.json.gz")
     assert {step.name for step in steps_of(timeline)} == {"prefill", "decode"}
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_the_idle_part_agrees_with_the_driver_within_5_percent_of_wall_time(name: str) -> None:
+    compared = [(busy, phase) for phase in report_of(name).phases if (busy := busy_ms(phase)) is not None]
+    assert len(compared) == 2
+    for (driver_ms, ours_ms), phase in compared:
+        assert abs(driver_ms - ours_ms) <= 0.05 * phase.clean.wall_ms.median
