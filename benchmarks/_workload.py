@@ -9,12 +9,13 @@ from typing import Any
 
 from profiler.device.base import Device
 from profiler.device.cache import load_or_measure
+from profiler.device.gpu import gpu_of
 from profiler.device.select import open_driver, select_device
 from profiler.measure.plan import Plan
 from profiler.measure.telemetry.process import SamplerProcess
 from profiler.progress import SilentProgress
 from profiler.session.bench import Bench, PhasePlan
-from profiler.session.machine import gpu_of, now, sampler_config
+from profiler.session.machine import now, sampler_config
 from profiler.session.profile import needed_work
 from profiler.workload.build import load
 from profiler.workload.loaded import LoadedModel

@@ -19,20 +19,14 @@ def calibrate(
     from profiler.cli.output import emit_blocks
     from profiler.cli.progress import progress_on
     from profiler.device.cache import load_or_measure
-    from profiler.device.driver import DriverUnavailable, QueryRefused
-    from profiler.device.gpu import Gpu
+    from profiler.device.gpu import gpu_of
     from profiler.device.select import open_driver, select_device
     from profiler.render.document import Footnotes
     from profiler.render.report_blocks import ceiling_blocks, footnote_blocks
 
     driver = open_driver()
     chosen = select_device(device, driver=driver)
-    gpu = None
-    if chosen.properties.kind == "cuda" and not isinstance(driver, DriverUnavailable):
-        try:
-            gpu = Gpu(driver, chosen.properties.uuid)
-        except QueryRefused:  # clocks are not watched, the ceilings are measured all the same
-            gpu = None
+    gpu, _ = gpu_of(chosen, driver)  # without it, the ceilings are measured all the same
     with progress_on(Console(stderr=True)) as progress:
         ceilings = load_or_measure(
             chosen,

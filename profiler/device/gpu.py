@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from profiler.device.driver import Driver, QueryRefused
+from profiler.device.base import Device
+from profiler.device.driver import Driver, DriverUnavailable, QueryRefused
 
 # nvmlClocksEventReasons* in nvml.h
 CLOCK_EVENT_REASONS = {
@@ -150,6 +151,18 @@ class Gpu:
 
     def _clock(self, query: str, clock: str) -> int:
         return int(self.driver.query(query, self.handle, self.driver.constant(clock)))
+
+
+def gpu_of(device: Device, driver: Driver | DriverUnavailable) -> tuple[Gpu | None, str | None]:
+    """The GPU as the driver knows it, or why it cannot be asked; neither for a CPU."""
+    if device.properties.kind != "cuda":
+        return None, None
+    if isinstance(driver, DriverUnavailable):
+        return None, driver.reason
+    try:
+        return Gpu(driver, device.properties.uuid), None
+    except QueryRefused as refused:
+        return None, refused.reason
 
 
 def name_clock_event_reasons(reasons: int) -> list[str]:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from profiler.attribute.verdict import judge_request
 from profiler.device.cache import load_or_measure
+from profiler.device.gpu import gpu_of
 from profiler.errors import BottleneckError, UsageError
 from profiler.measure.clean import clean_of, is_steady
 from profiler.measure.plan import Plan
@@ -19,7 +20,7 @@ from profiler.report.records import Advice, Clean, Phase, Report, ReportWarning,
 from profiler.session.bench import Bench, PhasePlan
 from profiler.session.environment import describe
 from profiler.session.judged_trace import judge_trace
-from profiler.session.machine import Machine, gpu_of, now, sampler_config, this_machine
+from profiler.session.machine import Machine, now, sampler_config, this_machine
 from profiler.session.marked import ITERATIONS_PER_REPEAT, WARMUP_ITERATIONS, Instruments, MarkedPhase, NamedPhase
 from profiler.session.phase_record import phase_record
 

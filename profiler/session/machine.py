@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from profiler.device.base import Device
-from profiler.device.driver import Driver, DriverUnavailable, QueryRefused
-from profiler.device.gpu import Gpu
+from profiler.device.driver import Driver, DriverUnavailable
 from profiler.device.select import open_driver, select_device
 from profiler.measure.repeat import Sampler
 from profiler.measure.telemetry.process import SamplerProcess
@@ -30,18 +29,6 @@ def this_machine(device: str) -> Machine:
     """This machine, with the device that `device` names. Raises as `select_device` does."""
     driver = open_driver()
     return Machine(select_device(device, driver=driver), driver)
-
-
-def gpu_of(device: Device, driver: Driver | DriverUnavailable) -> tuple[Gpu | None, str | None]:
-    """The GPU as the driver knows it, or why it cannot be asked; neither for a CPU."""
-    if device.properties.kind != "cuda":
-        return None, None
-    if isinstance(driver, DriverUnavailable):
-        return None, driver.reason
-    try:
-        return Gpu(driver, device.properties.uuid), None
-    except QueryRefused as refused:
-        return None, refused.reason
 
 
 def sampler_config(device: Device) -> SamplerConfig:

@@ -17,6 +17,7 @@ from profiler.attribute.verdict import judge_request, refuse
 from profiler.catalogue.architecture import Architecture
 from profiler.catalogue.work import phase_work
 from profiler.device.cache import load_or_measure
+from profiler.device.gpu import gpu_of
 from profiler.errors import BottleneckError, InterruptedByUser, bug
 from profiler.measure.plan import Plan
 from profiler.progress import Progress, SilentProgress
@@ -38,7 +39,7 @@ from profiler.session.capacity import capacity_of
 from profiler.session.environment import describe
 from profiler.session.growth import measure_growth
 from profiler.session.load_phase import load_phase
-from profiler.session.machine import Machine, gpu_of, now, sampler_config, this_machine
+from profiler.session.machine import Machine, now, sampler_config, this_machine
 from profiler.session.measured_phase import time_phase, trace_phase
 from profiler.session.request import NEW_TOKENS, ProfileRequest
 from profiler.session.trace_file import trace_file

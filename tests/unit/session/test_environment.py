@@ -9,10 +9,10 @@ import psutil
 import pynvml
 
 from profiler.device.driver import Driver
-from profiler.device.gpu import Gpu
+from profiler.device.gpu import Gpu, gpu_of
 from profiler.report.vocabulary import Tier
 from profiler.session.environment import describe
-from profiler.session.machine import gpu_of, sampler_config
+from profiler.session.machine import sampler_config
 from tests.fakes import H100_UUID, FakeDriverLibrary, FakeGpu
 from tests.unit.session.machines import FakeGpuDevice, cpu_machine
 
