@@ -123,10 +123,10 @@ def test_shares_of_work_done_one_after_the_other_sum_to_one(kernels: list[float]
     assert sum(share_table([scenario], 1 + 1e-6)[0].values()) == pytest.approx(1, abs=1e-3)
 
 
-@given(steps(), st.floats(0.3, 3), st.one_of(st.none(), st.floats(0.2, 1.2)))
-def test_a_calibrated_step_takes_the_clean_time(step: Step, clean: float, host: float | None):
+@given(steps(), st.floats(0.3, 3), st.one_of(st.none(), st.floats(0.2, 1.2)), st.sampled_from([None, 0.15, 0.4]))
+def test_a_calibrated_step_takes_the_clean_time(step: Step, clean: float, host: float | None, noise: float | None):
     clean_us = clean * period_us(step)
-    found = calibrate(*step, clean_us, None if host is None else host * step[0].host_us)
+    found = calibrate(*step, clean_us, None if host is None else host * step[0].host_us, noise)
     assert period_us(step, calibration=found.calibration) == pytest.approx(clean_us, rel=1e-3)
     assert 0 < found.agreement <= 1
     assert found.plausible or found.agreement < 1

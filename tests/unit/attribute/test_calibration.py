@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from profiler.attribute.calibration import (
+    LEAST_HOST_NOISE_RATIO,
     PLAUSIBLE_HOST_SCALE,
     PLAUSIBLE_KERNEL_SCALE,
     Calibrated,
     calibrate,
+    host_noise_ratio,
 )
 from profiler.attribute.replay import ActivityCosts
 from profiler.report.vocabulary import Resource
@@ -94,3 +96,46 @@ def test_a_plausible_calibration_agrees_with_the_trace():
 def test_a_step_in_which_nothing_happens_is_calibrated_to_nothing():
     found = calibrate(*graph_of([], []), clean_wall_us=100)
     assert met(graph_of([], []), found) == 0
+
+
+def test_a_measured_host_moves_as_far_as_two_runs_differ():
+    found = calibrate(*HOST_BOUND, clean_wall_us=550, clean_host_us=500, noise_ratio=0.15)
+    assert (found.plausible, found.agreement, found.host_off_ratio) == (True, 1, None)
+    assert found.calibration.host_scale == pytest.approx(0.547, abs=0.001)
+
+
+def test_a_measured_host_that_would_have_to_move_further_is_said_to_be_off():
+    found = calibrate(*HOST_BOUND, clean_wall_us=800, clean_host_us=500, noise_ratio=0.15)
+    assert not found.plausible
+    assert found.host_off_ratio == pytest.approx(797 / 500, rel=1e-3)
+    assert found.agreement == pytest.approx(0.575 / 0.797, rel=1e-3)
+    assert found.calibration.kernel_scale == 1
+    assert met(HOST_BOUND, found) == pytest.approx(800, rel=1e-3)
+
+
+def test_a_host_whose_time_is_assumed_gives_way_without_a_word():
+    found = calibrate(*HOST_BOUND, clean_wall_us=800, clean_host_us=500)
+    assert (found.plausible, found.host_off_ratio) == (True, None)
+
+
+def test_kernels_that_ran_a_little_slower_than_explained_are_likelier_than_a_host_four_times_as_slow():
+    found = calibrate(*DEVICE_BOUND, clean_wall_us=1093, clean_host_us=90, noise_ratio=0.15)
+    assert (found.plausible, found.host_off_ratio) == (False, None)
+    assert found.calibration.kernel_scale == pytest.approx((1093 - 0.9) / 1000, abs=1e-4)
+    assert found.agreement == pytest.approx(1.08 / 1.0921, abs=1e-4)
+    assert period_us(DEVICE_BOUND, {Resource.HOST: 2}, found.calibration) == pytest.approx(1093, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("wall_ms", "low_ms", "high_ms", "expected"),
+    [
+        (34.0, 24.0, 44.0, 10 / 34),  # an eager step: the scatter is the host's
+        (9.44, 9.40, 9.47, LEAST_HOST_NOISE_RATIO),  # a captured one: it says nothing of the host
+        (21.0, 0.0, 63.0, 0.5),
+        (20.0, None, None, LEAST_HOST_NOISE_RATIO),
+    ],
+)
+def test_the_host_s_noise_is_that_of_the_clean_times_within_reason(
+    wall_ms: float, low_ms: float | None, high_ms: float | None, expected: float
+):
+    assert host_noise_ratio(wall_ms, low_ms, high_ms) == pytest.approx(expected)
