@@ -41,20 +41,26 @@ class Scenario:
 Table = list[dict[Resource, float]]
 
 
-def share_table(scenarios: Sequence[Scenario], step: float = STEP) -> Table:
-    """(1 - T(step)/T) / (1 - 1/step) of every resource, in every scenario. 0 where nothing takes time."""
-    return [_shares(scenario, step) for scenario in scenarios]
+def share_table(
+    scenarios: Sequence[Scenario], step: float = STEP, speeds: Mapping[Resource, float] | None = None
+) -> Table:
+    """(1 - T(step)/T) / (1 - 1/step) of every resource, in every scenario. 0 where nothing takes time.
+
+    With `speeds`, T is the step at these speeds, and each resource goes `step` times faster than there.
+    """
+    return [_shares(scenario, step, speeds or {}) for scenario in scenarios]
 
 
-def _shares(scenario: Scenario, step: float) -> dict[Resource, float]:
-    base = scenario.run().period_us
+def _shares(scenario: Scenario, step: float, speeds: Mapping[Resource, float]) -> dict[Resource, float]:
+    base = scenario.run(speeds).period_us
     shares = dict.fromkeys(Resource, 0.0)
     if base <= 0:
         return shares
     for resource in Resource:
         column = scenario.costs.needs_us.get(resource)
         if resource in (Resource.HOST, Resource.LATENCY) or (column and any(column)):
-            shares[resource] = (1 - scenario.run({resource: step}).period_us / base) / (1 - 1 / step)
+            faster = {**speeds, resource: speeds.get(resource, 1.0) * step}
+            shares[resource] = (1 - scenario.run(faster).period_us / base) / (1 - 1 / step)
     return shares
 
 
