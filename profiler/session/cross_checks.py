@@ -8,7 +8,8 @@ from math import isnan
 from profiler.attribute.kernel_work import KernelWork
 from profiler.attribute.limiter import dram_bytes
 from profiler.attribute.rates import Rates
-from profiler.device.gpu import POWER_CAP_MASK, THROTTLED_MASK, name_clock_event_reasons
+from profiler.device.driver import QueryRefused
+from profiler.device.gpu import POWER_CAP_MASK, THROTTLED_MASK, Gpu, name_clock_event_reasons
 from profiler.report.records import Phase, ReportWarning, Series, Source, Telemetry
 from profiler.report.vocabulary import BottleneckClass, Cause, Tier
 
@@ -39,6 +40,16 @@ def is_throttled(telemetry: Telemetry | None) -> bool:
     """Whether the clocks were held down by heat, a brake or the hardware. A power cap is a warning, not this."""
     reasons = series(telemetry, "clock_event_reasons")
     return reasons is not None and bool(int(reasons.value or 0) & THROTTLED_MASK)
+
+
+def is_throttled_now(gpu: Gpu | None) -> bool:
+    """The same of this moment, for a phase without telemetry; False where the driver does not say."""
+    if gpu is None:
+        return False
+    try:
+        return bool(gpu.clock_event_reasons() & THROTTLED_MASK)
+    except QueryRefused:
+        return False
 
 
 def energy_per_token(telemetry: Telemetry | None, tokens: int | None) -> tuple[float | None, Source]:

@@ -36,6 +36,7 @@ from profiler.report.records import (
 from profiler.report.store import check_writable, write_atomically
 from profiler.session.bench import Bench, PhasePlan
 from profiler.session.capacity import capacity_of
+from profiler.session.cross_checks import is_throttled_now
 from profiler.session.environment import describe
 from profiler.session.growth import measure_growth
 from profiler.session.load_phase import load_phase
@@ -152,6 +153,9 @@ def profile_model(
             so_far.doing = "loading the model"
             loaded = load(spec, source, device, progress, time.monotonic_ns)
             so_far.workload = _workload(spec, loaded, request.command)
+            if loaded.legs:
+                throttled = is_throttled_now(gpu)
+                so_far.phases["load"] = load_phase(loaded.legs, loaded.load_seconds, throttled=throttled)
             _run(bench, spec, loaded, so_far)
     except KeyboardInterrupt as interrupt:
         raise InterruptedByUser(partial=so_far.partial("interrupted")) from interrupt
@@ -173,8 +177,6 @@ def profile_model(
 
 
 def _run(bench: Bench, spec: WorkloadSpec, loaded: LoadedModel, so_far: _SoFar) -> None:
-    if loaded.legs:
-        so_far.phases["load"] = load_phase(loaded.legs)
     so_far.capacity = capacity_of(spec, loaded, bench.device)
     phases = Phases(loaded, spec, bench.device)
     timed = []

@@ -77,6 +77,7 @@ def _load_factory(
             host_leg(seconds),
             missing_leg("device", "a factory does not say what it copies"),
         ],
+        load_seconds=seconds,
     )
 
 
@@ -132,7 +133,7 @@ def _load_transformers(
         fit.Room(device.properties.kind, device.free_bytes(), int(psutil.virtual_memory().available)),
     )
     if files:
-        model, legs = load_weights(skeleton, files, spec, source.label, device, progress, clock)
+        model, legs = load_weights(skeleton, files, spec, source.label, device, progress, clock, skeleton_seconds)
     else:
         model, legs = randomize(skeleton, spec, device, clock, skeleton_seconds)
     return LoadedModel(
@@ -148,6 +149,7 @@ def _load_transformers(
         parameters=parameters,
         weight_bytes=weight_bytes,
         legs=legs,
+        load_seconds=elapsed_seconds(clock, begin),
         remote_code_used=type(model).__module__.startswith("transformers_modules"),
     )
 

@@ -15,7 +15,8 @@ class LoadedModel:
 
     `model` is the module (whatever a factory returned, for a factory), `config` the architecture's config as a dict
     (empty for a factory), `architecture` None where nobody knows how to count its bytes and FLOPs. `parameters` and
-    `weight_bytes` count tied weights once; None where there is no module to count.
+    `weight_bytes` count tied weights once; None where there is no module to count. `load_seconds` is the whole load,
+    with what lies between its legs.
     """
 
     model: Any
@@ -30,4 +31,5 @@ class LoadedModel:
     parameters: int | None
     weight_bytes: int | None
     legs: list[LoadLeg] = field(default_factory=list)
+    load_seconds: float | None = None
     remote_code_used: bool = False

@@ -53,8 +53,9 @@ def load_weights(
     device: Device,
     progress: Progress,
     clock: Clock,
+    skeleton_seconds: float,
 ) -> tuple[Any, list[LoadLeg]]:
-    """A model like `skeleton` with the weights of `files`, and its legs.
+    """A model like `skeleton` with the weights of `files`, and its legs; `skeleton_seconds` are added to the host's.
 
     Disk to host memory, then into a module, then to the device: one after the other, so that each has its own time.
     Whether the files were in the page cache is not known here. Raises `UnreadableError` if they do not hold the
@@ -71,7 +72,7 @@ def load_weights(
     progress.stage(f"Building {label}")
     begin = clock()
     model = _fill(skeleton, tensors, label)
-    legs = [read, host_leg(elapsed_seconds(clock, begin))]
+    legs = [read, host_leg(skeleton_seconds + elapsed_seconds(clock, begin))]
     del tensors
 
     if spec.offload == "cpu":

@@ -173,6 +173,7 @@ def test_processes_that_cannot_be_listed_are_null_with_the_reason() -> None:
 @pytest.mark.parametrize(("bits", "throttled"), [(0x40, True), (0x8, True), (0x80, True), (0x4, False), (0x0, False)])
 def test_a_throttled_gpu_is_flagged_beside_the_verdict(bits: int, throttled: bool) -> None:
     report = on_gpu(FakeDriverLibrary(FakeGpu(clock_event_reasons=bits)), telemetry_seconds=SOME_SAMPLES)
+    assert report.phases[0].verdict.throttled is throttled  # the load
     assert decode_of(report).verdict.throttled is throttled
     assert report.verdict.throttled is throttled
     assert (warning(report, "throttled") is not None) is throttled

@@ -120,10 +120,16 @@ def test_each_leg_of_a_checkpoint_has_its_own_bytes_and_seconds(tmp_path: Path) 
     stored = sum(t.nbytes for t in load_file(folder / "model.safetensors").values())
     disk, host, device = build(folder).legs
     assert (disk.bytes, disk.seconds, disk.gb_per_s) == (stored, 1.0, stored / 1e9)
-    assert host.seconds == 1.0
+    assert host.seconds == 2.0  # the module without weights, then its filling
     assert device.missing == "the CPU is the device"
     copied = build(folder, FakeCudaDevice(), dtype="bfloat16").legs[2]
     assert (copied.bytes, copied.seconds) == (stored // 2, 1.0)
+
+
+def test_the_whole_load_holds_its_legs_and_what_lies_between_them(tmp_path: Path) -> None:
+    loaded = build(checkpoint_folder(tmp_path, "llama"), FakeCudaDevice())
+    legs = sum(leg.seconds or 0.0 for leg in loaded.legs)
+    assert loaded.load_seconds == legs + 4  # on this clock a second passes between any two readings
 
 
 def test_a_checkpoint_in_shards_is_read_whole(tmp_path: Path) -> None:
