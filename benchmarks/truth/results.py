@@ -1,0 +1,46 @@
+"""Where a section leaves what it found: `<section>.json`, and the reports that it rests on beside it."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.truth.section import Section
+from profiler.report.records import Report
+from profiler.report.store import decode, encode, write_atomically
+
+_GZIP_LEVEL = 6
+
+
+def write_section(folder: Path, section: Section) -> Path:
+    """The section as `<its name>.json`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{section.name}.json"
+    write_atomically(path, msgspec.json.format(msgspec.json.encode(section), indent=2) + b"\n")
+    return path
+
+
+def read_section(path: Path) -> Section:
+    """The section of a file. Raises `msgspec.DecodeError` for anything else."""
+    return msgspec.json.decode(path.read_bytes(), type=Section)
+
+
+def report_path(folder: Path, name: str) -> Path:
+    """Where the report of a section lies; `name` is the section's, or begins with it."""
+    return folder / f"{name}-report.json.gz"
+
+
+def write_report(folder: Path, name: str, report: Report) -> Path:
+    """The report, compressed: its timelines are long columns of numbers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = report_path(folder, name)
+    write_atomically(path, gzip.compress(encode(report), _GZIP_LEVEL, mtime=0))
+    return path
+
+
+def read_report(path: Path) -> Report:
+    """A report as `write_report` or `bottleneck profile -o` left it."""
+    data = path.read_bytes()
+    return decode(gzip.decompress(data) if path.suffix == ".gz" else data)
