@@ -8,8 +8,6 @@ It imports no torch, so it starts quickly and holds no device memory.
 
 from __future__ import annotations
 
-import os
-import select
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +20,7 @@ from profiler.device.driver import Driver, DriverUnavailable, QueryRefused
 from profiler.device.gpu import Gpu
 from profiler.measure.telemetry import gpm, host, nvml
 from profiler.measure.telemetry.source import Quantity, Recording, Sample, TelemetrySource
+from profiler.measure.worker import READY, Lines
 
 # Where two sources read one quantity, the first of them that could is believed.
 QUANTITIES: dict[str, tuple[Quantity, ...]] = {
@@ -32,7 +31,6 @@ QUANTITIES: dict[str, tuple[Quantity, ...]] = {
 
 SAMPLE = "sample"
 STOP = "stop"
-READY = "ready"
 
 
 class SamplerConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,29 +86,9 @@ def record(sources: Sequence[TelemetrySource], clock: Callable[[], int], wait: C
     return Recording(samples=samples, refused={source.name: source.refused for source in sources if source.refused})
 
 
-class _Commands:
-    """Lines of a file descriptor, read as they come."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._buffer = b""
-        self.ended = False
-
-    def wait(self, timeout_s: float | None = None) -> bytes | None:
-        """The next line; None when it has not come in time, or never will."""
-        while b"\n" not in self._buffer:
-            if self.ended or not select.select([self._descriptor], [], [], timeout_s)[0]:
-                return None
-            data = os.read(self._descriptor, 65536)
-            self.ended = not data
-            self._buffer += data
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return line
-
-
 def main() -> None:
     """Serve the parent on stdin and stdout until stdin ends."""
-    commands = _Commands(sys.stdin.fileno())
+    commands = Lines(sys.stdin.fileno())
     config = commands.wait()
     if config is None:
         return
