@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 
 import msgspec
@@ -19,12 +20,14 @@ class Datasheet:
     there are any. Memory and caches are in binary units as makers mean them: an 80 GB card has 80 * 2^30 bytes,
     of which the driver keeps some. Links are one way: `host_link` after its line coding, `nvlink` all links
     together. `boost_clock_hz` is the highest; a tensor peak may assume a lower one, which `note` then says.
+    `architecture` is what kernels are compiled for, as the compiler spells it.
     """
 
     name: str
     device_names: tuple[str, ...]  # as NVML and torch spell it
     source: str
     note: str | None
+    architecture: str
     memory_bytes: int
     memory_bandwidth_bytes_per_s: int
     flops_per_s: dict[str, int | None]
@@ -48,6 +51,13 @@ def find_datasheet(device_name: str) -> Datasheet | None:
 def datasheet_names() -> list[str]:
     """Short names of all datasheets, sorted."""
     return sorted(path.stem for path in (configs_folder() / "devices").glob("*.json"))
+
+
+def similar_names(name: str) -> list[str]:
+    """Short names that `name` could mean: those with its words, such as `a100`, else those spelt almost like it."""
+    wanted, names = set(_words(name)), datasheet_names()
+    having = [stem for stem in names if wanted and wanted <= set(_words(stem))]
+    return having or get_close_matches("-".join(_words(name)), names, n=4, cutoff=0.5)
 
 
 @cache
