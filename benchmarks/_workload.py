@@ -14,14 +14,15 @@ from profiler.device.select import open_driver, select_device
 from profiler.measure.plan import Plan
 from profiler.measure.telemetry.process import SamplerProcess
 from profiler.progress import SilentProgress
-from profiler.session.bench import Bench, PhasePlan
+from profiler.session.bench import Bench
 from profiler.session.machine import now, sampler_config
-from profiler.session.profile import needed_work
+from profiler.session.profile import phase_plan
 from profiler.workload.build import load
 from profiler.workload.loaded import LoadedModel
-from profiler.workload.phase import RunnablePhase
 from profiler.workload.source import resolve
 from profiler.workload.spec import WorkloadSpec
+
+__all__ = ["describe", "load_preset_model", "open_bench", "phase_plan"]
 
 
 def load_preset_model(spec: WorkloadSpec, device: Device) -> LoadedModel:
@@ -37,20 +38,6 @@ def open_bench(device_name: str, plan: Plan) -> Iterator[Bench]:
     with SamplerProcess(sampler_config(device)) as sampler:
         ceilings = load_or_measure(device, now=now, gpu=gpu_of(device, driver)[0])
         yield Bench(device, ceilings, sampler, time.monotonic_ns, plan, SilentProgress())
-
-
-def plan_phase(phase: RunnablePhase, spec: WorkloadSpec, loaded: LoadedModel) -> PhasePlan:
-    """What a session would know of the phase before it runs."""
-    needed, note = needed_work(phase, loaded)
-    return PhasePlan(
-        phase=phase,
-        dtype=loaded.dtype,
-        mode=spec.mode,
-        offload=spec.offload,
-        needed=needed,
-        needed_note=note,
-        modules=loaded.model,
-    )
 
 
 def describe(device: Device) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from _common import Estimate, Row, arguments, finish, stage
-from _workload import describe, load_preset_model, open_bench, plan_phase
+from _workload import describe, load_preset_model, open_bench, phase_plan
 
 from profiler.measure.plan import Plan
 from profiler.report.records import Phase
@@ -93,7 +93,7 @@ def main() -> int:
             loaded = load_preset_model(spec, bench.device)
         with stage(f"{spec.mode}: measuring the decode"):
             decode = Phases(loaded, spec, bench.device).decode
-            record = measure_phase(bench, decode, lambda phase: plan_phase(phase, spec, loaded)).record
+            record = measure_phase(bench, decode, lambda phase: phase_plan(phase, spec, loaded)).record
         details = {"environment": describe(bench.device), "options": vars(options) | {"out": None}}
     title = f"DRAM traffic of a {spec.mode} decode step: {spec.model}, batch {spec.batch_size}"
     return finish(title, rows_of(record), options.out, details)

@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any
 
 from _common import Estimate, Row, arguments, finish, stage
-from _workload import describe, load_preset_model, open_bench, plan_phase
+from _workload import describe, load_preset_model, open_bench, phase_plan
 
 from profiler.measure.plan import Plan
 from profiler.report.records import Phase
@@ -156,7 +156,7 @@ def main() -> int:
             loaded = load_preset_model(spec, bench.device)
         timed: list[tuple[str, float, TimedPhase]] = []
         for mode in options.modes or (["eager", "graph"] if kind == "cuda" else ["eager"]):
-            plan_of = partial(plan_phase, spec=dataclasses.replace(spec, mode=mode), loaded=loaded)
+            plan_of = partial(phase_plan, spec=dataclasses.replace(spec, mode=mode), loaded=loaded)
             decode = Phases(loaded, dataclasses.replace(spec, mode=mode), bench.device).decode
             for _ in range(options.pairs):
                 for delay_ms in (0.0, *options.delays_ms):

@@ -183,7 +183,9 @@ def _run(bench: Bench, spec: WorkloadSpec, loaded: LoadedModel, so_far: _SoFar) 
     for phase in (phases.prefill, phases.decode):
         so_far.doing = f"measuring {phase.name}"
         timed.append(
-            time_phase(bench, phase, partial(_plan, spec=spec, loaded=loaded), lambda record: _keep(record, so_far))
+            time_phase(
+                bench, phase, partial(phase_plan, spec=spec, loaded=loaded), lambda record: _keep(record, so_far)
+            )
         )
     so_far.doing = "measuring decode at another context length"
     growth = measure_growth(bench, so_far.phases["decode"], phases.decode_at, spec.prompt_tokens)
@@ -202,7 +204,8 @@ def _keep(record: Phase, so_far: _SoFar) -> None:
     so_far.phases[record.name] = record
 
 
-def _plan(phase: RunnablePhase, spec: WorkloadSpec, loaded: LoadedModel) -> PhasePlan:
+def phase_plan(phase: RunnablePhase, spec: WorkloadSpec, loaded: LoadedModel) -> PhasePlan:
+    """What is known of a phase before it runs."""
     needed, note = needed_work(phase, loaded)
     shape, architecture = phase.shape, loaded.architecture
     hint = TokenShape()
