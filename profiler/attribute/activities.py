@@ -25,6 +25,7 @@ class ActivityFacts:
     """One device row: what it is, and for a kernel what is known of its work."""
 
     activity: Activity
+    duration_us: float
     kernel: KernelFacts
 
 
@@ -40,27 +41,25 @@ class Limited:
     traffic_us: list[float]  # what a kernel's bytes alone would take; 0 for copies, which are nothing else
 
 
-def limit(
-    facts: Sequence[ActivityFacts], peaks: Peaks, tensor_flops_per_s: Sequence[float | None], band: Band | None = None
-) -> Limited:
-    """The cost model of every row; `tensor_flops_per_s` is the GEMM ceiling for each row's type.
+def limit(facts: Sequence[ActivityFacts], peaks: Peaks, band: Band | None = None) -> Limited:
+    """The cost model of every row.
 
     A copy lasts as long as it does because of its bus, but for the fixed cost that any activity has.
     """
     columns = (Resource.DRAM, Resource.TENSOR, Resource.ISSUE, Resource.PCIE, Resource.LINK)
     needs: dict[Resource, list[float]] = {resource: [] for resource in columns}
     limited = Limited(ActivityCosts([], needs), [], [], [], [], [])
-    for fact, flops in zip(facts, tensor_flops_per_s, strict=True):
+    for fact in facts:
         row = dict.fromkeys(columns, 0.0)
         if fact.activity is Activity.KERNEL:
-            cost = kernel_cost(fact.kernel, peaks, flops, band)
+            cost = kernel_cost(fact.duration_us, fact.kernel, peaks, band)
             fixed, limiter, cause, known = cost.fixed_us, cost.limiter, cost.cause, cost.known
             traffic = cost.traffic_us
             row |= {Resource.DRAM: cost.dram_us, Resource.TENSOR: cost.tensor_us, Resource.ISSUE: cost.issue_us}
         else:
             limiter, cause = _COPY_CAUSE[fact.activity]
-            fixed, known, traffic = min(peaks.kernel_us, fact.kernel.duration_us), True, 0.0
-            row[limiter] = fact.kernel.duration_us - fixed
+            fixed, known, traffic = min(peaks.kernel_us, fact.duration_us), True, 0.0
+            row[limiter] = fact.duration_us - fixed
         limited.costs.fixed_us.append(fixed)
         for resource, microseconds in row.items():
             needs[resource].append(microseconds)

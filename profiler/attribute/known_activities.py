@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 from profiler.attribute.activities import ActivityFacts
 from profiler.attribute.kernel_work import KernelWork
-from profiler.attribute.limiter import KernelFacts
+from profiler.attribute.operation_work import Category
 from profiler.attribute.phase import KnownActivity
+from profiler.report.evidence import KernelFacts
 from profiler.report.vocabulary import Cause
 from profiler.trace.graph import DependencyGraph
 from profiler.trace.timeline import Activity, Timeline
@@ -34,18 +35,22 @@ def _known(
     return KnownActivity(
         facts=ActivityFacts(
             activity=Activity(graph.activity[index]),
+            duration_us=graph.duration_us[index],
             kernel=KernelFacts(
-                duration_us=graph.duration_us[index],
                 bytes=moved,
                 resident_bytes=_number(float(work.activations_bytes[row])) or 0.0,
                 flops=_number(float(work.flops[row])),
                 uses_matrix_units=category is not None and category.uses_matrix_units,
                 blocks=int(grid[0] * grid[1] * grid[2]) if grid[0] > 0 else None,
                 memory_cause=work.cause[row] or Cause.MEMORY_ACTIVATIONS,
+                tensor_flops_per_s=gemm_flops_per_s.get(f"gemm.{work.data_type[row]}"),
+                threads=_known_int(step.device.block[row].prod()),
+                registers=_known_int(step.device.registers[row]),
+                shared_bytes=_known_int(step.device.shared_bytes[row]),
+                is_matrix_product=category is Category.GEMM,
             ),
         ),
         name=step.name_of(step.device.name, row),
-        tensor_flops_per_s=gemm_flops_per_s.get(f"gemm.{work.data_type[row]}"),
         operation=work.outer_operation[row] or work.operation[row],
         module=work.module[row],
     )
@@ -53,3 +58,7 @@ def _known(
 
 def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
+
+
+def _known_int(value: int) -> int | None:
+    return int(value) if value >= 0 else None

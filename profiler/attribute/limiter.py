@@ -1,48 +1,28 @@
 """What limits one kernel: its memory traffic, its matrix units, its instructions, or the fixed cost of being a kernel.
 
 A kernel lasts `fixed + max(t_dram, t_tensor, t_issue)`. Its bytes and FLOPs over the measured ceilings give t_dram and
-t_tensor; whichever comes near to the time that is left after the fixed cost is what limits it. Where neither does, a
-full grid is busy issuing instructions and a small one cannot fill the device. Arithmetic intensity is not asked: a
-kernel that moves bytes far below the bandwidth ceiling does not gain from more bandwidth.
+t_tensor; whichever comes near to the time that is left after the fixed cost is what limits it. Time that neither
+explains went to issuing instructions or was stalled: a matrix product that needs its operands longer than the matrix
+units has nothing else to wait for but their latency, a grid that leaves processors or their schedulers without work
+stalls, and what fills the device issues. Arithmetic intensity is not asked: a kernel that moves bytes far below the
+bandwidth ceiling does not gain from more bandwidth.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from profiler.attribute.occupancy import filled_ratio
+from profiler.report.evidence import KernelFacts, Peaks
 from profiler.report.vocabulary import Cause, Resource
+
+__all__ = ["Band", "KernelCost", "KernelFacts", "Peaks", "dram_bytes", "kernel_cost"]
 
 # Nsight Compute's rule for the two throughputs (Kernel Profiling Guide, "GPU Speed Of Light"): above 80% of its peak a
 # unit is saturated, below 60% it is not what limits.
 SATURATED_RATIO = 0.8
 UNSATURATED_RATIO = 0.6
-# Blocks a streaming multiprocessor below which a part of the device has nothing to do. A grid that leaves a few of
-# them out is as good as full: 128 blocks on 132.
-_FULL_GRID = 0.9
 _LARGER_HALF = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Peaks:
-    """Measured ceilings: bytes/s, and the fixed cost of a kernel in microseconds; the device's size."""
-
-    dram_bytes_per_s: float | None
-    kernel_us: float
-    sm_count: int | None
-    l2_bytes: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class KernelFacts:
-    """What is known of one kernel. Bytes and FLOPs are None where its operation is unknown."""
-
-    duration_us: float
-    bytes: float | None
-    resident_bytes: float
-    flops: float | None
-    uses_matrix_units: bool
-    blocks: int | None
-    memory_cause: Cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,41 +69,35 @@ def dram_bytes(bytes_: float, resident_bytes: float, l2_bytes: int | None) -> fl
     return bytes_ - resident_bytes * (1 - spilled)
 
 
-def kernel_cost(
-    facts: KernelFacts, peaks: Peaks, tensor_flops_per_s: float | None, band: Band | None = None
-) -> KernelCost:
-    """The cost model of one kernel from what is known of it; `tensor_flops_per_s` is the GEMM ceiling of its type.
+def kernel_cost(duration_us: float, facts: KernelFacts, peaks: Peaks, band: Band | None = None) -> KernelCost:
+    """The cost model of one kernel from what is known of it.
 
-    A small kernel between the two ratios of `band` is in part limited by its leading unit and in part stalled. Of a
-    kernel that fills the device, the leading unit is the limit from the middle of the band on.
+    Its leading unit explains the time from the upper end of `band` on, and none of it below the lower end. In between
+    it explains a part; of a kernel that fills the device, the leading unit is the limit from the middle on.
     """
     band = band or Band()
-    fixed = min(peaks.kernel_us, facts.duration_us)
-    busy = facts.duration_us - fixed
-    needs = {
-        Resource.DRAM: min(_time_us(_bytes_from_dram(facts, peaks), peaks.dram_bytes_per_s), busy),
-        Resource.TENSOR: min(_time_us(facts.flops if facts.uses_matrix_units else 0.0, tensor_flops_per_s), busy),
-        Resource.ISSUE: 0.0,
-    }
+    fixed = min(peaks.kernel_us, duration_us)
+    busy = duration_us - fixed
+    needs = _needs(facts, peaks, busy)
     traffic = needs[Resource.DRAM]
     leader = max(needs, key=lambda resource: needs[resource])
-    rest = _unexplained(
-        facts, peaks, busy=busy, fixed=fixed, is_arithmetic=needs[Resource.TENSOR] >= needs[Resource.DRAM]
-    )
-    weight = 1.0 if leader is rest else band.weight(needs[leader] / busy if busy > 0 else 0.0)
+    utilisation = needs[leader] / busy if busy > 0 else 0.0
+    rest = _unexplained(facts, is_thin=needs[Resource.DRAM] > needs[Resource.TENSOR])
+    stalling = 1.0 if busy <= fixed else _stalling_ratio(facts, peaks, is_thin=leader is Resource.DRAM)
+    weight = 1.0 if leader is rest and stalling < 1 else band.weight(utilisation)
+    if facts.is_matrix_product and leader is Resource.DRAM:
+        weight = max(weight, utilisation)  # nothing but its operands: what they take is never hidden
 
-    if rest is Resource.LATENCY:
-        # Stalls come on top of what the unit takes; no unit's speed removes them.
-        stalled = busy * (1 - weight)
-        fixed += stalled
-        needs = {resource: min(need, busy - stalled) for resource, need in needs.items()}
-        needs[leader] = busy - stalled
-    elif weight >= _LARGER_HALF:
+    stalled = busy * (1 - weight) * stalling
+    fixed, busy = fixed + stalled, busy - stalled
+    needs = {resource: min(need, busy) for resource, need in needs.items()}
+    if weight >= _LARGER_HALF or stalling >= 1:
         needs[leader] = busy
-        needs[rest] = max(needs[rest], busy * (1 - weight))
+        needs[rest] = max(needs[rest], busy * (1 - weight) * (1 - stalling))
     else:
         needs[rest] = busy
-    limiter = leader if weight >= _LARGER_HALF else rest
+    explained = leader if weight >= _LARGER_HALF else rest
+    limiter = Resource.LATENCY if weight < _LARGER_HALF <= stalling else explained
     return KernelCost(
         fixed_us=fixed,
         dram_us=needs[Resource.DRAM],
@@ -131,9 +105,24 @@ def kernel_cost(
         issue_us=needs[Resource.ISSUE],
         limiter=limiter,
         cause=_cause(limiter, facts.memory_cause),
-        known=facts.bytes is not None and bool(peaks.dram_bytes_per_s),
+        known=(facts.bytes is not None or facts.counted_bytes is not None) and bool(peaks.dram_bytes_per_s),
         traffic_us=traffic,
     )
+
+
+def _needs(facts: KernelFacts, peaks: Peaks, busy_us: float) -> dict[Resource, float]:
+    """What each unit would take alone, at most the time there is. Counted activity comes before what shapes say."""
+    flops = facts.flops if facts.uses_matrix_units else 0.0
+    tensor = _time_us(flops, facts.tensor_flops_per_s)
+    if facts.tensor_active_ratio is not None:
+        tensor = max(tensor, facts.tensor_active_ratio * busy_us)
+    issue = facts.issue_active_ratio * busy_us if facts.issue_active_ratio is not None else 0.0
+    moved = facts.counted_bytes if facts.counted_bytes is not None else _bytes_from_dram(facts, peaks)
+    return {
+        Resource.DRAM: min(_time_us(moved, peaks.dram_bytes_per_s), busy_us),
+        Resource.TENSOR: min(tensor, busy_us),
+        Resource.ISSUE: min(issue, busy_us),
+    }
 
 
 def _bytes_from_dram(facts: KernelFacts, peaks: Peaks) -> float:
@@ -142,24 +131,26 @@ def _bytes_from_dram(facts: KernelFacts, peaks: Peaks) -> float:
     return dram_bytes(facts.bytes, min(facts.resident_bytes, facts.bytes), peaks.l2_bytes)
 
 
-def _unexplained(facts: KernelFacts, peaks: Peaks, *, busy: float, fixed: float, is_arithmetic: bool) -> Resource:
-    """What takes the time that neither the bytes nor the FLOPs of a kernel explain.
+def _unexplained(facts: KernelFacts, *, is_thin: bool) -> Resource:
+    """What is at work in the time that neither bytes nor FLOPs explain, as far as the kernel is not stalled.
 
-    A matrix product that needs its operands longer than the matrix units (a thin one) is not held back by these.
+    A matrix product that does not reach the GEMM ceiling (tiles that do not fit, a clock that fell) keeps its matrix
+    units from doing better; one that needs its operands for longer (a thin one) is not held back by these.
     """
-    if busy <= fixed or not _fills_device(facts, peaks):
-        return Resource.LATENCY
-    return Resource.TENSOR if facts.uses_matrix_units and facts.flops and is_arithmetic else Resource.ISSUE
+    return Resource.TENSOR if facts.uses_matrix_units and facts.flops and not is_thin else Resource.ISSUE
+
+
+def _stalling_ratio(facts: KernelFacts, peaks: Peaks, *, is_thin: bool) -> float:
+    """How much of the unexplained time the kernel was stalled, 0 to 1."""
+    if facts.is_matrix_product and is_thin:
+        return 1.0
+    if facts.issue_active_ratio is not None:
+        return 1.0  # the time in which it issued is known, and is no longer unexplained
+    return 1 - filled_ratio(facts, peaks)
 
 
 def _time_us(amount: float | None, per_second: float | None) -> float:
     return amount / per_second * 1e6 if amount and per_second else 0.0
-
-
-def _fills_device(facts: KernelFacts, peaks: Peaks) -> bool:
-    if facts.blocks is None or facts.blocks < 0 or not peaks.sm_count:
-        return True
-    return facts.blocks >= _FULL_GRID * peaks.sm_count
 
 
 def _cause(limiter: Resource, memory_cause: Cause) -> Cause:

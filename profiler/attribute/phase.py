@@ -10,12 +10,13 @@ from profiler.attribute.advice import Setting, advise
 from profiler.attribute.calibration import Calibrated
 from profiler.attribute.evidence import Observed, sentences
 from profiler.attribute.kernel_table import KernelRow, kernel_table, module_costs
-from profiler.attribute.limiter import Peaks
 from profiler.attribute.parts import exclusive_us, split
-from profiler.attribute.scenarios import CleanTimes, scenarios_of
+from profiler.attribute.scenarios import scenarios_of
 from profiler.attribute.shares import class_shares, share_records, share_table
+from profiler.attribute.step_evidence import StepEvidence
 from profiler.attribute.timeline_record import timeline_record
 from profiler.attribute.verdict import judge
+from profiler.report.evidence import CleanTimes, Peaks
 from profiler.report.records import Advice, Copies, Kernel, ModuleCost, Part, ReportWarning, Share, Timeline, Verdict
 from profiler.report.vocabulary import Cause
 from profiler.trace.graph import DependencyGraph
@@ -33,7 +34,6 @@ class KnownActivity:
 
     facts: ActivityFacts
     name: str
-    tensor_flops_per_s: float | None
     operation: str | None
     module: str | None
 
@@ -79,8 +79,8 @@ def judge_phase(
 
     The first scenario is the best reading of the evidence; the others bound what it leaves open.
     """
-    facts = [known.facts for known in activities]
-    scenarios, limited = scenarios_of(graph, facts, [known.tensor_flops_per_s for known in activities], clean, peaks)
+    evidence = StepEvidence(graph, [known.facts for known in activities], clean, peaks)
+    scenarios, limited = scenarios_of(evidence)
     best = scenarios[0]
     replayed = best.run()
     half_width = (clean.high_ms - clean.low_ms) / 2 if clean.low_ms is not None and clean.high_ms is not None else None
@@ -97,7 +97,7 @@ def judge_phase(
             bytes=known.facts.kernel.bytes,
             flops=known.facts.kernel.flops,
             uses_matrix_units=known.facts.kernel.uses_matrix_units,
-            tensor_flops_per_s=known.tensor_flops_per_s,
+            tensor_flops_per_s=known.facts.kernel.tensor_flops_per_s,
             limiter=limiter,
             cause=cause,
             operation=known.operation,
@@ -153,7 +153,7 @@ def judge_phase(
             peaks.dram_bytes_per_s,
         ),
         modules=module_costs(rows, replayed.period_us),
-        timeline=timeline_record(best, [known.name for known in activities], limited.causes),
+        timeline=timeline_record(best, evidence, [known.name for known in activities], limited.causes),
         verdict=verdict,
         advice=advise(scenarios, parts, setting),
         warnings=_warnings(

@@ -3,44 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from profiler.attribute.activities import ActivityFacts, Limited, limit
 from profiler.attribute.calibration import calibrate
 from profiler.attribute.limiter import SATURATED_RATIO, UNSATURATED_RATIO, Band, Peaks
 from profiler.attribute.replay import ActivityCosts
 from profiler.attribute.shares import Scenario
+from profiler.attribute.step_evidence import StepEvidence
 from profiler.report.vocabulary import Resource
-from profiler.trace.graph import DependencyGraph
 
 # Untraced over traced host time: what was seen lies well within.
 _HOST_SCALES = {"tracing slowed the host a lot": 0.25, "tracing slowed the host little": 0.8}
 
 
-@dataclass(frozen=True, slots=True)
-class CleanTimes:
-    """What the clean pass found, in milliseconds. `host_ms`: the host's launching alone, where it was measured."""
-
-    wall_ms: float
-    low_ms: float | None
-    high_ms: float | None
-    host_ms: float | None
-
-
-def scenarios_of(
-    graph: DependencyGraph,
-    facts: Sequence[ActivityFacts],
-    tensor_flops_per_s: Sequence[float | None],
-    clean: CleanTimes,
-    peaks: Peaks,
-) -> tuple[list[Scenario], Limited]:
+def scenarios_of(evidence: StepEvidence) -> tuple[list[Scenario], Limited]:
     """The scenarios, the best reading first, and what limits each device row in it."""
+    graph, facts, clean, peaks = evidence.graph, evidence.facts, evidence.clean, evidence.peaks
 
     def scenario(label: str, wall_ms: float, limited: Limited, host_ms: float | None = clean.host_ms) -> Scenario:
         host_us = None if host_ms is None else host_ms * 1e3
         return Scenario(label, graph, limited.costs, calibrate(graph, limited.costs, wall_ms * 1e3, host_us))
 
-    best = limit(facts, peaks, tensor_flops_per_s)
+    best = limit(facts, peaks)
     found = [scenario("best reading", clean.wall_ms, best)]
     if clean.low_ms is not None and clean.high_ms is not None:
         found += [
@@ -48,7 +33,7 @@ def scenarios_of(
             scenario("a slow run", clean.high_ms, best),
         ]
     for label, ratio in (("units limit early", UNSATURATED_RATIO), ("units limit late", SATURATED_RATIO)):
-        found.append(scenario(label, clean.wall_ms, limit(facts, peaks, tensor_flops_per_s, Band(ratio, ratio))))
+        found.append(scenario(label, clean.wall_ms, limit(facts, peaks, Band(ratio, ratio))))
     found.append(scenario("kernels stall on their traffic", clean.wall_ms, _stalls_on_traffic(best, facts)))
     if clean.host_ms is None:
         for label, scale in _HOST_SCALES.items():
@@ -67,9 +52,9 @@ def _stalls_on_traffic(best: Limited, facts: Sequence[ActivityFacts]) -> Limited
     fixed = list(best.costs.fixed_us)
     needs = {resource: [0.0] * len(fixed) for resource in best.costs.needs_us}
     for row, (fact, limiter, traffic) in enumerate(zip(facts, best.limiters, best.traffic_us, strict=True)):
-        busy = fact.kernel.duration_us - fixed[row]
+        busy = fact.duration_us - fixed[row]
         if limiter is Resource.LATENCY:
-            fixed[row] = fact.kernel.duration_us - traffic
+            fixed[row] = fact.duration_us - traffic
             needs[Resource.DRAM][row] = traffic
         elif limiter is Resource.ISSUE:
             needs[Resource.DRAM][row], needs[Resource.ISSUE][row] = traffic, busy - traffic
@@ -84,8 +69,8 @@ def _unknown_as_memory(limited: Limited, facts: Sequence[ActivityFacts], peaks: 
     needs = {resource: list(column) for resource, column in limited.costs.needs_us.items()}
     for row, (known, fact) in enumerate(zip(limited.known, facts, strict=True)):
         if not known:
-            fixed[row] = min(peaks.kernel_us, fact.kernel.duration_us)
+            fixed[row] = min(peaks.kernel_us, fact.duration_us)
             for resource in needs:
                 needs[resource][row] = 0.0
-            needs[Resource.DRAM][row] = fact.kernel.duration_us - fixed[row]
+            needs[Resource.DRAM][row] = fact.duration_us - fixed[row]
     return replace(limited, costs=replace(limited.costs, fixed_us=fixed, needs_us=needs))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from profiler.attribute.activities import ActivityFacts
 from profiler.attribute.replay import ActivityCosts
 from profiler.attribute.shares import Scenario
+from profiler.attribute.step_evidence import StepEvidence
+from profiler.report.evidence import Evidence, KernelFacts
 from profiler.report.records import DeviceRows, HostRows, Timeline
 from profiler.report.vocabulary import Cause
 from profiler.trace.graph import DependencyGraph
@@ -15,7 +18,9 @@ from profiler.trace.timeline import Activity
 _DIGITS = 3
 
 
-def timeline_record(scenario: Scenario, names: Sequence[str], causes: Sequence[Cause]) -> Timeline:
+def timeline_record(
+    scenario: Scenario, evidence: StepEvidence, names: Sequence[str], causes: Sequence[Cause]
+) -> Timeline:
     """The step of a scenario as the report keeps it. `names` and `causes` are those of the device rows."""
     graph, costs = scenario.graph, scenario.costs
     numbers: dict[str, int] = {}
@@ -49,7 +54,27 @@ def timeline_record(scenario: Scenario, names: Sequence[str], causes: Sequence[C
         host_scale=scenario.calibration.host_scale,
         kernel_scale=scenario.calibration.kernel_scale,
         gap_scale=scenario.calibration.gap_scale,
+        evidence=_evidence_record(evidence),
     )
+
+
+def restored(timeline: Timeline) -> StepEvidence | None:
+    """What the step was judged from, or None where the report is too old to hold it."""
+    kept = timeline.evidence
+    if kept is None:
+        return None
+    graph, _ = replayable(timeline)
+    facts = [
+        ActivityFacts(Activity(activity), duration_us, kept.facts[number])
+        for activity, duration_us, number in zip(graph.activity, graph.duration_us, kept.facts_of, strict=True)
+    ]
+    return StepEvidence(graph, facts, kept.clean, kept.peaks)
+
+
+def _evidence_record(evidence: StepEvidence) -> Evidence:
+    numbers: dict[KernelFacts, int] = {}
+    facts_of = [numbers.setdefault(fact.kernel, len(numbers)) for fact in evidence.facts]
+    return Evidence(clean=evidence.clean, peaks=evidence.peaks, facts=list(numbers), facts_of=facts_of)
 
 
 def replayable(timeline: Timeline) -> tuple[DependencyGraph, ActivityCosts]:

@@ -20,6 +20,8 @@ class DeviceProperties:
     l2_bytes: int | None
     max_threads_per_sm: int | None
     compute_capability: tuple[int, int] | None
+    registers_per_sm: int | None = None
+    shared_bytes_per_sm: int | None = None
 
 
 class Stopwatch(Protocol):

@@ -25,6 +25,8 @@ class CudaDevice:
             l2_bytes=found.L2_cache_size,
             max_threads_per_sm=found.max_threads_per_multi_processor,
             compute_capability=(found.major, found.minor),
+            registers_per_sm=getattr(found, "regs_per_multiprocessor", None),  # torch's stubs lack it
+            shared_bytes_per_sm=found.shared_memory_per_multiprocessor,
         )
 
     @property

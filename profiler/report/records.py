@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from profiler.report.evidence import Evidence
 from profiler.report.vocabulary import BottleneckClass, Cause, Resource, Tier, VerdictState
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 
 class Source(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -177,7 +178,8 @@ class DeviceRows(Struct, frozen=True, kw_only=True):
 class Timeline(Struct, frozen=True, kw_only=True):
     """One traced step: enough for a picture, and for a replay at other speeds.
 
-    Times are as traced. `host_scale`, `kernel_scale` and `gap_scale` bring them to those of the clean pass.
+    Times are as traced. `host_scale`, `kernel_scale` and `gap_scale` bring them to those of the clean pass. With
+    `evidence` the step can be judged again; reports before schema 1.1 lack it.
     """
 
     names: list[str]
@@ -188,6 +190,7 @@ class Timeline(Struct, frozen=True, kw_only=True):
     host_scale: float
     kernel_scale: float
     gap_scale: float = 1.0
+    evidence: Evidence | None = None
 
 
 class Series(Struct, frozen=True, kw_only=True):

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from profiler.attribute.kernel_work import Floats, KernelWork
-from profiler.attribute.limiter import Peaks
 from profiler.attribute.operation_work import TokenShape
 from profiler.attribute.rates import NeededWork, Rates, rates
 from profiler.device.base import Device
@@ -16,6 +15,7 @@ from profiler.measure.clean import Clock
 from profiler.measure.plan import Plan
 from profiler.measure.repeat import Sampler
 from profiler.progress import Progress
+from profiler.report.evidence import Peaks
 from profiler.report.records import Ceilings
 from profiler.workload.phase import RunnablePhase
 
@@ -48,6 +48,9 @@ class Bench:
             kernel_us=self.ceiling("kernel" if on_gpu else "launch") or 0.0,
             sm_count=properties.sm_count,
             l2_bytes=properties.l2_bytes,
+            threads_per_sm=properties.max_threads_per_sm,
+            registers_per_sm=properties.registers_per_sm,
+            shared_bytes_per_sm=properties.shared_bytes_per_sm,
         )
 
     def gemm_flops_per_s(self) -> dict[str, float | None]:

@@ -10,8 +10,8 @@ from profiler.attribute.kernel_work import KernelWork, kernels_work
 from profiler.attribute.known_activities import known_activities
 from profiler.attribute.operation_work import TokenShape
 from profiler.attribute.phase import Context, Judgement, judge_phase
-from profiler.attribute.scenarios import CleanTimes
 from profiler.attribute.verdict import undermined
+from profiler.report.evidence import CleanTimes
 from profiler.report.records import Clean, Copies, ReportWarning, Streams, Telemetry
 from profiler.session.bench import Bench, PhasePlan, rates_of
 from profiler.session.cross_checks import doubts, is_throttled

@@ -21,7 +21,10 @@ def reports() -> st.SearchStrategy[Report]:
 
 def _strategy(kind: Any) -> st.SearchStrategy[Any]:
     match kind:
-        case msgspec.inspect.StructType(cls=record, fields=fields):
+        case (
+            msgspec.inspect.StructType(cls=record, fields=fields)
+            | msgspec.inspect.DataclassType(cls=record, fields=fields)
+        ):
             return st.builds(record, **{field.name: _strategy(field.type) for field in fields})
         case msgspec.inspect.ListType(item_type=item):
             return st.lists(_strategy(item), max_size=_LONGEST)

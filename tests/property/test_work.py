@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from profiler.catalogue.architecture import Architecture
-from profiler.catalogue.footprint import footprint, largest_batch, largest_context
 from profiler.catalogue.presets import load_preset, preset_names
 from profiler.catalogue.work import PhaseWork, phase_work, visible_pairs
 
@@ -94,39 +93,46 @@ def test_a_window_never_adds_work(architecture: Architecture, shape: dict[str, i
     assert work(windowed, shape).kv_read_bytes <= work(full, shape).kv_read_bytes
 
 
-requests = st.fixed_dictionaries(
-    {
-        "dtype_bytes": st.sampled_from([1, 2, 4]),
-        "new_tokens": st.integers(1, 2048),
-        "eager_attention": st.booleans(),
-    }
+needs = st.builds(
+    Need,
+    spec=st.builds(
+        WorkloadSpec,
+        model=st.just("any"),
+        batch_size=st.integers(1, 64),
+        prompt_tokens=st.integers(1, 8192),
+        new_tokens=st.integers(2, 2048),
+        mode=st.sampled_from(["eager", "graph"]),
+    ),
+    weight_bytes=st.integers(0, 100 * GIB),
+    dtype=st.sampled_from(["bfloat16", "float32"]),
+    architecture=architectures,
+    attention=st.sampled_from(["sdpa", "eager", "math"]),
 )
+streamed = needs.map(lambda need: replace(need, spec=replace(need.spec, mode="eager", offload="cpu")))
 free = st.integers(1 * GIB, 200 * GIB)
 
 
-@given(architectures, requests, st.integers(1, 8192), free)
-def test_the_largest_batch_fits_and_one_more_does_not(
-    architecture: Architecture, request: dict[str, Any], prompt_tokens: int, free_bytes: int
-) -> None:
-    request = request | {"prompt_tokens": prompt_tokens}
-    batch_size = largest_batch(architecture, free_bytes=free_bytes, **request)
+@given(needs | streamed, free)
+def test_the_largest_batch_fits_and_one_more_does_not(need: Need, free_bytes: int) -> None:
+    batch_size = largest_batch(need, free_bytes)
     if batch_size:
-        assert footprint(architecture, batch_size=batch_size, **request).total <= free_bytes
-    assert footprint(architecture, batch_size=batch_size + 1, **request).total > free_bytes
+        assert need.sized(batch_size=batch_size).running_bytes <= free_bytes
+    assert need.sized(batch_size=batch_size + 1).running_bytes > free_bytes
 
 
-@given(architectures, requests, st.integers(1, 64), free)
-def test_the_largest_context_fits_and_one_more_token_does_not_or_has_no_position(
-    architecture: Architecture, request: dict[str, Any], batch_size: int, free_bytes: int
-) -> None:
-    new_tokens = request["new_tokens"]
-    context = largest_context(architecture, free_bytes=free_bytes, batch_size=batch_size, **request)
+@given(needs | streamed, free)
+def test_the_largest_context_fits_and_one_more_token_does_not_or_has_no_position(need: Need, free_bytes: int) -> None:
+    context = largest_context(need, free_bytes)
+    assert need.architecture is not None
     if context:
-        prompt = context - new_tokens
-        needed = footprint(architecture, prompt_tokens=prompt, batch_size=batch_size, **request)
-        assert needed.total <= free_bytes
-    if context != architecture.max_positions:
-        prompt = max(context - new_tokens, 0) + 1
-        needed = footprint(architecture, prompt_tokens=prompt, batch_size=batch_size, **request)
-        no_position = prompt + new_tokens > (architecture.max_positions or prompt + new_tokens)
-        assert needed.total > free_bytes or no_position
+        assert need.sized(prompt_tokens=context - 2, new_tokens=2).running_bytes <= free_bytes
+    if context != need.architecture.max_positions:
+        prompt = max(context - 2, 0) + 1
+        no_position = prompt + 2 > (need.architecture.max_positions or prompt + 2)
+        assert need.sized(prompt_tokens=prompt, new_tokens=2).running_bytes > free_bytes or no_position
+
+
+@given(needs, free)
+def test_a_model_that_is_let_in_has_room_for_its_batch_when_its_weights_are_in_place(need: Need, free_bytes: int) -> None:
+    room = Room("cuda", need.weight_bytes + free_bytes, host_bytes=0)
+    assert room.holds(need) == (largest_batch(need, free_bytes) >= need.spec.batch_size)

@@ -11,9 +11,8 @@ from typing import Any
 from profiler.attribute.body_match import match_body, transfer
 from profiler.attribute.kernel_work import kernels_work
 from profiler.attribute.known_activities import known_activities
-from profiler.attribute.limiter import Peaks
 from profiler.attribute.phase import Context, Judgement, KnownActivity, judge_phase
-from profiler.attribute.scenarios import CleanTimes
+from profiler.report.evidence import CleanTimes, Peaks
 from profiler.trace.graph import DependencyGraph, build_graph
 from profiler.trace.kineto import read_kineto
 from profiler.trace.overlap import host_copies
@@ -21,7 +20,15 @@ from profiler.trace.steps import Step, cut, representative, steps_of
 from tests.unit.attribute.recorded_steps import RECORDINGS, token_shape
 
 # What was measured on that H100: see the ceilings of any report from one.
-PEAKS = Peaks(dram_bytes_per_s=3.08e12, kernel_us=1.1, sm_count=132, l2_bytes=50 * 2**20)
+PEAKS = Peaks(
+    dram_bytes_per_s=3.08e12,
+    kernel_us=1.1,
+    sm_count=132,
+    l2_bytes=50 * 2**20,
+    threads_per_sm=2048,
+    registers_per_sm=65536,
+    shared_bytes_per_sm=228 * 2**10,
+)
 GEMM_FLOPS_PER_S: dict[str, float | None] = {"gemm.bfloat16": 796e12}
 
 

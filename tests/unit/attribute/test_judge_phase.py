@@ -7,9 +7,8 @@ from dataclasses import replace
 import pytest
 
 from profiler.attribute.activities import ActivityFacts
-from profiler.attribute.limiter import KernelFacts, Peaks
 from profiler.attribute.phase import Context, Judgement, KnownActivity, judge_phase
-from profiler.attribute.scenarios import CleanTimes
+from profiler.report.evidence import CleanTimes, KernelFacts, Peaks
 from profiler.report.vocabulary import BottleneckClass, Cause, VerdictState
 from profiler.trace.timeline import Activity
 from tests.unit.attribute.small_graphs import HostCall, Work, graph_of
@@ -25,13 +24,13 @@ CONTEXT = Context(
     pageable_over_pinned=None,
 )
 STREAMING = KernelFacts(
-    duration_us=101.0,
     bytes=95e6,
     resident_bytes=0.0,
     flops=1e6,
     uses_matrix_units=False,
     blocks=1000,
     memory_cause=Cause.MEMORY_WEIGHTS,
+    tensor_flops_per_s=1e12,
 )
 UNKNOWN = replace(STREAMING, bytes=None, flops=None)
 
@@ -42,7 +41,7 @@ def judged(
     """A step of these kernels, launched early by a host that takes 1 us a launch."""
     graph, _ = graph_of([HostCall(gap=1)] * len(kernels), [Work(row, fixed=101.0) for row in range(len(kernels))])
     known = [
-        KnownActivity(ActivityFacts(Activity.KERNEL, facts), f"kernel {row}", 1e12, "aten::op", None)
+        KnownActivity(ActivityFacts(Activity.KERNEL, 101.0, facts), f"kernel {row}", "aten::op", None)
         for row, facts in enumerate(kernels)
     ]
     traced_ms = (1 + 101 * len(kernels)) / 1e3
@@ -96,9 +95,9 @@ def test_a_device_without_ceilings_says_nothing_about_them():
 
 
 def test_a_kernel_of_a_matrix_product_without_a_ceiling_has_no_ratio():
-    product = replace(STREAMING, uses_matrix_units=True, flops=1e6)
+    product = replace(STREAMING, uses_matrix_units=True, flops=1e6, tensor_flops_per_s=None)
     graph, _ = graph_of([HostCall(gap=1)], [Work(0, fixed=101.0)])
-    known = [KnownActivity(ActivityFacts(Activity.KERNEL, product), "gemm", None, "aten::mm", None)]
+    known = [KnownActivity(ActivityFacts(Activity.KERNEL, 101.0, product), "gemm", "aten::mm", None)]
     found = judge_phase(graph, known, CleanTimes(0.102, None, None, 0.001), PEAKS, CONTEXT)
     assert found.kernels[0].tensor_ratio is None
     assert found.kernels[0].sources["tensor_ratio"].missing

@@ -2,49 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from profiler.attribute.limiter import Band, KernelFacts, Peaks, dram_bytes, kernel_cost
+from profiler.attribute.limiter import Band, KernelCost, dram_bytes, kernel_cost
+from profiler.report.evidence import KernelFacts, Peaks
 from profiler.report.vocabulary import Cause, Resource
 
 MB = 1_000_000.0
 PEAKS = Peaks(dram_bytes_per_s=1e12, kernel_us=1.0, sm_count=100, l2_bytes=40_000_000)
-FLOPS = 1e12
+SIZED = replace(PEAKS, threads_per_sm=2048, registers_per_sm=65536, shared_bytes_per_sm=228 * 1024)
 NARROW = Band(0.7, 0.7)
 
 
 def kernel(
-    duration: float = 101,
     megabytes: float | None = 0,
     megaflops: float | None = 0,
     *,
     matrix: bool = False,
     blocks: int | None = 1000,
     resident: float = 0,
+    flops_per_s: float | None = 1e12,
+    **more: Any,
 ) -> KernelFacts:
     return KernelFacts(
-        duration_us=duration,
         bytes=None if megabytes is None else megabytes * MB,
         resident_bytes=resident * MB,
         flops=None if megaflops is None else megaflops * 1e6,
         uses_matrix_units=matrix,
         blocks=blocks,
         memory_cause=Cause.MEMORY_WEIGHTS,
+        tensor_flops_per_s=flops_per_s,
+        **more,
     )
 
 
-def limiter(facts: KernelFacts, peaks: Peaks = PEAKS, flops: float | None = FLOPS) -> Resource:
-    return kernel_cost(facts, peaks, flops).limiter
+def cost_of(facts: KernelFacts, duration: float = 101.0, peaks: Peaks = PEAKS, band: Band | None = None) -> KernelCost:
+    return kernel_cost(duration, facts, peaks, band)
+
+
+def limiter(facts: KernelFacts, duration: float = 101.0, peaks: Peaks = PEAKS) -> Resource:
+    return cost_of(facts, duration, peaks).limiter
 
 
 def test_a_kernel_whose_bytes_explain_its_time_is_limited_by_memory():
-    cost = kernel_cost(kernel(megabytes=90), PEAKS, FLOPS)
+    cost = cost_of(kernel(megabytes=90))
     assert (cost.limiter, cost.cause) == (Resource.DRAM, Cause.MEMORY_WEIGHTS)
     assert (cost.fixed_us, cost.dram_us) == (1, 100)
 
 
 def test_a_kernel_whose_flops_explain_its_time_is_limited_by_the_matrix_units():
-    cost = kernel_cost(kernel(megabytes=30, megaflops=95, matrix=True), PEAKS, FLOPS)
+    cost = cost_of(kernel(megabytes=30, megaflops=95, matrix=True))
     assert (cost.limiter, cost.cause) == (Resource.TENSOR, Cause.COMPUTE_TENSOR)
     assert (cost.tensor_us, cost.dram_us) == (100, 30), "its second limit is kept"
 
@@ -54,7 +64,7 @@ def test_flops_beside_the_matrix_units_do_not_count_as_theirs():
 
 
 def test_a_full_device_that_neither_bytes_nor_flops_explain_issues_instructions():
-    cost = kernel_cost(kernel(megabytes=38), PEAKS, FLOPS)
+    cost = cost_of(kernel(megabytes=38))
     assert (cost.limiter, cost.cause) == (Resource.ISSUE, Cause.COMPUTE_ISSUE)
     assert (cost.issue_us, cost.dram_us) == (100, 38)
 
@@ -64,7 +74,7 @@ def test_an_inefficient_matrix_product_keeps_the_matrix_units_from_doing_better(
 
 
 def test_a_grid_that_cannot_fill_the_device_is_a_small_kernel():
-    cost = kernel_cost(kernel(megabytes=11, megaflops=3, matrix=True, blocks=32), PEAKS, FLOPS)
+    cost = cost_of(kernel(megabytes=11, megaflops=3, matrix=True, blocks=32))
     assert (cost.limiter, cost.cause) == (Resource.LATENCY, Cause.SCHEDULING_SMALL_KERNELS)
     assert (cost.fixed_us, cost.dram_us, cost.tensor_us, cost.issue_us) == (101, 0, 0, 0)
 
@@ -79,23 +89,23 @@ def test_a_small_grid_that_reads_at_full_speed_all_the_same_is_limited_by_memory
 
 
 def test_a_kernel_of_little_more_than_its_fixed_cost_is_a_small_kernel_whatever_its_grid():
-    assert limiter(kernel(duration=2, blocks=1000)) is Resource.LATENCY
-    assert limiter(kernel(duration=2.1, blocks=1000)) is Resource.ISSUE
+    assert limiter(kernel(blocks=1000), 2) is Resource.LATENCY
+    assert limiter(kernel(blocks=1000), 2.1) is Resource.ISSUE
 
 
 def test_a_kernel_shorter_than_the_fixed_cost_is_all_fixed_cost():
-    cost = kernel_cost(kernel(duration=0.8, megabytes=90), PEAKS, FLOPS)
+    cost = cost_of(kernel(megabytes=90), 0.8)
     assert (cost.fixed_us, cost.dram_us, cost.limiter) == (0.8, 0, Resource.LATENCY)
 
 
 def test_a_kernel_of_no_duration_costs_nothing():
-    cost = kernel_cost(kernel(duration=0, megabytes=90), PEAKS, FLOPS)
+    cost = cost_of(kernel(megabytes=90), 0)
     assert (cost.fixed_us, cost.dram_us, cost.tensor_us, cost.issue_us) == (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(("megabytes", "fixed", "dram"), [(60, 101, 0), (70, 51, 50), (80, 1, 100), (95, 1, 100)])
 def test_between_the_two_ratios_a_small_kernel_is_in_part_stalled(megabytes: float, fixed: float, dram: float):
-    cost = kernel_cost(kernel(megabytes=megabytes, blocks=32), PEAKS, FLOPS)
+    cost = cost_of(kernel(megabytes=megabytes, blocks=32))
     assert (cost.fixed_us, cost.dram_us) == (pytest.approx(fixed), pytest.approx(dram))
 
 
@@ -107,14 +117,14 @@ def test_a_kernel_that_fills_the_device_goes_from_one_limit_to_the_other_in_the_
 
 
 def test_a_narrow_band_moves_the_middle():
-    assert kernel_cost(kernel(megabytes=75), PEAKS, FLOPS, Band(0.8, 0.8)).limiter is Resource.ISSUE
-    assert kernel_cost(kernel(megabytes=65), PEAKS, FLOPS, Band(0.6, 0.6)).limiter is Resource.DRAM
+    assert cost_of(kernel(megabytes=75), band=Band(0.8, 0.8)).limiter is Resource.ISSUE
+    assert cost_of(kernel(megabytes=65), band=Band(0.6, 0.6)).limiter is Resource.DRAM
     assert [NARROW.weight(ratio) for ratio in (0.69, 0.7)] == [0, 1]
 
 
 def test_bytes_that_stay_in_the_cache_do_not_reach_memory():
-    assert limiter(kernel(duration=17, megabytes=16, resident=16)) is Resource.ISSUE
-    assert limiter(kernel(duration=17, megabytes=16)) is Resource.DRAM
+    assert limiter(kernel(megabytes=16, resident=16), 17) is Resource.ISSUE
+    assert limiter(kernel(megabytes=16), 17) is Resource.DRAM
 
 
 @pytest.mark.parametrize(("resident", "reaching"), [(10, 90), (20, 80), (30, 85), (40, 100), (60, 100)])
@@ -126,8 +136,39 @@ def test_without_a_known_cache_all_bytes_reach_memory():
     assert dram_bytes(100 * MB, 10 * MB, None) == 100 * MB
 
 
+@pytest.mark.parametrize(("megabytes", "fixed", "dram"), [(20, 81, 20), (50, 51, 50), (70, 31, 70), (90, 1, 100)])
+def test_a_thin_matrix_product_waits_for_its_operands_and_then_for_their_latency(
+    megabytes: float, fixed: float, dram: float
+):
+    cost = cost_of(kernel(megabytes=megabytes, megaflops=5, matrix=True, is_matrix_product=True))
+    assert (cost.fixed_us, cost.dram_us) == (pytest.approx(fixed), pytest.approx(dram))
+
+
+def test_attention_does_more_than_wait_for_its_operands():
+    cost = cost_of(kernel(megabytes=50, megaflops=5, matrix=True))
+    assert (cost.limiter, cost.fixed_us) == (Resource.ISSUE, 1)
+
+
+def test_a_full_grid_of_too_few_warps_is_in_part_stalled():
+    # 2 blocks of 2 warps on each processor: 4 of the 16 that would hide the latency of instructions.
+    cost = cost_of(kernel(blocks=200, threads=64), peaks=SIZED)
+    assert (cost.fixed_us, cost.issue_us) == (pytest.approx(1 + 75), pytest.approx(25))
+    assert cost.limiter is Resource.LATENCY
+
+
+def test_counted_bytes_come_before_those_of_the_shapes():
+    assert limiter(kernel(megabytes=10, counted_bytes=90 * MB)) is Resource.DRAM
+    assert limiter(kernel(megabytes=90, counted_bytes=10 * MB)) is Resource.ISSUE
+
+
+def test_what_the_counters_saw_neither_unit_do_was_a_stall():
+    cost = cost_of(kernel(megabytes=10, issue_active_ratio=0.3))
+    assert (cost.limiter, cost.fixed_us) == (Resource.LATENCY, 101)
+    assert limiter(kernel(megabytes=10, issue_active_ratio=0.9)) is Resource.ISSUE
+
+
 def test_a_kernel_of_unknown_bytes_says_so_and_leaves_memory_out():
-    cost = kernel_cost(kernel(megabytes=None, megaflops=None), PEAKS, FLOPS)
+    cost = cost_of(kernel(megabytes=None, megaflops=None))
     assert (cost.known, cost.limiter, cost.dram_us) == (False, Resource.ISSUE, 0)
 
 
@@ -137,18 +178,18 @@ def test_no_grid_is_no_small_grid():
 
 def test_without_ceilings_nothing_is_said_to_be_saturated():
     unmeasured = Peaks(None, 1.0, 100, None)
-    assert limiter(kernel(megabytes=95), unmeasured, None) is Resource.ISSUE
-    assert limiter(kernel(megaflops=95, matrix=True), unmeasured, None) is Resource.TENSOR
+    assert limiter(kernel(megabytes=95, flops_per_s=None), peaks=unmeasured) is Resource.ISSUE
+    assert limiter(kernel(megaflops=95, matrix=True, flops_per_s=None), peaks=unmeasured) is Resource.TENSOR
 
 
 def test_what_the_bytes_alone_would_take_is_kept_whatever_limits_it():
-    assert kernel_cost(kernel(megabytes=11, blocks=32), PEAKS, FLOPS).traffic_us == 11
-    assert kernel_cost(kernel(megabytes=500), PEAKS, FLOPS).traffic_us == 100
+    assert cost_of(kernel(megabytes=11, blocks=32)).traffic_us == 11
+    assert cost_of(kernel(megabytes=500)).traffic_us == 100
 
 
 @pytest.mark.parametrize("blocks", [1, 1000])
 @pytest.mark.parametrize("megabytes", [0, 30, 65, 75, 95, 300])
 @pytest.mark.parametrize("megaflops", [0, 30, 65, 75, 95, 300])
 def test_the_cost_model_lasts_as_long_as_the_kernel_did(megaflops: float, megabytes: float, blocks: int):
-    cost = kernel_cost(kernel(101, megabytes, megaflops, matrix=True, blocks=blocks), PEAKS, FLOPS)
+    cost = cost_of(kernel(megabytes, megaflops, matrix=True, blocks=blocks))
     assert cost.fixed_us + max(cost.dram_us, cost.tensor_us, cost.issue_us) == pytest.approx(101)

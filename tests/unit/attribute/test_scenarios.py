@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from profiler.attribute.activities import ActivityFacts
-from profiler.attribute.limiter import KernelFacts, Peaks
-from profiler.attribute.scenarios import CleanTimes, scenarios_of
+from profiler.attribute.scenarios import scenarios_of
 from profiler.attribute.shares import Scenario, class_shares, share_table
+from profiler.attribute.step_evidence import StepEvidence
+from profiler.report.evidence import CleanTimes, KernelFacts, Peaks
 from profiler.report.vocabulary import BottleneckClass, Cause, Resource
 from profiler.trace.timeline import Activity
 from tests.unit.attribute.small_graphs import HostCall, Work, graph_of
@@ -17,13 +18,13 @@ from tests.unit.attribute.small_graphs import HostCall, Work, graph_of
 PEAKS = Peaks(dram_bytes_per_s=1e12, kernel_us=1.0, sm_count=100, l2_bytes=None)
 MEMORY, COMPUTE, SCHEDULING = BottleneckClass.MEMORY, BottleneckClass.COMPUTE, BottleneckClass.SCHEDULING
 KERNEL = KernelFacts(
-    duration_us=101.0,
     bytes=38e6,
     resident_bytes=0.0,
     flops=0.0,
     uses_matrix_units=False,
     blocks=1000,
     memory_cause=Cause.MEMORY_WEIGHTS,
+    tensor_flops_per_s=1e12,
 )
 GRAPH, _ = graph_of([HostCall(gap=1)], [Work(0, fixed=101.0)])
 CLEAN = CleanTimes(wall_ms=0.102, low_ms=None, high_ms=None, host_ms=0.001)
@@ -32,10 +33,9 @@ CLEAN = CleanTimes(wall_ms=0.102, low_ms=None, high_ms=None, host_ms=0.001)
 def scenarios(
     kernel: KernelFacts = KERNEL,
     clean: CleanTimes = CLEAN,
-    flops_per_s: float = 1e12,
     activity: Activity = Activity.KERNEL,
 ) -> dict[str, Scenario]:
-    found, _ = scenarios_of(GRAPH, [ActivityFacts(activity, kernel)], [flops_per_s], clean, PEAKS)
+    found, _ = scenarios_of(StepEvidence(GRAPH, [ActivityFacts(activity, 101.0, kernel)], clean, PEAKS))
     return {scenario.label: scenario for scenario in found}
 
 

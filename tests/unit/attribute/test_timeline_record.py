@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import msgspec
+from dataclasses import replace
 
+import msgspec
+from msgspec import structs
+
+from profiler.attribute.activities import ActivityFacts
 from profiler.attribute.calibration import calibrate
 from profiler.attribute.shares import Scenario
-from profiler.attribute.timeline_record import replayable, timeline_record
+from profiler.attribute.step_evidence import StepEvidence
+from profiler.attribute.timeline_record import replayable, restored, timeline_record
+from profiler.report.evidence import CleanTimes, KernelFacts, Peaks
 from profiler.report.records import Timeline
 from profiler.report.vocabulary import Cause, Resource
 from profiler.trace.timeline import Activity
@@ -24,12 +30,21 @@ STEP = graph_of(
     ],
     tail=[4.0, 5.0],
 )
+EVIDENCE = StepEvidence(
+    STEP[0],
+    [
+        ActivityFacts(Activity.KERNEL, 8.5, KernelFacts(7e6, 1e6, 5e6, True, 64, Cause.MEMORY_WEIGHTS, 1e12, 128, 32)),
+        ActivityFacts(Activity.H2D, 21.5, KernelFacts(None, 0.0, None, False, None, Cause.MEMORY_ACTIVATIONS)),
+    ],
+    CleanTimes(0.03, 0.029, 0.031, 0.005),
+    Peaks(1e12, 1.5, 100, None),
+)
 CAUSES = [Cause.MEMORY_WEIGHTS, Cause.IO_H2D]
 
 
 def record() -> Timeline:
     scenario = Scenario("as traced", *STEP, calibrate(*STEP, 30.0, 5.0))
-    return timeline_record(scenario, ["gemm", "copy"], CAUSES)
+    return timeline_record(scenario, EVIDENCE, ["gemm", "copy"], CAUSES)
 
 
 def test_it_replays_identically_at_any_speed():
@@ -50,7 +65,7 @@ def test_it_keeps_the_scales_of_the_best_reading():
 
 def test_equal_names_are_kept_once_and_kinds_as_words():
     scenario = Scenario("as traced", *STEP, calibrate(*STEP, 30.0, 5.0))
-    kept = timeline_record(scenario, ["gemm", "gemm"], CAUSES)
+    kept = timeline_record(scenario, EVIDENCE, ["gemm", "gemm"], CAUSES)
     assert (kept.names, kept.device.name) == (["gemm"], [0, 0])
     assert kept.device.kind == ["kernel", "h2d"]
     assert kept.device.cause == CAUSES
@@ -62,3 +77,23 @@ def test_resources_that_nothing_needs_are_left_out():
 
 def test_times_are_kept_to_the_nanosecond():
     assert record().host.gap_us[0] == 1.235
+
+
+def test_what_it_was_judged_from_is_kept_whole():
+    read = restored(msgspec.json.decode(msgspec.json.encode(record()), type=Timeline))
+    assert read is not None
+    assert (read.clean, read.peaks) == (EVIDENCE.clean, EVIDENCE.peaks)
+    assert [fact.kernel for fact in read.facts] == [fact.kernel for fact in EVIDENCE.facts]
+    assert [fact.activity for fact in read.facts] == [Activity.KERNEL, Activity.H2D]
+
+
+def test_equal_kernels_are_kept_once():
+    twice = replace(EVIDENCE, facts=[EVIDENCE.facts[0], EVIDENCE.facts[0]])
+    scenario = Scenario("as traced", *STEP, calibrate(*STEP, 30.0, 5.0))
+    kept = timeline_record(scenario, twice, ["gemm", "gemm"], CAUSES).evidence
+    assert kept is not None
+    assert (len(kept.facts), kept.facts_of) == (1, [0, 0])
+
+
+def test_a_report_of_before_has_no_evidence():
+    assert restored(structs.replace(record(), evidence=None)) is None

@@ -22,7 +22,7 @@ def test_a_report_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_the_keys_that_other_tools_rely_on_are_there() -> None:
     data = json.loads(encode(sample.report()))
-    assert data["schema_version"] == "1.0"
+    assert data["schema_version"] == "1.1"
     decode_phase = next(phase for phase in data["phases"] if phase["name"] == "decode")
     assert decode_phase["clean"]["wall_ms"]["median"] == 27.03
     assert decode_phase["parts"][0]["class"] == "scheduling"
