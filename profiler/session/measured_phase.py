@@ -25,7 +25,7 @@ class TimedPhase:
     plan: PhasePlan
     clean: Clean
     host_ms: float | None
-    telemetry: Telemetry
+    telemetry: Telemetry | None  # None where the phase was only timed
 
 
 @dataclass(frozen=True, slots=True)
