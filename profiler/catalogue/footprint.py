@@ -11,10 +11,6 @@ from profiler.catalogue.architecture import Architecture
 # CUDA loads the code of kernels when they are first launched; the caching allocator rounds blocks up to 2 MiB.
 WORKSPACE_BYTES = 256 * 2**20
 
-# A sequence longer than this fits nowhere; it bounds the search where a model has no maximum of its own.
-_LONGEST_CONTEXT = 2**27
-_LARGEST_BATCH = 2**20
-
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
@@ -102,65 +98,6 @@ def activation_bytes(
     return tokens * (kept + max(norm, attention, ffn)) + logits
 
 
-def largest_batch(
-    architecture: Architecture,
-    *,
-    free_bytes: float,
-    dtype_bytes: float,
-    prompt_tokens: int,
-    new_tokens: int,
-    eager_attention: bool = False,
-    workspace_bytes: float = WORKSPACE_BYTES,
-) -> int:
-    """Sequences of this length that fit into `free_bytes` together with the weights; 0 if not even one does."""
-
-    def fits(batch_size: int) -> bool:
-        needed = footprint(
-            architecture,
-            dtype_bytes=dtype_bytes,
-            batch_size=batch_size,
-            prompt_tokens=prompt_tokens,
-            new_tokens=new_tokens,
-            eager_attention=eager_attention,
-            workspace_bytes=workspace_bytes,
-        )
-        return needed.total <= free_bytes
-
-    return _largest(fits, _LARGEST_BATCH)
-
-
-def largest_context(
-    architecture: Architecture,
-    *,
-    free_bytes: float,
-    dtype_bytes: float,
-    batch_size: int,
-    new_tokens: int = 1,
-    eager_attention: bool = False,
-    workspace_bytes: float = WORKSPACE_BYTES,
-) -> int:
-    """Tokens a sequence, prompt and new ones, that fit into `free_bytes`, and that the model has positions for.
-
-    0 if not even a prompt of one token fits.
-    """
-
-    def fits(prompt_tokens: int) -> bool:
-        needed = footprint(
-            architecture,
-            dtype_bytes=dtype_bytes,
-            batch_size=batch_size,
-            prompt_tokens=prompt_tokens,
-            new_tokens=new_tokens,
-            eager_attention=eager_attention,
-            workspace_bytes=workspace_bytes,
-        )
-        return needed.total <= free_bytes
-
-    longest = (architecture.max_positions or _LONGEST_CONTEXT) - new_tokens
-    prompt_tokens = _largest(fits, longest)
-    return prompt_tokens + new_tokens if prompt_tokens else 0
-
-
 def _ffn_elements(architecture: Architecture) -> int:
     stages = 4 if architecture.style.gated_ffn else 5
     dense = stages * architecture.ffn_size if architecture.sparse_layers < architecture.layers else 0
@@ -171,8 +108,8 @@ def _ffn_elements(architecture: Architecture) -> int:
     return max(dense, routed + stages * experts.shared_ffn_size)
 
 
-def _largest(fits: Callable[[int], bool], most: int) -> int:
-    """Largest number from 1 to `most` that fits, by bisection; 0 if none does."""
+def largest(fits: Callable[[int], bool], most: int) -> int:
+    """Largest number from 1 to `most` that fits, by bisection; 0 if none does. What is smaller must fit, too."""
     low, high = 0, most  # low fits (or is 0), what is above high does not
     while low < high:
         middle = (low + high + 1) // 2

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from profiler.device.base import DeviceProperties
+from profiler.device.host_memory import host_memory
 
 
 class CpuDevice:
@@ -49,8 +50,8 @@ class CpuDevice:
         return
 
     def free_bytes(self) -> int:
-        """Memory that can be had without swapping."""
-        return int(psutil.virtual_memory().available)
+        """Memory that can be had without swapping, and within the limit of a container."""
+        return host_memory().free_bytes
 
     def empty_cache(self) -> None:
         """Nothing to hand back: torch keeps no cache of host memory."""

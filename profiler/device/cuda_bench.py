@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-import psutil
 import torch
 
 from profiler.device.base import Device
+from profiler.device.host_memory import host_memory
 
 MIB = 2**20
 TARGET_MS = 25.0  # a repeat: long enough for event resolution, short enough not to heat the card for the next one
@@ -65,9 +65,7 @@ class CudaBench:
         self._device = device
         self._clock = clock
         self._where = torch.device(device.torch_device)
-        self._sizes = plan_sizes(
-            device.free_bytes(), int(psutil.virtual_memory().available), device.properties.l2_bytes or 0
-        )
+        self._sizes = plan_sizes(device.free_bytes(), host_memory().free_bytes, device.properties.l2_bytes or 0)
         self._random = torch.Generator(device=self._where)  # of its own: the workload's seed is not touched
 
     def probes(self) -> dict[str, Callable[[], float]]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from profiler.catalogue.footprint import largest_batch, largest_context
 from profiler.device.base import Device
 from profiler.report.records import Capacity, Source
 from profiler.report.vocabulary import Tier
-from profiler.workload.fit import DTYPE_BYTES
+from profiler.workload.fit import DTYPE_BYTES, Need, largest_batch, largest_context
 from profiler.workload.loaded import LoadedModel
 from profiler.workload.spec import WorkloadSpec
 
 
 def capacity_of(spec: WorkloadSpec, loaded: LoadedModel, device: Device) -> Capacity:
-    """Capacity after loading: what is free now, and the weights that are there already."""
+    """Capacity after loading, when the weights are in place: what fits into what is free now."""
     device.empty_cache()
     free_bytes = device.free_bytes()
     architecture, size = loaded.architecture, DTYPE_BYTES.get(loaded.dtype)
-    on_device = (loaded.weight_bytes or 0) if spec.offload == "none" else 0
     if architecture is None or size is None:
         reason = Source(missing="the architecture is not known, so neither is what a token needs")
         sources = dict.fromkeys(("kv_bytes_per_token", "largest_batch", "largest_context"), reason)
@@ -30,28 +28,13 @@ def capacity_of(spec: WorkloadSpec, loaded: LoadedModel, device: Device) -> Capa
             largest_context=None,
             sources=sources,
         )
-    # The footprint counts the weights, which are in place already (or stay on the host).
-    room = free_bytes + (on_device or architecture.parameters * size)
-    eager_attention = loaded.attention == "eager"
+    need = Need(spec, loaded.weight_bytes or 0, loaded.dtype, architecture, loaded.attention)
     return Capacity(
         free_bytes=free_bytes,
         weight_bytes=loaded.weight_bytes,
         kv_bytes_per_token=int(architecture.kv_bytes_per_token(size)),
-        largest_batch=largest_batch(
-            architecture,
-            free_bytes=room,
-            dtype_bytes=size,
-            prompt_tokens=spec.prompt_tokens,
-            new_tokens=spec.new_tokens,
-            eager_attention=eager_attention,
-        ),
-        largest_context=largest_context(
-            architecture,
-            free_bytes=room,
-            dtype_bytes=size,
-            batch_size=spec.batch_size,
-            eager_attention=eager_attention,
-        ),
+        largest_batch=largest_batch(need, free_bytes),
+        largest_context=largest_context(need, free_bytes),
         note=f"batch at {spec.prompt_tokens + spec.new_tokens} tokens a sequence, context at batch {spec.batch_size}",
         sources={
             "free_bytes": Source(tier=Tier.DRIVER if device.properties.kind == "cuda" else Tier.HOST),

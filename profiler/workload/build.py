@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 import transformers
 from transformers import AutoConfig, AutoModelForCausalLM
@@ -15,6 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from profiler.catalogue.architecture import Architecture
 from profiler.catalogue.presets import load_preset
 from profiler.device.base import Device
+from profiler.device.host_memory import host_memory
 from profiler.errors import UsageError
 from profiler.progress import Progress
 from profiler.workload import checkpoint, factory, fit, hub
@@ -128,9 +128,10 @@ def _load_transformers(
     architecture = _architecture(config)
     attention = spec.attention if spec.forces_sdpa_backend else str(skeleton.config._attn_implementation)
     device.empty_cache()
+    host = host_memory()
     fit.check_fit(
         fit.Need(spec, weight_bytes, dtype, architecture, attention, through_host=bool(files)),
-        fit.Room(device.properties.kind, device.free_bytes(), int(psutil.virtual_memory().available)),
+        fit.Room(device.properties.kind, device.free_bytes(), host.free_bytes, host.limit_bytes),
     )
     if files:
         model, legs = load_weights(skeleton, files, spec, source.label, device, progress, clock, skeleton_seconds)

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from profiler.catalogue.architecture import Architecture
-from profiler.catalogue.footprint import WORKSPACE_BYTES, footprint
+from profiler.catalogue.footprint import WORKSPACE_BYTES, footprint, largest
 from profiler.catalogue.presets import load_preset, preset_names
 from profiler.errors import OutOfMemoryError, UnsupportedError, WillNotFitError
 from profiler.workload.spec import WorkloadSpec
 
 DTYPE_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
+
+# A sequence longer than this fits nowhere; it bounds the search where a model has no maximum of its own.
+_LONGEST_CONTEXT = 2**27
+_LARGEST_BATCH = 2**20
+_FEWEST_NEW_TOKENS = 2  # one of the prefill, one of a decode step
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,46 +33,77 @@ class Need:
     through_host: bool = False
 
     @property
-    def device_bytes(self) -> int:
-        """Device memory at the peak: weights as counted, cache and activations from the catalogue.
+    def running_bytes(self) -> int:
+        """Device memory at the peak beside weights that stay there: cache and activations, from the catalogue.
 
-        Without an architecture only the weights and a workspace are known. A static cache keeps windowed layers in
-        full. Streamed weights need, on the device, the largest module that is copied at once.
+        Without an architecture only a workspace is known. A static cache keeps windowed layers in full. Streamed
+        weights need the largest module that is copied at once.
         """
-        running, largest_module = float(WORKSPACE_BYTES), 0
-        if (shape := self.architecture) is not None:
-            size = DTYPE_BYTES[self.dtype]
-            windowed = shape if self.spec.mode == "eager" else replace(shape, windows=(None,) * shape.layers)
-            needed = footprint(
-                windowed,
-                dtype_bytes=size,
-                batch_size=self.spec.batch_size,
-                prompt_tokens=self.spec.prompt_tokens,
-                new_tokens=self.spec.new_tokens,
-                eager_attention=self.attention in ("eager", "math"),
-            )
-            running = needed.total - needed.weight_bytes
-            experts = shape.experts.experts * shape.expert_parameters if shape.experts else 0
-            largest_module = max(shape.head_parameters, experts) * size
-        return int(running) + (largest_module if self.spec.offload == "cpu" else self.weight_bytes)
+        if (shape := self.architecture) is None:
+            return WORKSPACE_BYTES
+        size = DTYPE_BYTES[self.dtype]
+        windowed = shape if self.spec.mode == "eager" else replace(shape, windows=(None,) * shape.layers)
+        needed = footprint(
+            windowed,
+            dtype_bytes=size,
+            batch_size=self.spec.batch_size,
+            prompt_tokens=self.spec.prompt_tokens,
+            new_tokens=self.spec.new_tokens,
+            eager_attention=self.attention in ("eager", "math"),
+        )
+        experts = shape.experts.experts * shape.expert_parameters if shape.experts else 0
+        streamed = max(shape.head_parameters, experts) * size if self.spec.offload == "cpu" else 0
+        return int(needed.total - needed.weight_bytes) + streamed
+
+    @property
+    def device_bytes(self) -> int:
+        """Device memory at the peak, with the weights as counted where they stay there."""
+        return self.running_bytes + (0 if self.spec.offload == "cpu" else self.weight_bytes)
 
     @property
     def host_bytes(self) -> int:
         """Host memory for weights."""
         return self.weight_bytes if self.through_host or self.spec.offload == "cpu" else 0
 
+    def sized(self, **sizes: Any) -> Need:
+        """The same at other `batch_size`, `prompt_tokens` or `new_tokens`."""
+        return replace(self, spec=replace(self.spec, **sizes))
+
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Memory that is free now. On a CPU the device's is the host's."""
+    """Memory that is free now. On a CPU the device's is the host's.
+
+    `host_limit_bytes` is the limit that a container puts on the host's, where that is what leaves so little.
+    """
 
     device_kind: str
     device_bytes: int
     host_bytes: int
+    host_limit_bytes: int | None = None
 
     def holds(self, need: Need) -> bool:
         """Whether it is enough."""
         return need.device_bytes <= self.device_bytes and need.host_bytes <= self.host_bytes
+
+
+def largest_batch(need: Need, free_bytes: int) -> int:
+    """Sequences of this length that fit beside weights that are in place; 0 if not even one does."""
+    return largest(lambda size: need.sized(batch_size=size).running_bytes <= free_bytes, _LARGEST_BATCH)
+
+
+def largest_context(need: Need, free_bytes: int) -> int:
+    """Tokens a sequence that fit beside weights in place, and that the model has positions for; 0 if none do.
+
+    All but the fewest new tokens are the prompt's, whose activations are the most.
+    """
+    positions = need.architecture.max_positions if need.architecture else None
+
+    def fits(prompt_tokens: int) -> bool:
+        return need.sized(prompt_tokens=prompt_tokens, new_tokens=_FEWEST_NEW_TOKENS).running_bytes <= free_bytes
+
+    prompt_tokens = largest(fits, (positions or _LONGEST_CONTEXT) - _FEWEST_NEW_TOKENS)
+    return prompt_tokens + _FEWEST_NEW_TOKENS if prompt_tokens else 0
 
 
 def check_fit(need: Need, room: Room) -> None:
@@ -76,9 +113,12 @@ def check_fit(need: Need, room: Room) -> None:
     place, needed, free = "", need.device_bytes, room.device_bytes
     if needed <= free:
         place, needed, free = " of host memory", need.host_bytes, room.host_bytes
+    limit = ""
+    if room.host_limit_bytes is not None and (place or room.device_kind == "cpu"):
+        limit = f" (this container may use {_gigabytes(room.host_limit_bytes)})"
     ways = _what_fits(need, room)
     raise WillNotFitError(
-        f"{need.spec.model} needs {_gigabytes(needed)}{place}, {_gigabytes(free)} are free",
+        f"{need.spec.model} needs {_gigabytes(needed)}{place}, {_gigabytes(free)} are free{limit}",
         f"would fit: {', '.join(ways)}" if ways else "free some memory, or take a larger device",
     )
 
@@ -88,7 +128,7 @@ def _what_fits(need: Need, room: Room) -> list[str]:
     ways = []
     if need.dtype == "float32" and room.holds(replace(need, dtype="bfloat16", weight_bytes=need.weight_bytes // 2)):
         ways.append("--dtype bfloat16")
-    if batch_size := _largest_batch(need, room):
+    if batch_size := largest(lambda size: room.holds(need.sized(batch_size=size)), need.spec.batch_size - 1):
         ways.append(f"--batch-size {batch_size}")
     if room.device_kind == "cuda" and need.spec.offload == "none" and need.spec.mode == "eager":
         streamed = replace(need, spec=replace(need.spec, offload="cpu"))
@@ -97,16 +137,6 @@ def _what_fits(need: Need, room: Room) -> list[str]:
     if smaller := _largest_preset(need, room):
         ways.append(f"a smaller model: {smaller}")
     return ways
-
-
-def _largest_batch(need: Need, room: Room) -> int:
-    """The largest batch below the one asked for that fits; 0 if none does."""
-    low, high = 0, need.spec.batch_size  # low fits (or is 0), high does not
-    while high - low > 1:
-        middle = (low + high) // 2
-        fits = room.holds(replace(need, spec=replace(need.spec, batch_size=middle)))
-        low, high = (middle, high) if fits else (low, middle)
-    return low
 
 
 def _largest_preset(need: Need, room: Room) -> str | None:

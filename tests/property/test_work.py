@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +11,8 @@ from hypothesis import strategies as st
 from profiler.catalogue.architecture import Architecture
 from profiler.catalogue.presets import load_preset, preset_names
 from profiler.catalogue.work import PhaseWork, phase_work, visible_pairs
+from profiler.workload.fit import Need, Room, largest_batch, largest_context
+from profiler.workload.spec import WorkloadSpec
 
 ARCHITECTURES = [Architecture.from_config(load_preset(name).config) for name in preset_names()]
 DENSE = [architecture for architecture in ARCHITECTURES if architecture.experts is None]
@@ -133,6 +134,8 @@ def test_the_largest_context_fits_and_one_more_token_does_not_or_has_no_position
 
 
 @given(needs, free)
-def test_a_model_that_is_let_in_has_room_for_its_batch_when_its_weights_are_in_place(need: Need, free_bytes: int) -> None:
+def test_a_model_that_is_let_in_has_room_for_its_batch_when_its_weights_are_in_place(
+    need: Need, free_bytes: int
+) -> None:
     room = Room("cuda", need.weight_bytes + free_bytes, host_bytes=0)
     assert room.holds(need) == (largest_batch(need, free_bytes) >= need.spec.batch_size)

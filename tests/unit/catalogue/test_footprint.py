@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache, StaticCache
 
 from profiler.catalogue.architecture import Architecture
-from profiler.catalogue.footprint import activation_bytes, footprint, kv_cache_bytes, largest_batch, largest_context
+from profiler.catalogue.footprint import activation_bytes, footprint, kv_cache_bytes
 from profiler.catalogue.presets import load_preset
 
 GIB = 2**30
@@ -121,16 +121,3 @@ def test_attention_that_materialises_its_scores_needs_more_for_a_long_prompt() -
     eager = footprint(architecture, eager_attention=True, **sizes)
     assert eager.activation_bytes - fused.activation_bytes > 32 * 8192**2 * 8
     assert eager.kv_bytes == fused.kv_bytes
-
-
-def test_the_largest_context_ends_where_the_model_has_no_more_positions() -> None:
-    architecture = Architecture.from_config(load_preset("llama-3.2-1b").config)
-    assert largest_context(architecture, free_bytes=H100_FREE, dtype_bytes=2, batch_size=1) == 131072
-    tight = largest_context(architecture, free_bytes=8 * GIB, dtype_bytes=2, batch_size=8)
-    assert 0 < tight < 131072
-
-
-def test_where_the_weights_alone_do_not_fit_nothing_does() -> None:
-    architecture = Architecture.from_config(load_preset("llama-3.1-70b").config)
-    assert largest_context(architecture, free_bytes=H100_FREE, dtype_bytes=2, batch_size=1) == 0
-    assert largest_batch(architecture, free_bytes=H100_FREE, dtype_bytes=2, prompt_tokens=1, new_tokens=1) == 0

@@ -8,7 +8,15 @@ import torch
 from profiler.catalogue.architecture import Architecture
 from profiler.catalogue.presets import load_preset
 from profiler.errors import OutOfMemoryError, UnsupportedError, WillNotFitError
-from profiler.workload.fit import DTYPE_BYTES, Need, Room, check_fit, translating_torch_errors
+from profiler.workload.fit import (
+    DTYPE_BYTES,
+    Need,
+    Room,
+    check_fit,
+    largest_batch,
+    largest_context,
+    translating_torch_errors,
+)
 from profiler.workload.spec import WorkloadSpec
 
 H100 = Room("cuda", device_bytes=79_200_000_000, host_bytes=128 * 10**9)
@@ -65,6 +73,25 @@ def test_streaming_from_the_host_is_offered_where_the_host_has_room() -> None:
 def test_streamed_weights_need_host_memory() -> None:
     error = refusal(need("llama-3.1-70b", offload="cpu"), H100)
     assert "141.1 GB of host memory, 128.0 GB are free" in error.message
+
+
+def test_a_container_s_limit_is_named_where_it_is_what_does_not_hold_the_weights() -> None:
+    container = Room("cuda", H100.device_bytes, host_bytes=7 * 10**9, host_limit_bytes=8 * 2**30)
+    error = refusal(need("llama-3.1-8b", offload="cpu"), container)
+    assert error.message.endswith("needs 16.1 GB of host memory, 7.0 GB are free (this container may use 8.6 GB)")
+    too_large = refusal(need("llama-3.1-70b"), container)
+    assert "container" not in too_large.message  # the card is what is too small
+
+
+def test_the_largest_context_ends_where_the_model_has_no_more_positions() -> None:
+    wanted = need("llama-3.2-1b")
+    assert largest_context(wanted, 76 * 10**9) == 131072
+    assert 0 < largest_context(wanted.sized(batch_size=8), 6 * 10**9) < 131072
+
+
+def test_where_nothing_is_left_nothing_fits() -> None:
+    assert largest_context(need("llama-3.1-8b"), 10**6) == 0
+    assert largest_batch(need("llama-3.1-8b"), 10**6) == 0
 
 
 def test_a_static_cache_keeps_windowed_layers_in_full() -> None:
