@@ -51,7 +51,7 @@ def describe(device: Device) -> dict[str, Any]:
     return {
         "device": properties.name,
         "driver": properties.driver,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "transformers": transformers.__version__,
         "python": platform.python_version(),
     }

@@ -71,7 +71,7 @@ def run_one(name: str, options: argparse.Namespace) -> int:
     path = write_section(options.out, section)
     print(summary(section))
     print(f"written to {path}")
-    return 0 if section.holds else 1
+    return 0 if section.holds or not section.claims else 1
 
 
 if __name__ == "__main__":

@@ -1,0 +1,131 @@
+"""The memory shares that one run found, against those of an earlier swap of the same model.
+
+The truth was recorded on another pair of cards: the shape of Llama-3.1-8B under torch 2.11 and transformers 5.17 on an
+H100 80GB HBM3 and an H200 (memory 1.408 times as fast by measured copies, equal multiprocessors), each phase timed on
+both. Its memory share is finite: (1 - t_H200/t_H100) / (1 - 1/1.408). Decode steps were CUDA graphs over a static cache
+with 8 spare slots; of a prefill, only the sum of its kernels' times is free of the host. Clocks put about 0.1 of noise
+on a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.truth.baselines import busy_us, roofline_memory_ratio, roofline_ms, share_of
+from benchmarks.truth.section import Claim, Table
+from profiler.attribute.scenarios import scenarios_of
+from profiler.attribute.shares import Scenario
+from profiler.attribute.step_evidence import StepEvidence
+from profiler.attribute.timeline_record import restored
+from profiler.attribute.whatif import finite_share, predict
+from profiler.report.records import Phase
+from profiler.report.vocabulary import Resource
+
+STEP = 1.408
+TOLERANCE = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """A row of the recorded truth: milliseconds on both cards, and the memory share that follows."""
+
+    phase: str
+    h100_ms: float
+    h200_ms: float
+    memory_share: float
+
+    @property
+    def kernels_only(self) -> bool:
+        """Whether it is of the sum of the kernels' times, not of the whole step."""
+        return " prefill " in self.phase
+
+
+TRUTHS = (
+    Truth("llama-3.1-8b prefill 128", 10.2433, 8.3679, 0.632),
+    Truth("llama-3.1-8b prefill 512", 17.2787, 16.4782, 0.16),
+    Truth("llama-3.1-8b prefill 2048", 60.7991, 60.3114, 0.028),
+    Truth("llama-3.1-8b prefill 8192", 283.2944, 274.9585, 0.102),
+    Truth("llama-3.1-8b decode 1x512", 9.9082, 8.3715, 0.536),
+    Truth("llama-3.1-8b decode 16x512", 17.093, 15.2477, 0.373),
+    Truth("llama-3.1-8b decode 64x512", 38.8612, 36.8138, 0.182),
+    Truth("llama-3.1-8b decode 128x2048", 218.6784, 217.6455, 0.016),
+    Truth("llama-3.1-8b decode 256x512", 126.5036, 123.6289, 0.078),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One row: what is true, what we say (with the range over the readings), and what the roofline says."""
+
+    truth: Truth
+    share: float
+    low: float
+    high: float
+    roofline: float
+
+
+def compared(truth: Truth, evidence: StepEvidence) -> Compared:
+    """The shares at the truth's step, of the step or of its kernels alone."""
+    scenarios, _ = scenarios_of(evidence)
+    if truth.kernels_only:
+        shares = [kernel_memory_share(scenario) for scenario in scenarios]
+        roofline = roofline_memory_ratio(evidence)
+        return Compared(truth, shares[0], min(shares), max(shares), roofline)
+    speeds = {Resource.DRAM: STEP}
+    speedup = predict(scenarios, evidence.clean, speeds).speedup
+    value, low, high = (finite_share(gain or 1.0, speeds) for gain in (speedup.value, speedup.low, speedup.high))
+    wall_ms = evidence.clean.wall_ms
+    faster_ms = roofline_ms(wall_ms, busy_us(evidence) / 1e3, roofline_memory_ratio(evidence), STEP)
+    return Compared(truth, value or 0.0, low or 0.0, high or 0.0, share_of(wall_ms, faster_ms, STEP))
+
+
+def kernel_memory_share(scenario: Scenario) -> float:
+    """The finite share of memory in the sum of the activities' times."""
+    before = sum(scenario.costs.durations_us({}))
+    return share_of(before, sum(scenario.costs.durations_us({Resource.DRAM: STEP})), STEP) if before > 0 else 0.0
+
+
+def recorded_claims(phases: Sequence[Phase]) -> tuple[list[Claim], Table, list[str]]:
+    """The claim on every row that was run here, the rows, and what was not run or could not be judged."""
+    by_name = {phase.name: phase for phase in phases}
+    rows, missing = [], []
+    for truth in TRUTHS:
+        phase = by_name.get(truth.phase)
+        evidence = restored(phase.timeline) if phase is not None and phase.timeline is not None else None
+        if evidence is None:
+            missing.append(truth.phase)
+        else:
+            rows.append(compared(truth, evidence))
+    return [claim_of(rows, missing)], table_of(rows), [f"no evidence of {name}" for name in missing]
+
+
+def claim_of(rows: Sequence[Compared], missing: Sequence[str]) -> Claim:
+    """All rows within the tolerance."""
+    text = f"share of memory at {STEP} times its speed: all {len(TRUTHS)} rows within {TOLERANCE} of the recorded truth"
+    if not rows:
+        return Claim(text, None, "none of its phases was run")
+    worst = max(rows, key=lambda row: abs(row.share - row.truth.memory_share))
+    error = abs(worst.share - worst.truth.memory_share)
+    measured = f"worst {error:.3f} ({worst.truth.phase}), {len(rows)} rows"
+    return Claim(text, error <= TOLERANCE and not missing, measured)
+
+
+def table_of(rows: Sequence[Compared]) -> Table:
+    """Truth, ours and both baselines."""
+    lines = [
+        (
+            row.truth.phase + (" (kernels)" if row.truth.kernels_only else ""),
+            f"{row.truth.memory_share:.3f}",
+            f"{row.share:.3f} ({row.low:.3f} .. {row.high:.3f})",
+            f"{row.share - row.truth.memory_share:+.3f}",
+            f"{row.roofline:.3f} ({row.roofline - row.truth.memory_share:+.3f})",
+            f"0 ({-row.truth.memory_share:+.3f})",
+        )
+        for row in rows
+    ]
+    return Table(
+        f"Share of memory at {STEP} times the bandwidth",
+        ("phase", "truth", "ours", "error", "roofline", "nothing changes"),
+        lines,
+    )
