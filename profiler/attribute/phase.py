@@ -170,7 +170,13 @@ def _warnings(
     def warn(code: str, message: str) -> None:
         found.append(ReportWarning(code=code, message=message, phase=phase))
 
-    if not calibrated.plausible and device_kind == "cuda":
+    if calibrated.host_off_ratio is not None:
+        warn(
+            "host_disagrees",
+            f"to fit the clean time of {clean.wall_ms:.3g} ms the host had to take {calibrated.host_off_ratio:.2g} "
+            "times as long as it did when timed alone, more than two runs differ: what is laid to the host is in doubt",
+        )
+    elif not calibrated.plausible and device_kind == "cuda":
         warn(
             "trace_disagrees",
             f"traced kernels had to be scaled by {calibrated.calibration.kernel_scale:.2f} to fit the clean time of "

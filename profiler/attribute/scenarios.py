@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from profiler.attribute.activities import ActivityFacts, Limited, limit
-from profiler.attribute.calibration import calibrate
+from profiler.attribute.calibration import calibrate, host_noise_ratio
 from profiler.attribute.limiter import SATURATED_RATIO, UNSATURATED_RATIO, Band, Peaks
 from profiler.attribute.replay import ActivityCosts
 from profiler.attribute.shares import Scenario
@@ -21,9 +21,13 @@ def scenarios_of(evidence: StepEvidence) -> tuple[list[Scenario], Limited]:
     """The scenarios, the best reading first, and what limits each device row in it."""
     graph, facts, clean, peaks = evidence.graph, evidence.facts, evidence.clean, evidence.peaks
 
+    # A measured host holds within noise; an assumed one gives way.
+    noise_ratio = None if clean.host_ms is None else host_noise_ratio(clean.wall_ms, clean.low_ms, clean.high_ms)
+
     def scenario(label: str, wall_ms: float, limited: Limited, host_ms: float | None = clean.host_ms) -> Scenario:
         host_us = None if host_ms is None else host_ms * 1e3
-        return Scenario(label, graph, limited.costs, calibrate(graph, limited.costs, wall_ms * 1e3, host_us))
+        calibrated = calibrate(graph, limited.costs, wall_ms * 1e3, host_us, noise_ratio)
+        return Scenario(label, graph, limited.costs, calibrated)
 
     best = limit(facts, peaks)
     found = [scenario("best reading", clean.wall_ms, best)]

@@ -73,7 +73,19 @@ def test_few_unknown_kernels_lower_the_confidence_by_their_time():
 def test_a_trace_unlike_the_clean_run_is_warned_of_and_trusted_less():
     found = judged(STREAMING, STREAMING, clean_ms=0.1015)
     assert [warning.code for warning in found.warnings] == ["trace_disagrees"]
-    assert found.verdict.confidence == pytest.approx(0.5, abs=0.001)
+    # The kernels ran at 0.4975 of their traced time, of which tracing explains 0.94.
+    assert found.verdict.confidence == pytest.approx(0.4975 / 0.94, abs=0.001)
+
+
+def test_a_host_unlike_the_one_that_was_timed_alone_is_warned_of_and_trusted_less():
+    graph, _ = graph_of([HostCall(gap=100)] * 4, [Work(row, fixed=11.0) for row in range(4)])
+    kernel = replace(STREAMING, bytes=10e6)
+    known = [KnownActivity(ActivityFacts(Activity.KERNEL, 11.0, kernel), "kernel", "aten::op", None)] * 4
+    found = judge_phase(graph, known, CleanTimes(0.311, None, None, 0.2), PEAKS, CONTEXT)
+    assert [warning.code for warning in found.warnings] == ["host_disagrees"]
+    assert "1.5 times as long as it did when timed alone" in found.warnings[0].message
+    assert (found.verdict.class_, found.verdict.cause) == (BottleneckClass.SCHEDULING, Cause.SCHEDULING_HOST)
+    assert found.verdict.confidence == pytest.approx(1.15 / 1.5, abs=0.001)
 
 
 def test_on_a_cpu_tracing_slows_everything_and_is_no_disagreement():
