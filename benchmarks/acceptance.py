@@ -20,8 +20,8 @@ from typing import Any
 
 import msgspec
 import torch
-from _common import Estimate, Row, arguments, finish, stage
 
+from benchmarks._common import Estimate, Row, arguments, finish, stage
 from profiler.report.records import Phase, Report
 from profiler.report.store import load_report
 

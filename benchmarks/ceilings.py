@@ -16,9 +16,9 @@ from statistics import median
 from typing import Any
 
 import torch
-from _common import Row, abba, arguments, finish, median_ratio_over_blocks, stage
-from _workload import describe
 
+from benchmarks._common import Row, abba, arguments, finish, median_ratio_over_blocks, stage
+from benchmarks._workload import describe
 from profiler.device.ceilings import UNITS, probes_of
 from profiler.device.select import select_device
 

@@ -2,7 +2,7 @@
 
 Both are started in turn, in one run, so that a slow machine slows both:
 
-    python benchmarks/cli_startup.py            # the claim: a ratio of at most 1.3
+    python -m benchmarks.cli_startup           # the claim: a ratio of at most 1.3
 
 Prints the median times, the ratio of the medians with a 95% bootstrap interval, and exits 1 above the limit.
 """

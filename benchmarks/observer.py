@@ -19,7 +19,7 @@ from collections.abc import Callable
 from statistics import fmean, median
 from typing import Any
 
-from _common import (
+from benchmarks._common import (
     Estimate,
     Row,
     abba,
@@ -30,9 +30,8 @@ from _common import (
     ratio_over_blocks,
     stage,
 )
-from _workload import describe, load_preset_model
-from bare_loop import GraphLoop, Timings, build_model, generate_eager, make_prompt
-
+from benchmarks._workload import describe, load_preset_model
+from benchmarks.bare_loop import GraphLoop, Timings, build_model, generate_eager, make_prompt
 from profiler.catalogue.presets import load_preset
 from profiler.device.base import Device
 from profiler.device.select import select_device

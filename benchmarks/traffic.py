@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import sys
 
-from _common import Estimate, Row, arguments, finish, stage
-from _workload import describe, load_preset_model, open_bench, phase_plan
-
+from benchmarks._common import Estimate, Row, arguments, finish, stage
+from benchmarks._workload import describe, load_preset_model, open_bench, phase_plan
 from profiler.measure.plan import Plan
 from profiler.report.records import Phase
 from profiler.session.cross_checks import SEEN_AS_IDLE, series

@@ -16,9 +16,8 @@ from functools import partial
 from statistics import median
 from typing import Any
 
-from _common import Estimate, Row, arguments, finish, stage
-from _workload import describe, load_preset_model, open_bench, phase_plan
-
+from benchmarks._common import Estimate, Row, arguments, finish, stage
+from benchmarks._workload import describe, load_preset_model, open_bench, phase_plan
 from profiler.measure.plan import Plan
 from profiler.report.records import Phase
 from profiler.report.vocabulary import Cause

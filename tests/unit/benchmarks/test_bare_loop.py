@@ -1,9 +1,9 @@
 import ast
 from pathlib import Path
 
-import bare_loop
 import torch
 
+from benchmarks import bare_loop
 from profiler.catalogue.presets import load_preset
 
 NEW_TOKENS = 6

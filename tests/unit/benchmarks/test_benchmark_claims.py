@@ -3,7 +3,8 @@ import math
 from pathlib import Path
 
 import pytest
-from _common import Estimate, Row, abba, finish, lies_within, median_ratio_over_blocks, ratio_over_blocks
+
+from benchmarks._common import Estimate, Row, abba, finish, lies_within, median_ratio_over_blocks, ratio_over_blocks
 
 
 def test_drift_that_both_blocks_of_a_pair_share_leaves_the_ratio_alone() -> None:

@@ -1,9 +1,9 @@
 import pytest
-from acceptance import Case, sum_row, verdict_row
 from msgspec.structs import replace
-from traffic import measured_bytes
-from witness import DelayedPhase, active_row, delay_rows
 
+from benchmarks.acceptance import Case, sum_row, verdict_row
+from benchmarks.traffic import measured_bytes
+from benchmarks.witness import DelayedPhase, active_row, delay_rows
 from profiler.attribute.evidence import IDLE_CAUSES
 from profiler.report.records import Part, Phase, Series
 from profiler.report.vocabulary import Cause, Tier
