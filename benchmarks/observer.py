@@ -12,6 +12,7 @@ of a captured step within 0.99 to 1.01. The claims are on medians; the ratio of 
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import sys
 import time
@@ -161,16 +162,8 @@ def graph_rows(options: Any, bare: Any, phases: Phases, device: Device, details:
     return rows_of("graph TPOT", decode, TOLERANCE["graph"])
 
 
-def main() -> int:
-    parser = arguments(__doc__)
-    parser.add_argument("--model", default="llama-3.1-8b", help="a preset (default: %(default)s)")
-    parser.add_argument("--prompt-tokens", type=int, default=512)
-    parser.add_argument("--new-tokens", type=int, default=64)
-    parser.add_argument("--blocks", type=int, default=400, help="pairs of eager blocks (default: %(default)s)")
-    parser.add_argument("--modes", nargs="+", choices=["eager", "graph"], help="default: eager, on a GPU graph too")
-    parser.add_argument("--share-model", action="store_true", help="one model for both sides, where two do not fit")
-    options = parser.parse_args()
-
+def measure(options: argparse.Namespace) -> tuple[str, list[Row], dict[str, Any]]:
+    """Title, claims and samples of the comparison that `options` ask for."""
     device = select_device(options.device)
     modes = options.modes or (["eager", "graph"] if device.properties.kind == "cuda" else ["eager"])
     spec = WorkloadSpec(
@@ -189,6 +182,24 @@ def main() -> int:
     title = (
         f"The clean pass against a bare loop: {options.model}, prompt {options.prompt_tokens}, {device.properties.name}"
     )
+    return title, rows, details
+
+
+def options_parser() -> argparse.ArgumentParser:
+    """What can be asked for."""
+    parser = arguments(__doc__)
+    parser.add_argument("--model", default="llama-3.1-8b", help="a preset (default: %(default)s)")
+    parser.add_argument("--prompt-tokens", type=int, default=512)
+    parser.add_argument("--new-tokens", type=int, default=64)
+    parser.add_argument("--blocks", type=int, default=400, help="pairs of eager blocks (default: %(default)s)")
+    parser.add_argument("--modes", nargs="+", choices=["eager", "graph"], help="default: eager, on a GPU graph too")
+    parser.add_argument("--share-model", action="store_true", help="one model for both sides, where two do not fit")
+    return parser
+
+
+def main() -> int:
+    options = options_parser().parse_args()
+    title, rows, details = measure(options)
     return finish(title, rows, options.out, details)
 
 

@@ -4,10 +4,12 @@
   wall time, for an eager decode and for a captured one.
 - A delay of known length, planted on the host before each step's launches, must appear in full as `scheduling.host`,
   and no other part may move, each within 5% of the wall time. The delay spins: a sleep would wake up late.
+  The host's share of the time must rise by the delay, too, and be nothing where a graph does the launching.
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import sys
 import time
@@ -20,7 +22,8 @@ from benchmarks._common import Estimate, Row, arguments, finish, stage
 from benchmarks._workload import describe, load_preset_model, open_bench, phase_plan
 from profiler.measure.plan import Plan
 from profiler.report.records import Phase
-from profiler.report.vocabulary import Cause
+from profiler.report.vocabulary import Cause, Resource
+from profiler.session.bench import Bench
 from profiler.session.cross_checks import busy_ms
 from profiler.session.measured_phase import TimedPhase, time_phase, trace_phase
 from profiler.workload.engines import Phases
@@ -129,51 +132,82 @@ def delay_rows(mode: str, plain: list[Phase], delayed: list[Phase], delay_ms: fl
     ]
 
 
+def host_ms(phase: Phase) -> float:
+    """How much of an iteration its host's speed decides: its share of the clean time, in ms."""
+    share = sum(share.share for share in phase.shares if share.resource is Resource.HOST)
+    return share * phase.clean.wall_ms.median
+
+
+def share_rows(measured: dict[tuple[str, float], list[Phase]], delays_ms: list[float]) -> list[Row]:
+    """What the planted delay did to the host's share, and what a graph leaves of it."""
+    rows = []
+    for mode in dict.fromkeys(mode for mode, _ in measured):
+        plain = measured[mode, 0.0]
+        for delay_ms in delays_ms:
+            delayed = measured[mode, delay_ms]
+            rose_ms = median(host_ms(after) - host_ms(before) for before, after in zip(plain, delayed, strict=True))
+            allowed_ms = TOLERANCE * median(phase.clean.wall_ms.median for phase in delayed)
+            rows.append(
+                Row(
+                    f"{mode}: {delay_ms:g} ms planted: host's share of the time rose by",
+                    Estimate(rose_ms),
+                    "ms",
+                    claim=f"{delay_ms:g} within {allowed_ms:.3g} ms",
+                    holds=all(phase.shares for phase in (*plain, *delayed)) and abs(rose_ms - delay_ms) <= allowed_ms,
+                )
+            )
+        if mode == "graph":
+            share = median(host_ms(phase) / phase.clean.wall_ms.median for phase in plain)
+            holds = all(phase.shares for phase in plain) and abs(share) <= TOLERANCE
+            rows.append(Row("graph: host's share", Estimate(share), "", claim=f"0 within {TOLERANCE}", holds=holds))
+    return rows
+
+
 def moved_parts(plain: Phase, delayed: Phase) -> dict[Cause, float]:
     """By how many ms each part grew."""
     before, after = ({part.cause: part.ms for part in phase.parts} for phase in (plain, delayed))
     return {cause: after.get(cause, 0.0) - before.get(cause, 0.0) for cause in before | after}
 
 
-def main() -> int:
-    parser = arguments(__doc__)
-    parser.add_argument("--model", default="llama-3.1-8b", help="a preset (default: %(default)s)")
-    parser.add_argument("--prompt-tokens", type=int, default=512)
-    parser.add_argument("--new-tokens", type=int, default=64)
-    parser.add_argument("--pairs", type=int, default=3, help="runs of each (default: %(default)s)")
-    parser.add_argument("--delays-ms", type=float, nargs="+", default=[10.0])
-    parser.add_argument("--modes", nargs="+", choices=["eager", "graph"], help="default: eager, on a GPU graph too")
-    options = parser.parse_args()
-
+def measure(options: argparse.Namespace) -> tuple[str, list[Row], dict[str, Any]]:
+    """Title, claims and phases of the witnesses that `options` ask for."""
     rows: list[Row] = []
     with open_bench(options.device, Plan.quick()) as bench:
-        kind = bench.device.properties.kind
-        spec = WorkloadSpec(
-            model=options.model, weights="random", prompt_tokens=options.prompt_tokens, new_tokens=options.new_tokens
-        )
-        with stage("building"):
-            loaded = load_preset_model(spec, bench.device)
-        timed: list[tuple[str, float, TimedPhase]] = []
-        for mode in options.modes or (["eager", "graph"] if kind == "cuda" else ["eager"]):
-            plan_of = partial(phase_plan, spec=dataclasses.replace(spec, mode=mode), loaded=loaded)
-            decode = Phases(loaded, dataclasses.replace(spec, mode=mode), bench.device).decode
-            for _ in range(options.pairs):
-                for delay_ms in (0.0, *options.delays_ms):
-                    with stage(f"{mode}: decode with {delay_ms:g} ms planted"):
-                        timed.append((mode, delay_ms, time_phase(bench, DelayedPhase(decode, delay_ms), plan_of)))
-        measured: dict[tuple[str, float], list[Phase]] = {}
-        for mode, delay_ms, phase in timed:  # a process that has traced is not as before
-            with stage(f"{mode}: tracing with {delay_ms:g} ms planted"):
-                measured.setdefault((mode, delay_ms), []).append(trace_phase(bench, phase).record)
+        measured = measure_delays(bench, options)
         for mode in dict.fromkeys(mode for mode, _ in measured):
             rows.append(active_row(mode, measured[mode, 0.0]))
             for delay_ms in options.delays_ms:
                 rows += delay_rows(mode, measured[mode, 0.0], measured[mode, delay_ms], delay_ms)
+        rows += share_rows(measured, options.delays_ms)
         records = {
             f"{mode}, {delay_ms:g} ms": [summary(r) for r in found] for (mode, delay_ms), found in measured.items()
         }
         details = {"environment": describe(bench.device), "phases": records}
-    return finish(f"The idle part against its witnesses: {options.model} decode", rows, options.out, details)
+    return f"The idle part against its witnesses: {options.model} decode", rows, details
+
+
+def measure_delays(bench: Bench, options: argparse.Namespace) -> dict[tuple[str, float], list[Phase]]:
+    """The decode by mode and planted delay, as often as asked for."""
+    spec = WorkloadSpec(
+        model=options.model, weights="random", prompt_tokens=options.prompt_tokens, new_tokens=options.new_tokens
+    )
+    with stage("building"):
+        loaded = load_preset_model(spec, bench.device)
+    on_gpu = bench.device.properties.kind == "cuda"
+    timed: list[tuple[str, float, TimedPhase]] = []
+    for mode in options.modes or (["eager", "graph"] if on_gpu else ["eager"]):
+        mode_spec = dataclasses.replace(spec, mode=mode)
+        plan_of = partial(phase_plan, spec=mode_spec, loaded=loaded)
+        decode = Phases(loaded, mode_spec, bench.device).decode
+        for _ in range(options.pairs):
+            for delay_ms in (0.0, *options.delays_ms):
+                with stage(f"{mode}: decode with {delay_ms:g} ms planted"):
+                    timed.append((mode, delay_ms, time_phase(bench, DelayedPhase(decode, delay_ms), plan_of)))
+    measured: dict[tuple[str, float], list[Phase]] = {}
+    for mode, delay_ms, phase in timed:  # a process that has traced is not as before
+        with stage(f"{mode}: tracing with {delay_ms:g} ms planted"):
+            measured.setdefault((mode, delay_ms), []).append(trace_phase(bench, phase).record)
+    return measured
 
 
 def summary(record: Phase) -> dict[str, Any]:
@@ -186,6 +220,24 @@ def summary(record: Phase) -> dict[str, Any]:
         "warnings": [warning.message for warning in record.warnings],
         "refused": record.verdict.evidence if not record.parts else None,
     }
+
+
+def options_parser() -> argparse.ArgumentParser:
+    """What can be asked for."""
+    parser = arguments(__doc__)
+    parser.add_argument("--model", default="llama-3.1-8b", help="a preset (default: %(default)s)")
+    parser.add_argument("--prompt-tokens", type=int, default=512)
+    parser.add_argument("--new-tokens", type=int, default=64)
+    parser.add_argument("--pairs", type=int, default=3, help="runs of each (default: %(default)s)")
+    parser.add_argument("--delays-ms", type=float, nargs="+", default=[10.0])
+    parser.add_argument("--modes", nargs="+", choices=["eager", "graph"], help="default: eager, on a GPU graph too")
+    return parser
+
+
+def main() -> int:
+    options = options_parser().parse_args()
+    title, rows, details = measure(options)
+    return finish(title, rows, options.out, details)
 
 
 if __name__ == "__main__":
