@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from profiler.errors import UnreadableError, UsageError
 
+# The names that `save_pretrained` gives.
+WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+_OF_ANOTHER_PROGRAM = "consolidated"  # mistral-inference's name for the same weights, its own names inside
 _PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
 
 
 def safetensors_files(folder: Path) -> list[Path]:
-    """The files that hold a checkpoint's weights, in order; empty if there are none."""
-    return sorted(folder.glob("*.safetensors"))
+    """The files that hold a checkpoint's weights, each tensor once, in order; empty if there are none.
+
+    A folder may hold the weights twice: in shards and in one file that other programs read. As transformers does,
+    `model.safetensors` is taken, else the shards that the index names (whether they are there or not), else what lies
+    there, without the file of another program. Raises `UnreadableError` for an index that is none.
+    """
+    if (folder / WHOLE).is_file():
+        return [folder / WHOLE]
+    if (folder / INDEX).is_file():
+        return [folder / name for name in _shards(folder / INDEX)]
+    loose = sorted(folder.glob("*.safetensors"))
+    return [path for path in loose if not path.name.startswith(_OF_ANOTHER_PROGRAM)] or loose
+
+
+def _shards(index: Path) -> list[str]:
+    try:
+        named = json.loads(index.read_bytes())["weight_map"].values()
+        shards = sorted({str(name) for name in named})
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UnreadableError(f"{index.name} names no shards: {error}", "fetch it again") from error
+    outside = [name for name in shards if Path(name).name != name]
+    if outside or not shards:
+        reason = f"{outside[0]} lies outside of the folder" if outside else "its map is empty"
+        raise UnreadableError(f"{index.name} names no shards: {reason}", "fetch it again")
+    return shards
 
 
 def has_weights(folder: Path) -> bool:

@@ -11,12 +11,15 @@ from profiler.errors import FailedError, UnknownModelError, UnsupportedError, Us
 from profiler.workload import checkpoint
 
 _CONFIG = ["config.json"]
-_WEIGHTS = ["*.safetensors", "*.safetensors.index.json"]
+_WEIGHTS = [checkpoint.WHOLE, checkpoint.INDEX]
 _CODE = ["*.py"]
+_NOT_BESIDE_THE_CONFIG = ["*/*"]
 
 
 def fetch(repository: str, *, weights: bool, code: bool) -> Path:
     """The folder of the hub's cache that holds the config, and the safetensors and the code if wanted.
+
+    Weights that a repository holds more than once, for several programs, are fetched once.
 
     Nothing is sent but the names of the files, and the versions of Python and of the hub's client. Raises, each in one
     line, `UnknownModelError` (no such model), `UnsupportedError` (gated, or no answer from the hub), `FailedError` (an
@@ -31,6 +34,12 @@ def fetch(repository: str, *, weights: bool, code: bool) -> Path:
             folder = Path(snapshot_download(repository, allow_patterns=patterns))
             if not (folder / "config.json").is_file():
                 raise UsageError(f"{repository} has no config.json: it is no transformers model", "name another one")
+            if weights and not (folder / checkpoint.WHOLE).is_file():
+                # The shards that the index names; without one, what lies beside the config. Of the same commit.
+                shards = [path.name for path in checkpoint.safetensors_files(folder)]
+                others = None if shards else _NOT_BESIDE_THE_CONFIG
+                patterns = shards or ["*.safetensors"]
+                snapshot_download(repository, revision=folder.name, allow_patterns=patterns, ignore_patterns=others)
             if weights and not checkpoint.safetensors_files(folder):
                 raise checkpoint.no_safetensors(repository, HfApi().list_repo_files(repository))
     except errors.GatedRepoError as error:

@@ -29,7 +29,7 @@ from profiler.workload.source import resolve
 from profiler.workload.spec import WorkloadSpec
 from tests.unit.session.machines import put_ceilings_into_the_cache
 from tests.unit.session.missing_numbers import numbers_without_reason
-from tests.unit.workload.models import FAMILIES, ticking_clock
+from tests.unit.workload.models import FAMILIES, small_model, ticking_clock
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -159,6 +159,41 @@ def test_a_hub_id_is_fetched_and_computes_what_the_saved_model_does(hub: Hub, sa
     tokens = torch.arange(8)[None]
     with torch.no_grad():
         torch.testing.assert_close(loaded.model(tokens).logits, direct(tokens).logits)
+
+
+def sharded(folder: Path) -> dict[str, bytes]:
+    small_model("llama").model.save_pretrained(folder, max_shard_size="100KB")
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_of_weights_in_several_forms_the_shards_alone_are_fetched(hub: Hub, tmp_path: Path) -> None:
+    files = sharded(tmp_path / "shards")
+    other = {"consolidated.safetensors": b"the same again", "original/model-00001.safetensors": b"and again"}
+    hub.models["some/shards"] = files | other
+    assert fetch("some/shards").weights == "pretrained"
+    sent = {name for name in hub.files_sent() if name.endswith(".safetensors")}
+    assert sent == {name for name in files if name.endswith(".safetensors")}
+    assert len(sent) > 1
+
+
+def test_weights_under_another_name_are_found_beside_the_config(hub: Hub) -> None:
+    files = hub.models["some/llama"]
+    hub.models["some/renamed"] = {
+        "config.json": files["config.json"],
+        "weights.safetensors": files["model.safetensors"],
+        "onnx/weights.safetensors": b"another form",
+    }
+    assert fetch("some/renamed").weights == "pretrained"
+    assert [path for _, path in hub.asked if "onnx/" in path] == []
+
+
+def test_shards_that_were_fetched_once_need_no_hub_again(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.models["some/shards"] = sharded(tmp_path / "shards")
+    fetch("some/shards")
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    assert fetch("some/shards").weights == "pretrained"
 
 
 def test_random_weights_fetch_the_config_alone(hub: Hub) -> None:

@@ -139,6 +139,41 @@ def test_a_checkpoint_in_shards_is_read_whole(tmp_path: Path) -> None:
     assert torch.equal(logits(build(tmp_path).model), logits(model))
 
 
+def test_weights_that_a_folder_holds_twice_are_read_once(tmp_path: Path) -> None:
+    model = small_model("llama").model
+    model.save_pretrained(tmp_path, max_shard_size="100KB")
+    shards = [load_file(path) for path in sorted(tmp_path.glob("*.safetensors"))]
+    stored = sum(tensor.nbytes for shard in shards for tensor in shard.values())
+    save_file({"layers.0.wq": torch.ones(1000, 1000)}, tmp_path / "consolidated.safetensors")
+    loaded = build(tmp_path)
+    assert loaded.legs[0].bytes == stored
+    assert torch.equal(logits(loaded.model), logits(model))
+
+
+def test_a_shard_that_its_index_names_and_nobody_has_is_told_by_its_name(tmp_path: Path) -> None:
+    small_model("llama").model.save_pretrained(tmp_path, max_shard_size="100KB")
+    lost = sorted(tmp_path.glob("*.safetensors"))[1]
+    lost.unlink()
+    assert lost.name in refused(UnreadableError, tmp_path).message
+
+
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [("no json", "names no shards"), ("{}", "names no shards"), ('{"weight_map": {}}', "its map is empty")],
+)
+def test_an_index_that_names_nothing_is_told_so(index: str, said: str, tmp_path: Path) -> None:
+    (architecture_folder(tmp_path, "llama") / "model.safetensors.index.json").write_text(index)
+    assert said in refused(UnreadableError, tmp_path).message
+
+
+def test_an_index_reads_nothing_outside_of_its_folder(tmp_path: Path) -> None:
+    folder = architecture_folder(tmp_path / "model", "llama")
+    save_file({"any": torch.ones(1)}, tmp_path / "secret.safetensors")
+    named = {"weight_map": {"any": "../secret.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(named))
+    assert "../secret.safetensors lies outside" in refused(UnreadableError, folder).message
+
+
 def test_on_a_gpu_the_checkpoints_own_dtype_is_kept(tmp_path: Path) -> None:
     small_model("llama").model.to(torch.float16).save_pretrained(tmp_path)
     assert build(tmp_path, FakeCudaDevice()).dtype == "float16"
