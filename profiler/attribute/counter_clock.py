@@ -47,7 +47,7 @@ class CounterClock:
 
     def since_anchor_ns(self, sample_ns: Ints) -> Floats:
         """Times of samples as times of the trace, less `anchor_ns`: floats of whole epochs are only good to 250 ns."""
-        return ((sample_ns - self.origin_ns) - self.shift_ns) / (1 + self.drift)
+        return ((sample_ns - self.origin_ns).astype(np.float64) - self.shift_ns) / (1 + self.drift)
 
 
 def find_clock(start_ns: Ints, end_ns: Ints, counted: Floats, markers: Sequence[Bursts]) -> CounterClock | None:
@@ -84,7 +84,7 @@ def cumulated(start: Floats, end: Floats, amount: Floats, at: Floats) -> Floats:
     order = np.argsort(turns, kind="stable")
     turns, rates = turns[order], np.cumsum(np.concatenate([rate, -rate])[order])
     reached = np.concatenate([[0.0], np.cumsum(rates[:-1] * np.diff(turns))])
-    return np.interp(at, turns, reached)
+    return np.asarray(np.interp(at, turns, reached), np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class _Marker:
 
     def expected(self, edges: Floats) -> Floats:
         """Its bytes between each two edges."""
-        return np.diff(cumulated(self.start, self.end, self.bytes, edges))
+        return np.asarray(np.diff(cumulated(self.start, self.end, self.bytes, edges)), np.float64)
 
 
 def _slide(edges: Floats, counted: Floats, markers: Sequence[_Marker], step: float) -> float | None:

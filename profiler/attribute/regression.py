@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +38,7 @@ def regress(design: Floats, amounts: Floats, blocks: int = BLOCKS) -> Estimates:
     cuts = np.linspace(0, len(design), blocks + 1).astype(int)
     grams = np.empty((blocks, count, count))
     products = np.empty((blocks, count))
-    for block, (first, last) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
+    for block, (first, last) in enumerate(itertools.pairwise(cuts)):
         rows = design[first:last]
         grams[block] = rows.T @ rows
         products[block] = rows.T @ amounts[first:last]

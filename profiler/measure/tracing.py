@@ -78,6 +78,16 @@ def _record(
     return _export(profile)
 
 
+@contextmanager
+def device_trace(device: Device) -> Iterator[Callable[[], bytes]]:
+    """Trace what the device does, and nothing of the host: gives what exports the trace, to be called afterwards."""
+    _keep_kineto_quiet()
+    profile = torch.profiler.profile(activities=[_device_activity(device)], acc_events=True)
+    with profile:
+        yield lambda: _export(profile)
+        device.synchronize()
+
+
 class StepTracer:
     """Traces iterations of a loop that is not ours: `start`, any number of `step` ranges, `stop`."""
 
@@ -105,17 +115,22 @@ class StepTracer:
 
 
 def _profile(device: Device, schedule: Callable[[int], ProfilerAction] | None) -> torch.profiler.profile:
-    # Kineto reads this once, when it starts: its own log would spoil the progress on stderr.
-    os.environ.setdefault("KINETO_LOG_LEVEL", "6")
-    activities = [ProfilerActivity.CPU]
-    if device.properties.kind == "cuda":
-        activities.append(ProfilerActivity.CUDA)
+    _keep_kineto_quiet()
     return torch.profiler.profile(
-        activities=activities,
+        activities=list(dict.fromkeys([ProfilerActivity.CPU, _device_activity(device)])),
         schedule=schedule,
         record_shapes=True,
         acc_events=True,  # or it warns that events of an earlier cycle are lost; there is none
     )
+
+
+def _device_activity(device: Device) -> ProfilerActivity:
+    return ProfilerActivity.CUDA if device.properties.kind == "cuda" else ProfilerActivity.CPU
+
+
+def _keep_kineto_quiet() -> None:
+    """Kineto reads this once, when it starts: its own log would spoil the progress on stderr."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")
 
 
 @contextmanager
