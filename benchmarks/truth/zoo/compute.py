@@ -1,0 +1,161 @@
+"""Entries that wait for the matrix units, or for the issue of instructions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+
+from benchmarks.truth.zoo.entry import MIB, Case, Entry, Lab, Work, each, one
+from benchmarks.truth.zoo.memory import attend
+from benchmarks.truth.zoo.relief import GONE, faster
+from profiler.report.vocabulary import Cause
+
+# Full CPU tests of the plumbing use small operands.
+_TINY = 256
+
+
+def product(lab: Lab, dtype: torch.dtype, size: int) -> tuple[Work, Work]:
+    """A square matrix product, and the same with half the inner dimension: half the FLOPs for the same output."""
+    size = lab.size(size, _TINY)
+    left, right = (lab.random(size, size, dtype=dtype) for _ in range(2))
+    half = size // 2
+    target = torch.empty_like(left)
+    return (
+        partial(torch.mm, left, right, out=target),
+        partial(torch.mm, left[:, :half].contiguous(), right[:half], out=target),
+    )
+
+
+def _products(lab: Lab, dtype: torch.dtype, size: int, count: int) -> Case:
+    whole, half = product(lab, dtype, size)
+    return Case(each([whole] * count), each([half] * count))
+
+
+def _tf32_products(lab: Lab) -> Case:
+    case = _products(lab, torch.float32, 8192, 1)
+
+    def in_tf32(work: Work) -> Work:
+        def run() -> None:
+            matmul = torch.backends.cuda.matmul
+            before = matmul.fp32_precision
+            matmul.fp32_precision = "tf32"
+            try:
+                work()
+            finally:
+                matmul.fp32_precision = before
+
+        return run
+
+    return Case(in_tf32(case.launch), in_tf32(case.relieved))
+
+
+def _prefill_attention(lab: Lab) -> Case:
+    tokens = lab.size(8192, 128)
+    query, key, value = (lab.random(1, 32, tokens, 128) for _ in range(3))
+    half = tokens // 2
+    return Case(attend(query, key, value), attend(query, key[:, :, :half], value[:, :, :half]))
+
+
+def _expanded_heads(lab: Lab) -> Case:
+    """The copies by which transformers gives each query head its own keys (`repeat_kv`)."""
+    batch, heads, repeats, tokens, size = lab.size(64, 2), 8, 4, lab.size(2048, 64), 128
+    narrow = lab.random(batch, heads, tokens, size)
+    wide = narrow.view(torch.float32)
+
+    def repeat(x: torch.Tensor) -> None:
+        b, h, t, d = x.shape
+        x[:, :, None].expand(b, h, repeats, t, d).reshape(b, h * repeats, t, d)
+
+    return Case(each([partial(repeat, narrow)] * 2), each([partial(repeat, wide)] * 2))
+
+
+def _elementwise(
+    lab: Lab, operation: Callable[..., torch.Tensor], dtype: torch.dtype, elements: int, count: int
+) -> Case:
+    elements = lab.size(elements, 2**12)
+    x = lab.random(elements, dtype=torch.float32).abs_().clamp_(0.05, 0.95).to(dtype)
+    target = torch.empty_like(x)
+    return Case(
+        launch=each([partial(operation, x, out=target)] * count),
+        relieved=each([partial(torch.neg, x, out=target)] * count),
+    )
+
+
+_TENSOR = one(Cause.COMPUTE_TENSOR)
+_ISSUE = one(Cause.COMPUTE_ISSUE)
+_HALF_FLOPS = faster("half the inner dimension: half the FLOPs", tensor=2.0)
+_CHEAP = faster("a sign change instead: the same bytes, next to no instructions", issue=GONE)
+
+ENTRIES: Sequence[Entry] = (
+    Entry(
+        "gemm.bfloat16",
+        *_TENSOR,
+        "matrix products of 8192 x 8192 in bfloat16",
+        _HALF_FLOPS,
+        partial(_products, dtype=torch.bfloat16, size=8192, count=2),
+    ),
+    Entry(
+        "gemm.float16",
+        *_TENSOR,
+        "matrix products of 8192 x 8192 in float16",
+        _HALF_FLOPS,
+        partial(_products, dtype=torch.float16, size=8192, count=2),
+        dtype="float16",
+    ),
+    Entry(
+        "gemm.tf32",
+        *_TENSOR,
+        "a matrix product of 8192 x 8192 in TF32",
+        _HALF_FLOPS,
+        _tf32_products,
+        dtype="float32",
+        needs_gpu="TF32 is a mode of NVIDIA's tensor cores",
+    ),
+    Entry(
+        "gemm.float32",
+        *_TENSOR,
+        "a matrix product of 4096 x 4096 in float32",
+        _HALF_FLOPS,
+        partial(_products, dtype=torch.float32, size=4096, count=1),
+        dtype="float32",
+    ),
+    Entry(
+        "attention.prefill",
+        *_TENSOR,
+        "flash attention over 8192 tokens",
+        faster("half the keys: half the FLOPs", tensor=2.0),
+        _prefill_attention,
+    ),
+    Entry(
+        "issue.expanded_heads",
+        *_ISSUE,
+        "copies that expand the KV heads of a batch of 64",
+        faster("the same bytes as elements twice as wide: half the instructions", issue=2.0),
+        _expanded_heads,
+    ),
+    Entry(
+        "issue.digamma_float32",
+        *_ISSUE,
+        "digamma of 64 Mi float32 numbers",
+        _CHEAP,
+        partial(_elementwise, operation=torch.digamma, dtype=torch.float32, elements=64 * MIB, count=3),
+        dtype="float32",
+    ),
+    Entry(
+        "issue.lgamma_bfloat16",
+        *_ISSUE,
+        "lgamma of 256 Mi bfloat16 numbers",
+        _CHEAP,
+        partial(_elementwise, operation=torch.lgamma, dtype=torch.bfloat16, elements=256 * MIB, count=2),
+    ),
+    Entry(
+        "issue.erfinv_float64",
+        *_ISSUE,
+        "erfinv of 64 Mi float64 numbers",
+        _CHEAP,
+        partial(_elementwise, operation=torch.erfinv, dtype=torch.float64, elements=64 * MIB, count=2),
+        dtype="float64",
+    ),
+)

@@ -1,0 +1,36 @@
+"""A zoo that was run before, judged again from its report: needs no GPU, and shows what a changed cost model says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+
+from benchmarks.truth.section import Section
+from benchmarks.truth.zoo.entries import entry_of
+from benchmarks.truth.zoo.outcome import MeasuredGain, Outcome, outcome_of, rejudged
+from benchmarks.truth.zoo.presentation import section_of
+from profiler.report.records import Report
+
+# The key of the measured gains in the section's details.
+GAINS = "gains"
+
+
+def outcomes_again(report: Report, section: Section) -> list[Outcome]:
+    """The outcomes of a kept run: verdicts and predictions are made anew, measured gains are those of `section`."""
+    gains = msgspec.convert(section.details[GAINS], dict[str, MeasuredGain])
+    again = rejudged(report)
+    return [outcome_of(entry_of(p.name), p, again.ceilings, gains[p.name]) for p in again.phases]
+
+
+def section_again(report: Report, section: Section) -> Section:
+    """The section of a kept run with what is judged now."""
+    found = section_of(
+        outcomes_again(report, section),
+        not_run={},
+        failed={},
+        environment=section.environment,
+        details=section.details,
+        on_gpu=report.environment.device_kind == "cuda",
+    )
+    return replace(found, notes=[*found.notes, "Judged again from the report of an earlier run."])

@@ -1,0 +1,120 @@
+"""What the verdict's evidence says that a change would gain: the traced step, replayed as the change would make it.
+
+Nothing here is taken from the run that it is held against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from profiler.attribute.scenarios import scenarios_of
+from profiler.attribute.shares import Scenario
+from profiler.attribute.step_evidence import StepEvidence
+from profiler.report.records import Ceilings
+from profiler.report.vocabulary import Resource
+from profiler.trace.graph import DependencyGraph
+from profiler.trace.timeline import Activity
+
+# What no longer takes time: fast enough for its rest not to show.
+GONE = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """1 - new time / old time: in the best reading of the evidence, and the range over all of them."""
+
+    value: float
+    low: float
+    high: float
+
+
+Change = Callable[[Scenario, StepEvidence, Ceilings], Scenario]
+
+
+@dataclass(frozen=True, slots=True)
+class Relief:
+    """What is done (`what`) and what that is to the replay: other speeds, another step, or both."""
+
+    what: str
+    speeds: Mapping[Resource, float]
+    change: Change | None = None
+
+    def predict(self, evidence: StepEvidence, ceilings: Ceilings) -> Gain:
+        """The gain, from the evidence alone."""
+        gains = []
+        for scenario in scenarios_of(evidence)[0]:
+            changed = self.change(scenario, evidence, ceilings) if self.change else scenario
+            before = scenario.run().period_us
+            gains.append(1 - changed.run(self.speeds).period_us / before if before > 0 else 0.0)
+        return Gain(gains[0], min(gains), max(gains))
+
+
+def faster(what: str, **speeds: float) -> Relief:
+    """Resources at other speeds, by their names: half the bytes are memory at twice its speed."""
+    return Relief(what, {Resource(name): speed for name, speed in speeds.items()})
+
+
+def pinned(what: str) -> Relief:
+    """The step's copies at what pinned memory was measured to reach."""
+    return Relief(what, {}, _at_pinned_ceiling)
+
+
+def without_waits(what: str) -> Relief:
+    """No stream waits for another."""
+    return Relief(what, {}, _without_waits)
+
+
+def without_syncs(what: str) -> Relief:
+    """The host waits once, at the end."""
+    return Relief(what, {}, _without_syncs)
+
+
+def balanced(what: str) -> Relief:
+    """The kernels dealt out over the streams in turn."""
+    return Relief(what, {}, _balanced)
+
+
+def _at_pinned_ceiling(scenario: Scenario, evidence: StepEvidence, ceilings: Ceilings) -> Scenario:
+    reach = {ceiling.name: ceiling.value for ceiling in ceilings.ceilings}
+    way = {Activity.H2D: reach.get("h2d.pinned"), Activity.D2H: reach.get("d2h.pinned")}
+    costs = scenario.costs
+    needs = list(costs.needs_us[Resource.PCIE])
+    for row, fact in enumerate(evidence.facts):
+        gb_per_s, moved = way.get(fact.activity), fact.kernel.bytes
+        if gb_per_s and moved is not None:
+            needs[row] = min(needs[row], moved / gb_per_s / 1e3)
+    return replace(scenario, costs=replace(costs, needs_us={**costs.needs_us, Resource.PCIE: needs}))
+
+
+def _without_waits(scenario: Scenario, evidence: StepEvidence, ceilings: Ceilings) -> Scenario:
+    graph = scenario.graph
+    return replace(scenario, graph=replace(graph, held_by=[[] for _ in graph.held_by]))
+
+
+def _without_syncs(scenario: Scenario, evidence: StepEvidence, ceilings: Ceilings) -> Scenario:
+    graph = scenario.graph
+    syncs = [row for row, kind in enumerate(graph.kind) if kind == "sync"]
+    gone = set(syncs[:-1])
+
+    def without(column: Sequence[float]) -> list[float]:
+        return [0.0 if row in gone else value for row, value in enumerate(column)]
+
+    changed: DependencyGraph = replace(
+        graph,
+        call_us=without(graph.call_us),
+        wake_us=without(graph.wake_us),
+        waits_for=[[] if row in gone else waited for row, waited in enumerate(graph.waits_for)],
+    )
+    return replace(scenario, graph=changed)
+
+
+def _balanced(scenario: Scenario, evidence: StepEvidence, ceilings: Ceilings) -> Scenario:
+    graph = scenario.graph
+    load = dict.fromkeys(graph.stream, 0.0)
+    stream = []
+    for row in range(len(graph.stream)):
+        freest = min(load, key=lambda key: load[key])
+        stream.append(freest)
+        load[freest] += graph.duration_us[row]
+    return replace(scenario, graph=replace(graph, stream=stream))
