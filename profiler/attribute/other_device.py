@@ -49,7 +49,7 @@ def device_speeds(
     `dtype` is the number format that ran, `pageable` says whether memory that is not pinned was copied, and
     `needed_bytes` what must fit into the device's memory.
     """
-    memory = (target.memory_bandwidth_bytes_per_s, source.memory_bandwidth_bytes_per_s)
+    memory = (target.memory_bandwidth_bytes_per_s / 1e9, source.memory_bandwidth_bytes_per_s / 1e9)
     clock = _clock_ratio(source, target)
     same_clock = None
     if clock is None:
@@ -57,7 +57,7 @@ def device_speeds(
         same_clock = f"no clock is stated for {silent}: the same clock was taken"
     processors = target.sm_count / source.sm_count
     factors = [
-        _Factor(Resource.DRAM, memory[0] / memory[1], _over(*(bytes_ / 1e9 for bytes_ in memory), "GB/s"), "read"),
+        _Factor(Resource.DRAM, memory[0] / memory[1], _over(*memory, "GB/s"), "read"),
         _tensor(source, target, dtype),
         _Factor(
             Resource.ISSUE,

@@ -30,12 +30,15 @@ class ActivityCosts:
     def durations_us(self, speeds: Mapping[Resource, float]) -> list[float]:
         """How long each row takes when resources run `speeds` times as fast."""
         latency = speeds.get(Resource.LATENCY, 1.0)
-        columns = [
-            [value / speeds.get(resource, 1.0) for value in column] for resource, column in self.needs_us.items()
-        ]
+        columns = [_at_speed(column, speeds.get(resource, 1.0)) for resource, column in self.needs_us.items()]
         together = max if self.overlapping else sum
-        needs = [together(row) for row in zip(*columns, strict=True)] if columns else [0.0] * len(self.fixed_us)
+        needs = map(together, zip(*columns, strict=True)) if columns else [0.0] * len(self.fixed_us)
         return [fixed / latency + need for fixed, need in zip(self.fixed_us, needs, strict=True)]
+
+
+def _at_speed(column: list[float], speed: float) -> list[float]:
+    """A column of needs at another speed; most are asked for at their own."""
+    return column if speed == 1.0 else [need / speed for need in column]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,22 +92,25 @@ def replay(
         issued_us=[0.0] * len(duration),
     )
     stream_end: dict[int, float] = {}
+    # A judgement replays a step thousands of times: what the loop reads is looked up once.
+    streams, delays, gaps, held_by = graph.stream, graph.issue_delay_us, graph.stream_gap_us, graph.held_by
+    issued_us, start_us, end_us, bound_by = result.issued_us, result.start_us, result.end_us, result.bound_by
 
     def run(row: int, issued: float) -> None:
-        stream = graph.stream[row]
-        delay = graph.issue_delay_us[row]
+        stream, delay = streams[row], delays[row]
         ready, bound = issued + delay * (latency if delay > 0 else host), "launch"
         before = stream_end.get(stream)
-        if before is not None and before + graph.stream_gap_us[row] * latency >= ready:
-            ready, bound = before + graph.stream_gap_us[row] * latency, "stream"
-        for other in graph.held_by[row]:
-            if result.end_us[other] >= ready:
-                ready, bound = result.end_us[other], "event"
-        result.issued_us[row] = issued
-        result.start_us[row] = max(ready, 0.0)
-        result.end_us[row] = result.start_us[row] + duration[row]
-        result.bound_by[row] = bound
-        stream_end[stream] = result.end_us[row]
+        if before is not None:
+            free = before + gaps[row] * latency
+            if free >= ready:
+                ready, bound = free, "stream"
+        for other in held_by[row]:
+            if end_us[other] >= ready:
+                ready, bound = end_us[other], "event"
+        if ready < 0.0:
+            ready = 0.0
+        issued_us[row], start_us[row], bound_by[row] = issued, ready, bound
+        end_us[row] = stream_end[stream] = ready + duration[row]
 
     for row, launcher in enumerate(graph.launched_by):
         if launcher >= 0:

@@ -28,7 +28,9 @@ from profiler.report.whatif import (
 )
 
 _TOO_OLD = "the report was written before reports kept their evidence (schema 1.1)"
-_SLOWER = "what nothing came near to was not seen: with a resource slower than measured, it may take longer than this"
+_SLOWER = "a limit that nothing came near to was not seen: what gets slower may take longer than predicted"
+# Two datasheets that round differently make no other speed.
+_SAME_SPEED = 0.01
 
 
 def what_if(
@@ -48,7 +50,8 @@ def what_if(
     asked = _asked_phases(report, phase)
     changes, doubts = _changes(report, asked, knobs, target)
     speeds = {change.resource: change.factor for change in changes}
-    turned = [knob for knob in Knob if any(speeds.get(resource, 1.0) != 1.0 for resource in knob.resources)]
+    moved = {resource for resource, factor in speeds.items() if abs(factor - 1) > _SAME_SPEED}
+    turned = [knob for knob in Knob if moved.intersection(knob.resources)]
     predictions, refused = [], []
     for each in asked:
         evidence = _evidence(each)
@@ -56,9 +59,9 @@ def what_if(
             predictions.append(predict_phase(each, evidence, speeds, turned or list(Knob)))
         else:
             refused.append(NotPredicted(name=each.name, reason=evidence))
-    if not predictions and any(phase.reason == _TOO_OLD for phase in refused):
+    if not predictions and any(left_out.reason == _TOO_OLD for left_out in refused):
         raise FailedError(f"nothing can be predicted: {_TOO_OLD}", _profile_again(report))
-    request = _request(report, predictions)
+    request = _request(report, predictions) if phase is None else f"only {phase} was asked for"
     if not isinstance(request, RequestPrediction):
         refused.append(NotPredicted(name="request", reason=request))
     return WhatIf(
@@ -71,7 +74,7 @@ def what_if(
         phases=predictions,
         request=request if isinstance(request, RequestPrediction) else None,
         not_predicted=refused,
-        doubts=[*doubts, _SLOWER] if any(factor < 1 for factor in speeds.values()) else doubts,
+        doubts=[*doubts, _SLOWER] if any(factor < 1 - _SAME_SPEED for factor in speeds.values()) else doubts,
         warnings=[warning for each in asked if _is_in(each, predictions) for warning in _warnings(each)],
     )
 

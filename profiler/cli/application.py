@@ -13,6 +13,7 @@ from profiler.cli.models import models
 from profiler.cli.profile import profile
 from profiler.cli.schema import schema
 from profiler.cli.show import show
+from profiler.cli.whatif import whatif
 
 application = typer.Typer(
     name="bottleneck",
@@ -29,6 +30,7 @@ _MEASURE, _READ, _MACHINE = "Measure", "Read", "This machine"
 
 application.command(rich_help_panel=_MEASURE)(profile)
 application.command(rich_help_panel=_READ)(show)
+application.command(rich_help_panel=_READ)(whatif)
 application.command(rich_help_panel=_READ)(models)
 application.command(rich_help_panel=_READ)(schema)
 application.command(rich_help_panel=_MACHINE)(doctor)

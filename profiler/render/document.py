@@ -129,7 +129,25 @@ class Beside:
     right: tuple[Block, ...]
 
 
-Block = Heading | Statement | Bullets | Facts | Bar | Grid | Beside
+@dataclass(frozen=True, slots=True)
+class PlotLine:
+    """One curve of a plot: a value for each of its speeds. `kind` is a class, which decides its colour."""
+
+    label: str
+    kind: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """Times in milliseconds over speed; `today` is that at a speed of 1."""
+
+    today: float
+    speeds: tuple[float, ...]
+    lines: tuple[PlotLine, ...]
+
+
+Block = Heading | Statement | Bullets | Facts | Bar | Grid | Beside | Plot
 
 
 @dataclass(slots=True)

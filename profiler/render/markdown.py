@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from profiler.render.curve import plot_rows
 from profiler.render.document import (
     Bar,
     Beside,
@@ -13,12 +14,14 @@ from profiler.render.document import (
     Grid,
     Heading,
     Mark,
+    Plot,
     Statement,
     Tone,
 )
 from profiler.render.report_blocks import report_blocks
 from profiler.report.records import Report
 
+_PLOT_WIDTH = 80
 _LABELS = {
     Tone.ANSWER: "**{}**",
     Tone.INCONCLUSIVE: "**Inconclusive:** {}",
@@ -64,6 +67,9 @@ def _markdown(block: Block) -> str:
             return _table(block)
         case Beside():
             return "\n\n".join(text for inner in (*block.left, *block.right) if (text := _markdown(inner)))
+        case Plot():
+            rows = ("".join(cell.text for cell in row).rstrip() for row in plot_rows(block, _PLOT_WIDTH))
+            return "\n".join(["```text", *rows, "```"])
 
 
 def _bullet(mark: str, item: str) -> str:

@@ -60,7 +60,7 @@ def phase_blocks(
     blocks += _legs(phase.legs, notes)
     if phase.parts:
         blocks += [Heading("Where the time goes", 2), _bar(phase)]
-    blocks += _side_by_side(_parts(phase), _shares(phase.shares))
+    blocks += _side_by_side(_parts(phase), share_blocks(phase.shares))
     blocks += kernel_blocks(phase.kernels, notes)
     telemetry = telemetry_blocks(phase.telemetry, notes) if phase.telemetry is not None else []
     blocks += _side_by_side(module_blocks(phase.modules), telemetry)
@@ -164,7 +164,8 @@ def _parts(phase: Phase) -> list[Block]:
     return [Heading("Part by part", 2), Grid(columns, (*rows, total), total=True)]
 
 
-def _shares(shares: list[Share]) -> list[Block]:
+def share_blocks(shares: list[Share], title: str = "What would help") -> list[Block]:
+    """The shares of all resources that have any; the others in one line."""
     if not shares:
         return []
     columns = (
@@ -190,7 +191,7 @@ def _shares(shares: list[Share]) -> list[Block]:
     hidden = [RESOURCES[share.resource] for share in ranked if share not in shown]
     text = f"Replayed with each speed at {steps}."
     text += f" No effect: {listed(hidden)}." if hidden else ""
-    return [Heading("What would help", 2), *([Grid(columns, rows)] if rows else []), Statement(text, Tone.FAINT)]
+    return [Heading(title, 2), *([Grid(columns, rows)] if rows else []), Statement(text, Tone.FAINT)]
 
 
 def _copies(copies: list[Copies], notes: Footnotes) -> list[Block]:

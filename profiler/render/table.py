@@ -8,6 +8,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from profiler.render.curve import plot_rows
 from profiler.render.document import (
     Bar,
     Beside,
@@ -20,6 +21,7 @@ from profiler.render.document import (
     Grid,
     Heading,
     Mark,
+    Plot,
     Statement,
     Tone,
 )
@@ -70,6 +72,15 @@ def _renderable(block: Block, width: int) -> RenderableType:
             return _grid(block, width)
         case Beside():
             return _beside(block, width)
+        case Plot():
+            return _plot(block, width)
+
+
+def _plot(plot: Plot, width: int) -> Text:
+    rows = [
+        Text.assemble(*((cell.text, _COLOURS.get(cell.kind, "dim")) for cell in row)) for row in plot_rows(plot, width)
+    ]
+    return Text("\n", no_wrap=True).join(rows)
 
 
 def _statement(text: str, tone: Tone) -> Text:

@@ -1,0 +1,275 @@
+"""What another speed or another device would bring, as blocks: the answer first, then each phase's curves."""
+
+from __future__ import annotations
+
+from profiler.render.answer import share_words
+from profiler.render.document import (
+    Block,
+    Bullets,
+    Column,
+    Fact,
+    Facts,
+    Grid,
+    Heading,
+    Plot,
+    PlotLine,
+    Statement,
+    Tone,
+)
+from profiler.render.numbers import duration, interval, number, times
+from profiler.render.phase_blocks import share_blocks
+from profiler.render.words import RESOURCES, listed, sentence
+from profiler.report.whatif import (
+    Change,
+    Curve,
+    Estimate,
+    Knob,
+    PhasePrediction,
+    SpeedChange,
+    WhatIf,
+)
+
+_KNOBS = {
+    Knob.MEMORY: "memory bandwidth",
+    Knob.COMPUTE: "compute",
+    Knob.HOST: "the host",
+    Knob.PCIE: "host-device copies",
+    Knob.LATENCY: "fixed cost of kernels",
+}
+# Differences below this are not called faster or slower.
+_SAME = 0.005
+# A curve that never gains as much is one line of text.
+_FLAT = 0.01
+# What gains less would be a straight line on top of a plot.
+_VISIBLE = 0.05
+_STOPS_HELPING = "A speed stops helping where less than a tenth of a further gain in it would arrive."
+_SHOWN_SPEEDS = (2**0.5, 2.0, 4.0, 8.0)
+
+
+def whatif_blocks(answer: WhatIf) -> list[Block]:
+    """What every output for people shows."""
+    asked = bool(answer.speeds)
+    blocks: list[Block] = [_answer(answer) if asked else _overview(answer)]
+    blocks.append(_what_ran(answer))
+    if asked and answer.phases:
+        blocks += [Heading("Predicted", 2), _predicted(answer)]
+    if answer.request is not None and asked:
+        blocks.append(_throughput(answer.request.tokens_per_s))
+    if answer.other_device is not None:
+        blocks += [Heading(f"{answer.other_device} against the device of the report", 2), _speeds(answer.speeds)]
+    if answer.not_predicted:
+        reasons = (sentence(f"{left_out.name}: {left_out.reason}") for left_out in answer.not_predicted)
+        blocks += [Heading("Not predicted", 2), Bullets(tuple(reasons))]
+    if answer.doubts:
+        blocks += [Heading("What this leaves out", 2), Bullets(tuple(sentence(doubt) for doubt in answer.doubts))]
+    if answer.warnings:
+        told = (f"{warning.phase}: {warning.message}" for warning in answer.warnings)
+        blocks += [Heading("Warnings of the report", 2), Bullets(tuple(dict.fromkeys(told)))]
+    for phase in answer.phases:
+        blocks += _phase(phase, asked=asked)
+    return blocks
+
+
+def _answer(answer: WhatIf) -> Statement:
+    """What was asked for, in a sentence."""
+    condition = _condition(answer)
+    if answer.request is not None:
+        return Statement(
+            f"{condition}, {_change('the request', answer.request.e2e_ms, answer.request.speedup)}", Tone.ANSWER
+        )
+    if not answer.phases:
+        return Statement("No phase of this report can be predicted.", Tone.REFUSED)
+    told = [_change(phase.name, phase.time_ms, phase.speedup) for phase in answer.phases]
+    return Statement(f"{condition}, {' '.join(told)}", Tone.ANSWER)
+
+
+def _condition(answer: WhatIf) -> str:
+    own = [change for change in answer.speeds if change.tier is None]
+    knobs = [
+        f"{_KNOBS[knob]} at {_factor(change.factor)}"
+        for knob in Knob
+        for change in own
+        if change.resource is knob.resources[0]
+    ]
+    if answer.other_device is None:
+        return f"With {listed(knobs)}"
+    return f"On {answer.other_device}{f' with {listed(knobs)}' if knobs else ''}"
+
+
+def _change(subject: str, change: Change, speedup: Estimate) -> str:
+    now, then = duration(change.measured.value), duration(change.predicted.value)
+    if abs(speedup.value - 1) < _SAME:
+        return f"{subject} would take {then}, as long as now."
+    return f"{subject} would take {then} instead of {now}: {_faster(speedup)}."
+
+
+def _faster(speedup: Estimate) -> str:
+    """`1.32x faster (1.28–1.35x)`; with the way of a slowdown turned round."""
+    low, high = speedup.low or speedup.value, speedup.high or speedup.value
+    if speedup.value >= 1:
+        return f"{times(speedup.value)} faster ({interval(low, high, times)})"
+    return f"{times(1 / speedup.value)} slower ({interval(1 / high, 1 / low, times)})"
+
+
+def _overview(answer: WhatIf) -> Statement:
+    """Without a question: what brings the longest phase most."""
+    weight = {"decode": answer.request.new_tokens - 1} if answer.request is not None else {}
+    phase = max(answer.phases, key=lambda phase: phase.time_ms.measured.value * weight.get(phase.name, 1), default=None)
+    if phase is None:
+        return Statement("No phase of this report can be predicted.", Tone.REFUSED)
+    best = min(phase.curves, key=lambda curve: _ms_at(curve, 2.0), default=None)
+    if best is None or phase.time_ms.measured.value / _ms_at(best, 2.0) < 1 + _SAME:
+        return Statement(f"{phase.name} gains from no single speed.", Tone.ANSWER)
+    gain = times(phase.time_ms.measured.value / _ms_at(best, 2.0))
+    return Statement(
+        f"{phase.name} gains most from {_KNOBS[best.knob]}: {gain} faster with that at 2x. It {_until(best)}.",
+        Tone.ANSWER,
+    )
+
+
+def _what_ran(answer: WhatIf) -> Facts:
+    when = f"measured {answer.report_created_at}" if answer.report_created_at else ""
+    facts = [Fact("model", answer.model)] if answer.model else []
+    return Facts((*facts, Fact("device", answer.device, when)))
+
+
+def _predicted(answer: WhatIf) -> Grid:
+    columns = (
+        Column("phase"),
+        Column("now", numeric=True),
+        Column("then", numeric=True),
+        Column("low–high", numeric=True, drop=1),
+        Column("speedup", numeric=True),
+        Column("tokens/s", numeric=True, drop=5),
+        Column("held back by"),
+        Column("share", numeric=True, drop=4),
+        Column("verdict", drop=3),
+        Column("now by", drop=2),
+    )
+    named = {"prefill": "prefill, TTFT", "decode": "decode, TPOT"} if answer.request is not None else {}
+    rows = []
+    for phase in answer.phases:
+        rate = number(phase.tokens_per_s.predicted.value) if phase.tokens_per_s is not None else ""
+        then = phase.after
+        held = (then.class_.value, share_words(then.share, then.low, then.high), then.state.value)
+        name = named.get(phase.name, phase.name)
+        rows.append((name, *_times(phase.time_ms, phase.speedup), rate, *held, phase.before.class_.value))
+    if answer.request is not None:
+        rate = number(answer.request.tokens_per_s.predicted.value)
+        times_ = _times(answer.request.e2e_ms, answer.request.speedup)
+        rows.append(("request, e2e", *times_, rate, "", "", "", ""))
+    return Grid(columns, tuple(rows))
+
+
+def _times(change: Change, speedup: Estimate) -> tuple[str, str, str, str]:
+    then = change.predicted
+    spread = interval(then.low, then.high, duration)
+    return duration(change.measured.value), duration(then.value), spread, times(speedup.value)
+
+
+def _throughput(rate: Change) -> Facts:
+    then = rate.predicted
+    spread = f"{interval(then.low, then.high)}, " if then.low is not None and then.high is not None else ""
+    value = f"{number(then.value)} tokens/s"
+    return Facts((Fact("throughput", value, f"{spread}now {number(rate.measured.value)}"),))
+
+
+def _speeds(speeds: list[SpeedChange]) -> Grid:
+    columns = (
+        Column("speed"),
+        Column("factor", numeric=True),
+        Column("measured", numeric=True),
+        Column("expected", numeric=True),
+        Column("unit"),
+        Column("tier", drop=2),
+        Column("from", flexible=True, shortest=12, drop=1),
+    )
+    rows = tuple(
+        (
+            RESOURCES[change.resource],
+            _factor(change.factor),
+            number(change.measured) if change.measured is not None else "",
+            number(change.expected) if change.expected is not None else "",
+            change.unit or "",
+            change.tier.value if change.tier is not None else "as asked",
+            change.note or "",
+        )
+        for change in speeds
+    )
+    return Grid(columns, rows)
+
+
+def _phase(phase: PhasePrediction, *, asked: bool) -> list[Block]:
+    blocks: list[Block] = [Heading(phase.name)]
+    today = phase.time_ms.measured.value
+    if asked:
+        blocks += share_blocks(phase.shares_after, title="What would help then")
+    curves = sorted(phase.curves, key=lambda curve: curve.limit_ms)
+    steep = [curve for curve in curves if today > 0 and curve.limit_ms / today <= 1 - _FLAT]
+    flat = [_KNOBS[curve.knob] for curve in curves if curve not in steep]
+    blocks.append(Heading("What each speed brings, all else as measured", 2))
+    if steep:
+        blocks += [_curve_grid(steep), Bullets(tuple(f"{_KNOBS[curve.knob]}: {_until(curve)}" for curve in steep))]
+        blocks.append(Statement(_STOPS_HELPING, Tone.FAINT))
+    if flat:
+        blocks.append(Statement(f"Less than {_FLAT:.0%}, however fast: {listed(flat)}.", Tone.FAINT))
+    drawn = [curve for curve in steep if curve.limit_ms / today <= 1 - _VISIBLE]
+    return [*blocks, _plot(drawn, today)] if drawn else blocks
+
+
+def _curve_grid(curves: list[Curve]) -> Grid:
+    columns = (
+        Column("faster"),
+        *(
+            Column(f"at {_factor(speed)}", numeric=True, drop=1 if speed in (2**0.5, 8.0) else 0)
+            for speed in _SHOWN_SPEEDS
+        ),
+        Column("if free", numeric=True),
+        Column("at most", numeric=True),
+    )
+    rows = tuple(
+        (
+            _KNOBS[curve.knob],
+            *(duration(_ms_at(curve, speed)) for speed in _SHOWN_SPEEDS),
+            duration(curve.limit_ms),
+            times(curve.points[0].ms / curve.limit_ms) if curve.limit_ms > 0 else "",
+        )
+        for curve in curves
+    )
+    return Grid(columns, rows)
+
+
+def _until(curve: Curve) -> str:
+    """Where a speed stops helping, and what takes over when."""
+    stops, first, last = curve.stops_helping, curve.points[0].speed, curve.points[-1].speed
+    if stops is None:
+        told = f"still helps at {_factor(last)}"
+    elif stops == first:
+        told = "hardly helps"
+    else:
+        told = f"stops helping at {_factor(stops)}"
+    over = curve.takes_over
+    if over is not None and over.speed > first:
+        latest = times(over.high) if over.high is not None else "never"
+        told += f"; from {_factor(over.speed)} ({times(over.low)} to {latest}) on {over.class_} is the bottleneck"
+    return told
+
+
+def _plot(curves: list[Curve], today: float) -> Plot:
+    return Plot(
+        today=today,
+        speeds=tuple(point.speed for point in curves[0].points),
+        lines=tuple(
+            PlotLine(curve.knob.value, curve.knob.bottleneck_class.value, tuple(point.ms for point in curve.points))
+            for curve in curves
+        ),
+    )
+
+
+def _factor(speed: float) -> str:
+    """As it would be typed: 1.408x and 2x."""
+    return f"{speed:.3g}x" if speed != round(speed, 3) else f"{speed:g}x"
+
+
+def _ms_at(curve: Curve, speed: float) -> float:
+    return min(curve.points, key=lambda point: abs(point.speed - speed)).ms
