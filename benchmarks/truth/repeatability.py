@@ -1,0 +1,181 @@
+"""Do independent runs say the same? Ten processes measure the same decode step, captured and eager.
+
+The interval of a clean time is a prediction interval for another run: of all ordered pairs of runs, the interval of one
+must hold the median of the other in at least nine of ten. It must be narrow, too. Every run must name the same class.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from pathlib import Path
+from statistics import median
+
+from benchmarks._common import stage
+from benchmarks.truth.results import read_report, report_path
+from benchmarks.truth.section import Claim, Section, Table
+from profiler.report.records import Phase, Report, Verdict
+from profiler.report.vocabulary import BottleneckClass
+
+COVERAGE = 0.9
+HALF_WIDTH = {"decode graph": 0.03, "decode eager": 0.10}
+_WORKLOAD = ("--model", "qwen3-0.6b", "--prompt-tokens", "512", "--new-tokens", "64")
+_SMALL = ("--model", "tiny", "--prompt-tokens", "16", "--new-tokens", "8", "--quick")
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value of one run, and where that run expects another's."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def half_width(self) -> float:
+        """As a fraction of the value."""
+        return (self.high - self.low) / 2 / self.value if self.value else float("inf")
+
+
+def run(options: argparse.Namespace) -> Section:
+    """The section, from as many processes as `options` ask for, one after the other."""
+    names = [f"repeatability-{number}" for number in range(2 if options.small else options.runs)]
+    for name in names:
+        with stage(name):
+            _run_one(name, options)
+    return evaluate([read_report(report_path(options.out, name)) for name in names])
+
+
+def _run_one(name: str, options: argparse.Namespace) -> None:
+    workload = _SMALL if options.small else _WORKLOAD
+    where = ("--device", options.device, "--out", str(options.out), "--name", name)
+    subprocess.run([sys.executable, "-m", "benchmarks.truth.one_run", *workload, *where], check=True)
+
+
+def evaluate_folder(folder: Path) -> Section:
+    """The section again, from the reports that a run left."""
+    return evaluate([read_report(path) for path in sorted(folder.glob("repeatability-*-report.json.gz"))])
+
+
+def evaluate(reports: Sequence[Report]) -> Section:
+    """What the runs say together."""
+    names = [phase.name for phase in reports[0].phases]
+    runs = {name: [phase for report in reports for phase in report.phases if phase.name == name] for name in names}
+    environment = reports[0].environment
+    return Section(
+        name="repeatability",
+        title=f"Repeatability: {len(reports)} independent runs of the same decode step",
+        environment={
+            "device": environment.device,
+            "driver": environment.driver,
+            "torch": environment.torch,
+            "transformers": environment.transformers,
+            "python": environment.python,
+        },
+        claims=[claim for name, phases in runs.items() for claim in claims_of(name, phases)],
+        tables=[times_table(runs), shares_table(runs)],
+        details={name: [_record(phase) for phase in phases] for name, phases in runs.items()},
+    )
+
+
+def claims_of(name: str, phases: Sequence[Phase]) -> list[Claim]:
+    """Same class, an interval that holds other runs, and a narrow one."""
+    classes = Counter(_said(phase.verdict) for phase in phases)
+    times = [time_of(phase) for phase in phases]
+    held = coverage(times)
+    widest = max(interval.half_width for interval in times)
+    usual = median(interval.half_width for interval in times)
+    claims = [
+        Claim(
+            f"{name}: the same class in every run",
+            len(classes) == 1 and phases[0].verdict.class_ is not None,
+            ", ".join(f"{said} x{count}" for said, count in classes.most_common()),
+        ),
+        Claim(
+            f"{name}: the 95% interval of a run holds the median of another in at least {COVERAGE:.0%} of all pairs",
+            None if held is None else held >= COVERAGE,
+            "one run alone" if held is None else f"{held:.1%}",
+        ),
+    ]
+    limit = HALF_WIDTH.get(name)
+    if limit is not None:
+        claims.append(
+            Claim(
+                f"{name}: half of the interval is at most {limit:.0%} of the median, in every run",
+                widest <= limit,
+                f"{widest:.2%} at most, {usual:.2%} usually",
+            )
+        )
+    return claims
+
+
+def coverage(intervals: Sequence[Interval]) -> float | None:
+    """How many of all ordered pairs have the second's value in the first's interval; None for fewer than two."""
+    pairs = list(permutations(intervals, 2))
+    return sum(one.low <= other.value <= one.high for one, other in pairs) / len(pairs) if pairs else None
+
+
+def time_of(phase: Phase) -> Interval:
+    """The clean time; without an interval it is empty, and holds nobody else's."""
+    found = phase.clean.wall_ms
+    low, high = (found.median if end is None else end for end in (found.low, found.high))
+    return Interval(found.median, low, high)
+
+
+def share_of(phase: Phase, klass: BottleneckClass) -> Interval:
+    """The share of a class. The ends of its resources are summed, so the interval is no narrower than the verdict's."""
+    own = [share for share in phase.shares if share.class_ is klass]
+    return Interval(*(sum(getattr(share, end) for share in own) for end in ("share", "low", "high")))
+
+
+def times_table(runs: dict[str, list[Phase]]) -> Table:
+    """The clean time of every run."""
+    rows = []
+    for name, phases in runs.items():
+        for number, phase in enumerate(phases):
+            found = time_of(phase)
+            interval = f"{found.low:.3f} .. {found.high:.3f}"
+            row = (name, str(number), f"{found.value:.3f}", interval, f"{found.half_width:.2%}", _said(phase.verdict))
+            rows.append(row)
+    return Table("Clean times, ms", ("phase", "run", "median", "95% interval", "half-width", "verdict"), rows)
+
+
+def shares_table(runs: dict[str, list[Phase]]) -> Table:
+    """How far shares differ between the runs, and whether their intervals say so."""
+    rows = []
+    for name, phases in runs.items():
+        judged = [phase for phase in phases if phase.shares]
+        for klass in BottleneckClass:
+            found = [share_of(phase, klass) for phase in judged]
+            held = coverage(found)
+            if held is None or max(abs(share.value) for share in found) < 0.005:
+                continue
+            values = [share.value for share in found]
+            width = median((share.high - share.low) / 2 for share in found)
+            spread = f"{min(values):.3f} .. {max(values):.3f}"
+            rows.append((name, klass, f"{median(values):.3f}", spread, f"{width:.3f}", f"{held:.0%}"))
+    columns = ("phase", "class", "median share", "over the runs", "half of the reported range", "holds another run's")
+    return Table("Shares", columns, rows)
+
+
+def _said(verdict: Verdict) -> str:
+    return "refused" if verdict.class_ is None else str(verdict.class_)
+
+
+def _record(phase: Phase) -> dict[str, object]:
+    found, telemetry = time_of(phase), phase.telemetry
+    return {
+        "median_ms": found.value,
+        "low_ms": found.low,
+        "high_ms": found.high,
+        "repeat_medians_ms": phase.clean.wall_ms.repeat_medians,
+        "verdict": _said(phase.verdict),
+        "state": str(phase.verdict.state),
+        "shares": {str(share.resource): [share.share, share.low, share.high] for share in phase.shares},
+        "telemetry": {series.name: series.value for series in telemetry.series} if telemetry else None,
+    }
