@@ -161,10 +161,9 @@ def test_counted_bytes_come_before_those_of_the_shapes():
     assert limiter(kernel(megabytes=90, counted_bytes=10 * MB)) is Resource.ISSUE
 
 
-def test_what_the_counters_saw_neither_unit_do_was_a_stall():
-    cost = cost_of(kernel(megabytes=10, issue_active_ratio=0.3))
-    assert (cost.limiter, cost.fixed_us) == (Resource.LATENCY, 101)
-    assert limiter(kernel(megabytes=10, issue_active_ratio=0.9)) is Resource.ISSUE
+def test_counted_issuing_competes_with_counted_traffic():
+    assert limiter(kernel(counted_bytes=85 * MB, issue_active_ratio=0.95)) is Resource.ISSUE
+    assert limiter(kernel(counted_bytes=95 * MB, issue_active_ratio=0.5)) is Resource.DRAM
 
 
 def test_a_kernel_of_unknown_bytes_says_so_and_leaves_memory_out():
