@@ -51,24 +51,30 @@ class _SoFar:
 
 
 def run_zoo(options: Namespace) -> Section:
-    """Run the entries. What there is so far is written now and then, so that a run that is killed keeps it."""
-    with open_bench(options.device, SMALL_PLAN if options.small else PLAN) as bench, torch.inference_mode():
-        lab = Lab(torch.device(bench.device.torch_device))
-        so_far = _SoFar()
-        animals = _those_that_can_run(_wanted(options), lab, so_far)
-        begin = time.perf_counter()
-        for animal in animals:
-            with stage(f"timing {animal.name}"):
-                _do(animal, bench, so_far, _time)
-        _write(bench, so_far, options.out)
-        traceable = [animal for animal in animals if animal.name in so_far.timed]
-        for number, animal in enumerate(traceable):  # only now: a process that has traced is not as before
-            with stage(f"tracing {animal.name}"):
-                _do(animal, bench, so_far, _trace)
-            if number % _WRITE_EVERY == _WRITE_EVERY - 1:
-                _write(bench, so_far, options.out)
-        so_far.seconds = time.perf_counter() - begin
-        return _write(bench, so_far, options.out)
+    """Run the entries that `options` ask for on the device that they name."""
+    with open_bench(options.device, SMALL_PLAN if options.small else PLAN) as bench:
+        return run_entries(_wanted(options), bench, options.out)
+
+
+@torch.inference_mode()
+def run_entries(entries: Sequence[Entry], bench: Bench, folder: Path) -> Section:
+    """Run these. What there is so far is written now and then, so that a run that is killed keeps it."""
+    lab = Lab(torch.device(bench.device.torch_device))
+    so_far = _SoFar()
+    animals = _those_that_can_run(entries, lab, so_far)
+    begin = time.perf_counter()
+    for animal in animals:
+        with stage(f"timing {animal.name}"):
+            _do(animal, bench, so_far, _time)
+    _write(bench, so_far, folder)
+    traceable = [animal for animal in animals if animal.name in so_far.timed]
+    for number, animal in enumerate(traceable):  # only now: a process that has traced is not as before
+        with stage(f"tracing {animal.name}"):
+            _do(animal, bench, so_far, _trace)
+        if number % _WRITE_EVERY == _WRITE_EVERY - 1:
+            _write(bench, so_far, folder)
+    so_far.seconds = time.perf_counter() - begin
+    return _write(bench, so_far, folder)
 
 
 def _wanted(options: Namespace) -> list[Entry]:
