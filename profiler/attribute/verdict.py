@@ -67,6 +67,13 @@ def judge(
     )
 
 
+def trusted(verdict: Verdict, ratio: float) -> Verdict:
+    """The same verdict, as sure as the part of the evidence that can be trusted."""
+    if verdict.confidence is None:
+        return verdict
+    return structs.replace(verdict, confidence=verdict.confidence * ratio)
+
+
 def undermined(verdict: Verdict, reasons: Sequence[str]) -> Verdict:
     """The same verdict where something makes its numbers doubtful: it is not clear, says why, and is half as sure."""
     if not reasons or verdict.state is VerdictState.REFUSED:

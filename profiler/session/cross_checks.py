@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import isnan
 
+from profiler.attribute.bytes_in_doubt import Traffic
 from profiler.attribute.kernel_work import KernelWork
 from profiler.attribute.limiter import dram_bytes
 from profiler.attribute.rates import Rates
@@ -25,8 +25,6 @@ SEEN_AS_IDLE = (Cause.SCHEDULING_HOST, Cause.SCHEDULING_SYNC)
 ABOVE_CEILING = 1.1
 # A warm-up is slower than what follows; this much slower is more than that.
 SLOW_FIRST_TIME = 1.3
-
-Warn = Callable[[str, str], None]
 
 
 def series(telemetry: Telemetry | None, name: str) -> Series | None:
@@ -101,8 +99,9 @@ def cross_check(phase: Phase, work: KernelWork | None, l2_bytes: int | None) -> 
             warn("throttled", f"the GPU was throttled ({named}): its times are not those of a healthy card")
         elif bits & POWER_CAP_MASK:
             warn("power_cap", "the GPU ran at its power cap, which is normal under large matrix products")
-    if phase.telemetry is not None and phase.telemetry.iterations and work is not None:
-        _compare_dram(phase, phase.telemetry, work, l2_bytes, warn)
+    traffic = dram_traffic(phase, work, l2_bytes)
+    if traffic is not None and abs(traffic.seen_bytes / traffic.expected_bytes - 1) > DRAM_TOLERANCE:
+        warn("dram_disagrees", traffic.words)
     others = series(phase.telemetry, "cpu_others")
     if others is not None and others.value is not None and others.value > BUSY_ELSEWHERE_CORES:
         warn(
@@ -143,21 +142,24 @@ def busy_ms(phase: Phase) -> tuple[float, float] | None:
     return active.value * iteration_ms, phase.clean.wall_ms.median - idle_ms
 
 
-def _compare_dram(phase: Phase, telemetry: Telemetry, work: KernelWork, l2_bytes: int | None, warn: Warn) -> None:
-    bandwidth = series(telemetry, "dram_bandwidth")
+def dram_traffic(phase: Phase, work: KernelWork | None, l2_bytes: int | None) -> Traffic | None:
+    """DRAM traffic of an iteration, as the driver saw it and as the shapes of kernels and copies say.
+
+    None where one of them does not say, or where all that a step touches may stay in L2.
+    """
+    bandwidth = series(phase.telemetry, "dram_bandwidth")
+    if phase.telemetry is None or not phase.telemetry.iterations or work is None:
+        return None
     if bandwidth is None or bandwidth.value is None:
-        return
-    measured = bandwidth.value * 1e9 * telemetry.seconds / telemetry.iterations
+        return None
+    seen = bandwidth.value * 1e9 * phase.telemetry.seconds / phase.telemetry.iterations
     expected = sum(
         dram_bytes(moved, 0.0 if isnan(resident) else min(resident, moved), l2_bytes)
         for moved, resident in zip(work.bytes.tolist(), work.activations_bytes.tolist(), strict=True)
         if not isnan(moved)
     )
     if expected <= (l2_bytes or 0):
-        return  # what a step touches may all stay in L2: then there is no telling
-    if abs(measured / expected - 1) > DRAM_TOLERANCE:
-        warn(
-            "dram_disagrees",
-            f"the driver saw {measured / 1e9:.3g} GB of DRAM traffic an iteration, the operations' shapes say "
-            f"{expected / 1e9:.3g} GB",
-        )
+        return None
+    # What comes from the host is written here, what goes there is read: in DRAM or, where a kernel is near, in L2.
+    copied = sum(copy.bytes or 0 for copy in phase.copies)
+    return Traffic(seen, min(max(seen, expected), expected + copied))

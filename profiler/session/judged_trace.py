@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 from profiler.attribute.body_match import match_body, transfer
 from profiler.attribute.kernel_work import KernelWork, kernels_work
 from profiler.attribute.known_activities import known_activities
 from profiler.attribute.operation_work import TokenShape
 from profiler.attribute.phase import Context, Judgement, judge_phase
-from profiler.attribute.verdict import undermined
+from profiler.attribute.verdict import trusted, undermined
 from profiler.report.evidence import CleanTimes
 from profiler.report.records import Clean, Copies, ReportWarning, Streams, Telemetry
 from profiler.session.bench import Bench, PhasePlan, rates_of
@@ -92,7 +93,8 @@ def judge_trace(
         copies,
     )
     doubtful = doubts(telemetry, rates, bench.device.properties.kind)
-    judgement = replace(judgement, verdict=undermined(judgement.verdict, doubtful))
+    whole_ratio = prod(1 - finding.lost_ratio for finding in findings if finding.severity is Severity.WARNING)
+    judgement = replace(judgement, verdict=undermined(trusted(judgement.verdict, whole_ratio), doubtful))
     return JudgedTrace(judgement, None, copies, stream_overlap(step) if on_gpu else None, work, warnings)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from profiler.attribute.bytes_in_doubt import doubt_memory
 from profiler.attribute.verdict import refuse
 from profiler.report.records import Clean, Phase, Source, Telemetry
 from profiler.report.vocabulary import Tier
 from profiler.session.bench import Bench, PhasePlan, needed_of, rates_of
-from profiler.session.cross_checks import cross_check, energy_per_token, is_throttled
+from profiler.session.cross_checks import cross_check, dram_traffic, energy_per_token, is_throttled
 from profiler.session.judged_trace import JudgedTrace
 
 
@@ -79,8 +80,14 @@ def phase_record(
         warnings=[*(traced.warnings if traced else []), *(judgement.warnings if judgement else [])],
         sources=sources,
     )
-    warnings = cross_check(record, work, bench.device.properties.l2_bytes)
-    verdict = record.verdict
-    if verdict.confidence is not None and any(warning.code == "idle_disagrees" for warning in warnings):
-        verdict = replace(verdict, confidence=verdict.confidence / 2)  # an independent witness says otherwise
-    return replace(record, verdict=verdict, warnings=[*record.warnings, *warnings])
+    l2_bytes = bench.device.properties.l2_bytes
+    warnings = cross_check(record, work, l2_bytes)
+    said = {warning.code for warning in warnings}
+    verdict, shares = record.verdict, record.shares
+    # An independent witness says otherwise: of the idle time, on which every part rests, or of the bytes.
+    if verdict.confidence is not None and "idle_disagrees" in said:
+        verdict = replace(verdict, confidence=verdict.confidence / 2)
+    traffic = dram_traffic(record, work, l2_bytes)
+    if traffic is not None and "dram_disagrees" in said:
+        verdict, shares = doubt_memory(verdict, shares, traffic, bench.ceiling("read"), wall_ms)
+    return replace(record, verdict=verdict, shares=shares, warnings=[*record.warnings, *warnings])

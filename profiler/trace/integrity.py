@@ -32,13 +32,18 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One flaw of a trace: `count` events `of` so many; `code` is stable, `message` is for people."""
+    """One flaw of a trace: `count` events `of` so many; `code` is stable, `message` is for people.
+
+    `lost_ratio` is the part of the trace that a verdict cannot rest on because of it. 0 where something else says that
+    already: kernels without shapes are kernels whose bytes nobody knows.
+    """
 
     code: str
     message: str
     count: int
     of: int
     severity: Severity
+    lost_ratio: float = 0.0
 
 
 def check(timeline: Timeline) -> list[Finding]:
@@ -78,6 +83,7 @@ def _under_recorded(timeline: Timeline) -> Iterator[Finding]:
             int(suspicious.sum()),
             int(blocking.sum()),
             Severity.FATAL if lost > _UNEXPLAINED_FATAL_RATIO * span else Severity.WARNING,
+            lost / span,
         )
 
 
@@ -104,6 +110,7 @@ def _kernels_without_launch(timeline: Timeline) -> Iterator[Finding]:
             orphans,
             len(kernels),
             Severity.WARNING,
+            orphans / len(kernels),
         )
 
 
@@ -119,6 +126,7 @@ def _launches_without_activity(timeline: Timeline) -> Iterator[Finding]:
             barren,
             len(launches),
             Severity.WARNING,
+            barren / len(launches),
         )
 
 

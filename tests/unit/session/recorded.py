@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -66,8 +67,10 @@ def recorded_telemetry(name: str, clock_event_reasons: int | None = None) -> Tel
     )
 
 
-def recorded_phase(name: str, *, clock_event_reasons: int | None = None) -> Phase:
-    """The record of a recorded phase."""
+def recorded_phase(
+    name: str, *, clock_event_reasons: int | None = None, edited: Callable[[bytes], bytes] = lambda trace: trace
+) -> Phase:
+    """The record of a recorded phase, its trace as `edited`."""
     entry = _index()[name]
     device = FakeGpuDevice()
     bench = Bench(
@@ -99,7 +102,7 @@ def recorded_phase(name: str, *, clock_event_reasons: int | None = None) -> Phas
         clean,
         None,
         telemetry,
-        (RECORDINGS / f"{name}.json.gz").read_bytes(),
+        edited((RECORDINGS / f"{name}.json.gz").read_bytes()),
         body.read_bytes() if body.exists() else None,
     )
     return phase_record(bench, plan, clean, telemetry, traced, traced.refusal)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+
 import pytest
 
 from profiler.report.records import Phase
-from profiler.report.vocabulary import VerdictState
+from profiler.report.vocabulary import Resource, VerdictState
 from tests.unit.session.recorded import recorded_phase, recorded_report
 
 
@@ -41,6 +44,45 @@ def test_the_verdict_of_the_request_carries_the_flag_of_its_phases() -> None:
 
 def test_the_driver_agrees_with_the_shapes_on_a_decode_that_is_captured() -> None:
     assert "dram_disagrees" not in codes(recorded_phase("decode_b1_graph"))
+
+
+def losing_every_fifth_kernel(trace: bytes) -> bytes:
+    whole = json.loads(gzip.decompress(trace))
+    kernels = [event for event in whole["traceEvents"] if event.get("cat") == "kernel"]
+    lost = {id(kernel) for kernel in kernels[::5]}
+    whole["traceEvents"] = [event for event in whole["traceEvents"] if id(event) not in lost]
+    return gzip.compress(json.dumps(whole).encode())
+
+
+def test_a_trace_that_lacks_kernels_is_trusted_as_far_as_it_goes() -> None:
+    whole, torn = recorded_phase("slow_host"), recorded_phase("slow_host", edited=losing_every_fifth_kernel)
+    assert codes(torn) - codes(whole) == {"launches_without_activity"}
+    assert whole.verdict.confidence == 1
+    assert torn.verdict.confidence == pytest.approx(0.8, abs=0.05)
+    assert torn.verdict.class_ is whole.verdict.class_
+
+
+def test_a_driver_that_saw_other_idle_time_halves_the_confidence() -> None:
+    phase = recorded_phase("copy_stream")
+    assert "idle_disagrees" in codes(phase)
+    assert phase.verdict.confidence == 0.5
+
+
+def test_bytes_that_a_matrix_product_reads_twice_leave_its_verdict_as_sure_as_it_was() -> None:
+    phase = recorded_phase("gemm_large")
+    assert "dram_disagrees" in codes(phase)
+    assert (phase.verdict.state, phase.verdict.confidence) == (VerdictState.CLEAR, 1)
+    (dram,) = [share for share in phase.shares if share.resource is Resource.DRAM]
+    assert 0.1 < dram.high < phase.verdict.low
+
+
+def test_bytes_that_may_be_what_holds_a_prefill_back_halve_its_confidence_and_are_told_first() -> None:
+    phase = recorded_phase("prefill_b1_2048")
+    assert "dram_disagrees" in codes(phase)
+    assert phase.verdict.state is VerdictState.INCONCLUSIVE
+    assert phase.verdict.confidence is not None
+    assert phase.verdict.confidence < 0.5
+    assert "GB of DRAM traffic" in phase.verdict.evidence[0]
 
 
 def test_the_copies_of_a_step_are_told_with_their_memory_and_speed() -> None:

@@ -93,6 +93,23 @@ def test_launches_whose_kernels_were_dropped_are_counted():
     assert found(timeline) == {"launches_without_activity": (1, 2, Severity.WARNING)}
 
 
+def test_what_was_lost_is_the_part_that_a_verdict_cannot_rest_on():
+    dropped = timeline_of(
+        call("cudaLaunchKernel", 0, 5, correlation=1),
+        call("cudaGraphLaunch", 10, 5, correlation=2),
+        kernel(20, 10, correlation=1),
+    )
+    waited = timeline_of(
+        call("cudaLaunchKernel", 0, 5, correlation=1),
+        kernel(20, 900_000, correlation=1),
+        call("cudaStreamSynchronize", 910_000, 6_000),
+    )
+    shapeless = timeline_of(operation("aten::mm", 0, 5))  # kernels of unknown bytes say that already
+    assert [finding.lost_ratio for finding in check(dropped)] == [0.5]
+    assert [finding.lost_ratio for finding in check(waited)] == [pytest.approx(6 / 916)]
+    assert [finding.lost_ratio for finding in check(shapeless)] == [0]
+
+
 def test_launches_into_a_captured_graph_miss_no_kernel():
     timeline = timeline_of(
         call("cudaStreamBeginCapture", 0, 1),
