@@ -158,8 +158,4 @@ def dram_traffic(phase: Phase, work: KernelWork | None, l2_bytes: int | None) ->
         for moved, resident in zip(work.bytes.tolist(), work.activations_bytes.tolist(), strict=True)
         if not isnan(moved)
     )
-    if expected <= (l2_bytes or 0):
-        return None
-    # What comes from the host is written here, what goes there is read: in DRAM or, where a kernel is near, in L2.
-    copied = sum(copy.bytes or 0 for copy in phase.copies)
-    return Traffic(seen, min(max(seen, expected), expected + copied))
+    return Traffic(seen, expected) if expected > (l2_bytes or 0) else None

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from profiler.attribute.kernel_work import KernelWork
-from profiler.report.records import Copies, Phase, Series, Telemetry
+from profiler.report.records import Phase, Series, Telemetry
 from profiler.report.vocabulary import BottleneckClass, Cause, Tier
 from profiler.session.cross_checks import cross_check, energy_per_token, is_throttled
 from tests.unit.render import sample
@@ -67,19 +67,6 @@ def test_the_driver_and_the_parts_must_agree_on_idle_time(active: float | None, 
 def test_the_driver_and_the_shapes_must_agree_on_traffic(gigabytes: float, warned: list[str]) -> None:
     # 1,500 GB/s over 100 iterations a second are 15 GB an iteration
     assert codes(phase(dram_bandwidth=1500.0), work_of(gigabytes * 1e9)) == warned
-
-
-@pytest.mark.parametrize(
-    ("seen_gb_per_s", "warned"), [(1000.0, []), (1250.0, []), (1500.0, []), (1800.0, ["dram_disagrees"])]
-)
-def test_what_is_copied_from_the_host_may_pass_through_dram_or_stay_in_l2(
-    seen_gb_per_s: float, warned: list[str]
-) -> None:
-    copies = Copies(
-        direction="h2d", memory="pinned", bytes=5 * 10**9, copies=1, busy_ms=1.0, exposed_ms=0.0, gb_per_s=50.0
-    )
-    copying = replace(phase(dram_bandwidth=seen_gb_per_s), copies=[copies])
-    assert codes(copying, work_of(10e9)) == warned
 
 
 @pytest.mark.parametrize(
