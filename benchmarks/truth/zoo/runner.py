@@ -35,7 +35,7 @@ from profiler.session.environment import describe as environment_of
 from profiler.session.machine import now
 from profiler.session.measured_phase import TimedPhase, trace_phase
 
-_WRITE_EVERY = 10
+_WRITE_EVERY = 14
 
 
 @dataclass(slots=True)
