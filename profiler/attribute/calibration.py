@@ -79,7 +79,8 @@ def calibrate(
     """
     # Gaps first: those of a captured decode step were 0.9 ms traced, and 0.2 to 0.4 ms in a process that never traced.
     host_known = clean_host_us is not None and graph.host_us > 0
-    host_scale = clean_host_us / graph.host_us if clean_host_us is not None and host_known else TYPICAL_HOST_SCALE
+    working_us = None if clean_host_us is None else max(clean_host_us - sum(graph.input_us), 0.0)
+    host_scale = working_us / graph.host_us if working_us is not None and host_known else TYPICAL_HOST_SCALE
     start = Calibration(host_scale=min(host_scale, _SCALE_LIMIT))
 
     def meets(found: Calibration) -> bool:

@@ -31,6 +31,7 @@ def _known(
     gemm_flops_per_s: Mapping[str, float | None],
 ) -> KnownActivity:
     category, grid = work.category[row], step.device.grid[row]
+    name = step.name_of(step.device.name, row)
     moved = _number(float(work.bytes[row]))
     return KnownActivity(
         facts=ActivityFacts(
@@ -43,14 +44,14 @@ def _known(
                 uses_matrix_units=category is not None and category.uses_matrix_units,
                 blocks=int(grid[0] * grid[1] * grid[2]) if grid[0] > 0 else None,
                 memory_cause=work.cause[row] or Cause.MEMORY_ACTIVATIONS,
-                tensor_flops_per_s=gemm_flops_per_s.get(f"gemm.{work.data_type[row]}"),
+                tensor_flops_per_s=gemm_flops_per_s.get(f"gemm.{_computed_in(name, work.data_type[row])}"),
                 threads=_known_int(step.device.block[row].prod()),
                 registers=_known_int(step.device.registers[row]),
                 shared_bytes=_known_int(step.device.shared_bytes[row]),
                 is_matrix_product=category is Category.GEMM,
             ),
         ),
-        name=step.name_of(step.device.name, row),
+        name=name,
         operation=work.outer_operation[row] or work.operation[row],
         module=work.module[row],
     )
@@ -62,3 +63,8 @@ def _number(value: float) -> float | None:
 
 def _known_int(value: int) -> int | None:
     return int(value) if value >= 0 else None
+
+
+def _computed_in(kernel: str, data_type: str | None) -> str | None:
+    """The number format of a kernel. Products of float32 may run in TF32, which only the kernel's name gives away."""
+    return "tf32" if data_type == "float32" and "tf32" in kernel else data_type

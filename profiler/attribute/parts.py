@@ -73,8 +73,8 @@ def idle_us(graph: DependencyGraph, replayed: Replayed) -> dict[Cause, float]:
 
 
 def _waiting_calls(graph: DependencyGraph, replayed: Replayed) -> list[tuple[float, float, float, Cause]]:
-    """Calls in which the host does no work of its own: begin, since when it is blocked, end, and the cause."""
-    found = []
+    """When the host does no work of its own: begin, since when it is blocked, end, and the cause."""
+    found = [(begin, begin, end, Cause.IO_INPUT) for begin, end in replayed.input_us]
     for call, waited in enumerate(graph.waits_for):
         if not waited:
             continue

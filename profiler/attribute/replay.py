@@ -66,6 +66,7 @@ class Replayed:
     bound_by: list[str] = field(default_factory=list)
     issued_us: list[float] = field(default_factory=list)
     host_end_us: float = 0.0
+    input_us: list[tuple[float, float]] = field(default_factory=list)  # begin and end of each wait for a data loader
 
 
 def replay(
@@ -77,6 +78,7 @@ def replay(
     """The step at other speeds: all traced times where `speeds` is empty and the calibration is 1."""
     speeds = speeds or {}
     host = calibration.host_scale / speeds.get(Resource.HOST, 1.0)
+    disk = speeds.get(Resource.DISK, 1.0)
     latency = calibration.gap_scale / speeds.get(Resource.LATENCY, 1.0)
     duration = [time * calibration.kernel_scale for time in costs.durations_us(speeds)]
 
@@ -120,7 +122,10 @@ def replay(
 
     clock = [0.0] * len(graph.tail_us)
     for call, thread in enumerate(graph.thread):
-        start = clock[thread] + graph.gap_us[call] * host
+        arrived = clock[thread] + graph.input_us[call] / disk
+        if arrived > clock[thread]:
+            result.input_us.append((clock[thread], arrived))
+        start = arrived + graph.gap_us[call] * host
         end = start + graph.call_us[call] * host
         for row in launches[call]:
             run(row, end)

@@ -28,6 +28,7 @@ def timeline_record(
         host=HostRows(
             thread=list(graph.thread),
             start_us=_rounded(graph.call_start_us),
+            input_us=_rounded(graph.input_us),
             gap_us=_rounded(graph.gap_us),
             call_us=_rounded(graph.call_us),
             wake_us=_rounded(graph.wake_us),
@@ -83,6 +84,7 @@ def replayable(timeline: Timeline) -> tuple[DependencyGraph, ActivityCosts]:
     graph = DependencyGraph(
         thread=host.thread,
         call_start_us=host.start_us,
+        input_us=host.input_us or [0.0] * len(host.gap_us),
         gap_us=host.gap_us,
         call_us=host.call_us,
         wake_us=host.wake_us,

@@ -140,8 +140,9 @@ class Streams(Struct, frozen=True, kw_only=True):
 class HostRows(Struct, frozen=True, kw_only=True):
     """Host side of one step in columns, a row a call that launches, copies or blocks, in the order of time.
 
-    `gap_us` is the host's work before the call, `call_us` the call without the time it was blocked, `wake_us` what it
-    took after `waits_for` (rows of the device side) had ended; `thread` indexes `Timeline.tail_us`.
+    `gap_us` is the host's work before the call, after `input_us` of waiting for a data loader; `call_us` the call
+    without the time it was blocked, `wake_us` what it took after `waits_for` (rows of the device side) had ended;
+    `thread` indexes `Timeline.tail_us`.
     """
 
     thread: list[int]
@@ -151,6 +152,7 @@ class HostRows(Struct, frozen=True, kw_only=True):
     wake_us: list[float]
     kind: list[str]
     waits_for: list[list[int]]
+    input_us: list[float] = field(default_factory=list)
 
 
 class DeviceRows(Struct, frozen=True, kw_only=True):

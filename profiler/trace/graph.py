@@ -13,6 +13,7 @@ from statistics import median
 
 import numpy as np
 
+from profiler.trace.input_waits import InputWaits
 from profiler.trace.timeline import Call, Timeline
 from profiler.trace.waits import blocks_host, held_by, recorded_activities, stream_key, waited_for
 
@@ -24,14 +25,15 @@ _WAKE_UP_NS = 1_000_000
 class DependencyGraph:
     """One step. Times are microseconds from the step's start; rows of device columns are in launch order.
 
-    `gap_us` is host work before a call; `call_us` is the call itself, without the time it spent blocked;
-    `wake_us` is what a blocking call takes after the activity it waited for. `issue_delay_us` lies between the end
-    of the launching call and the start of the activity on an idle stream, `stream_gap_us` between the end of the
-    activity before it in the stream and its start when the launch came early.
+    `gap_us` is host work before a call, after `input_us` of waiting for a data loader; `call_us` is the call itself,
+    without the time it spent blocked; `wake_us` is what a blocking call takes after the activity it waited for.
+    `issue_delay_us` lies between the end of the launching call and the start of the activity on an idle stream,
+    `stream_gap_us` between the end of the activity before it in the stream and its start when the launch came early.
     """
 
     thread: list[int]
     call_start_us: list[float]
+    input_us: list[float]
     gap_us: list[float]
     call_us: list[float]
     wake_us: list[float]
@@ -72,12 +74,13 @@ def build_graph(step: Timeline, start_ns: int, end_ns: int) -> DependencyGraph:
     held = held_by(step, host_rows, device_rows, launched, recorded)
     issue_delay, stream_gap = _delays(step, device_rows, held, start_ns)
     waits_for = waited_for(step, host_rows, device_rows, launched, recorded)
-    thread, gap, call, wake, tail = _host_times(step, host_rows, device_rows, waits_for, start_ns, end_ns)
+    thread, inputs, gap, call, wake, tail = _host_times(step, host_rows, device_rows, waits_for, start_ns, end_ns)
 
     last_device = max((int(step.device.end_ns[row]) for row in device_rows), default=end_ns)
     return DependencyGraph(
         thread=thread,
         call_start_us=[(int(step.host.start_ns[row]) - start_ns) / 1e3 for row in host_rows],
+        input_us=inputs,
         gap_us=gap,
         call_us=call,
         wake_us=wake,
@@ -171,18 +174,22 @@ def _host_times(
     waits_for: list[list[int]],
     start_ns: int,
     end_ns: int,
-) -> tuple[list[int], list[float], list[float], list[float], list[float]]:
-    """Thread, work before, own time and wake-up time of each call, and each thread's work after its last call."""
+) -> tuple[list[int], list[float], list[float], list[float], list[float], list[float]]:
+    """Of each call the thread, the wait for input and the work before it, its own time and its wake-up time; of each
+    thread the work after its last call.
+    """
     host, device = step.host, step.device
     threads = sorted({int(host.thread[row]) for row in host_rows})
     position = {thread: index for index, thread in enumerate(threads)}
     free_at = dict.fromkeys(threads, start_ns)
-    thread, gap, call, wake = [], [], [], []
+    thread, inputs, gap, call, wake = [], [], [], [], []
+    waits = InputWaits(step)
     for row, waited in zip(host_rows, waits_for, strict=True):
         key = int(host.thread[row])
         begin, end = max(int(host.start_ns[row]), free_at[key]), int(host.end_ns[row])
         thread.append(position[key])
-        gap.append((begin - free_at[key]) / 1e3)
+        inputs.append(waits.within_us(free_at[key], begin, key))
+        gap.append((begin - free_at[key]) / 1e3 - inputs[-1])
         released = max((int(device.end_ns[device_rows[index]]) for index in waited), default=begin)
         if waited and released > begin and abs(end - released) < _WAKE_UP_NS:
             own_end = _issue_end(step, row, device_rows, waited, begin)
@@ -193,7 +200,7 @@ def _host_times(
             wake.append(0.0)
         free_at[key] = max(end, begin)
     tail = [max(end_ns - free_at[key], 0) / 1e3 for key in threads] or [(end_ns - start_ns) / 1e3]
-    return thread, gap, call, wake, tail
+    return thread, inputs, gap, call, wake, tail
 
 
 def _issue_end(step: Timeline, row: int, device_rows: list[int], waited: list[int], begin: int) -> int:

@@ -18,6 +18,7 @@ class HostCall:
     """One call of the host. `waits_for` are positions of activities."""
 
     gap: float = 0.0
+    input: float = 0.0
     takes: float = 0.0
     kind: str = "launch"
     waits_for: Sequence[int] = ()
@@ -49,6 +50,7 @@ def graph_of(
     graph = DependencyGraph(
         thread=[call.thread for call in calls],
         call_start_us=[0.0] * len(calls),
+        input_us=[call.input for call in calls],
         gap_us=[call.gap for call in calls],
         call_us=[call.takes for call in calls],
         wake_us=[call.wake for call in calls],
