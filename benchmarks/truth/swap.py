@@ -37,7 +37,7 @@ from profiler.workload.fit import DTYPE_BYTES
 from profiler.workload.loaded import LoadedModel
 
 PLAN = dataclasses.replace(
-    Plan.standard(), repeats=5, repeat_seconds=0.25, most_iterations=25, warmup_seconds=0.2, traced_iterations=3
+    Plan.standard(), repeats=5, repeat_seconds=0.2, most_iterations=20, warmup_seconds=0.15, traced_iterations=2
 )
 SMALL_PLAN = dataclasses.replace(PLAN, repeats=2, repeat_seconds=0.01, warmup_seconds=0.0, traced_iterations=2)
 
