@@ -8,6 +8,7 @@ from profiler.report.records import Source, Sources
 from profiler.report.vocabulary import Tier
 
 _NO_TIME = "the iteration took no time that could be measured"
+_NO_READ_CEILING = "the read ceiling was not measured on this device"
 _NO_KIND = "which bytes are weights and which are KV cache is known for architectures only"
 
 
@@ -45,32 +46,37 @@ def rates(
     *,
     flops_per_s: float | None,
     bytes_per_s: float | None,
-    reason: str = "the architecture's FLOPs and bytes are not known",
+    no_flops: str = "its FLOPs are not known",
+    no_bytes: str = "its bytes are not known",
+    no_gemm_ceiling: str = "the GEMM ceiling was not measured on this device",
 ) -> Rates:
     """Rates of an iteration of `wall_ms`.
 
     MFU is FLOPs over what the measured GEMM ceiling allows in that time, MBU bytes over what the measured read ceiling
     allows (MFU as in PaLM, arXiv 2204.02311, but against the measured ceiling; MBU is its counterpart for bytes). The
-    ideal time is the larger of the two times at the ceilings: memory and matrix units can work at once.
+    ideal time is the larger of the two times at the ceilings: memory and matrix units can work at once. The last three
+    say why FLOPs, bytes or the GEMM ceiling are None, where they are.
     """
     seconds = wall_ms / 1e3
     sources: Sources = {}
 
-    def ratio(name: str, amount: float | None, ceiling: float | None, what: str) -> float | None:
+    def ratio(
+        name: str, amount: float | None, ceiling: float | None, what: str, no_amount: str, no_ceiling: str
+    ) -> float | None:
         if amount is None:
-            sources[name] = Source(missing=reason)
+            sources[name] = Source(missing=no_amount)
             return None
         if seconds <= 0:
             sources[name] = Source(missing=_NO_TIME)
             return None
         if not ceiling:
-            sources[name] = Source(missing=f"the {what} ceiling was not measured on this device")
+            sources[name] = Source(missing=no_ceiling)
             return None
         sources[name] = Source(tier=Tier.ANALYTIC, note=f"of the measured {what} ceiling")
         return amount / ceiling / seconds
 
-    mfu = ratio("mfu", work.flops, flops_per_s, "GEMM")
-    mbu = ratio("mbu", work.bytes, bytes_per_s, "read")
+    mfu = ratio("mfu", work.flops, flops_per_s, "GEMM", no_flops, no_gemm_ceiling)
+    mbu = ratio("mbu", work.bytes, bytes_per_s, "read", no_bytes, _NO_READ_CEILING)
     ideal = None if mfu is None or mbu is None else max(mfu, mbu) * wall_ms
     sources["ideal_ms"] = (
         Source(tier=Tier.ANALYTIC, note="the larger of FLOPs and bytes at their measured ceilings")

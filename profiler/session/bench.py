@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from profiler.attribute.kernel_work import Floats, KernelWork
 from profiler.attribute.operation_work import TokenShape
-from profiler.attribute.rates import NeededWork, Rates, rates
+from profiler.attribute.rates import NeededWork
 from profiler.device.base import Device
 from profiler.measure.clean import Clock
 from profiler.measure.plan import Plan
@@ -60,7 +57,10 @@ class Bench:
 
 @dataclass(frozen=True, slots=True)
 class PhasePlan:
-    """One phase of the run and what is known of it before it runs."""
+    """One phase of the run and what is known of it before it runs.
+
+    Where `dtype` is empty or unknown, and `needed` is None, the traced operations say what it computes in and needs.
+    """
 
     phase: RunnablePhase
     dtype: str
@@ -70,29 +70,3 @@ class PhasePlan:
     needed_note: str  # where that is from, or why there is none
     modules: Any = None  # the torch.nn.Module whose forwards get ranges in the trace
     hint: TokenShape = field(default_factory=TokenShape)
-
-
-def needed_of(plan: PhasePlan, work: KernelWork | None) -> NeededWork:
-    """FLOPs and bytes of an iteration: of the architecture, else the sum over the traced operations."""
-    if plan.needed is not None:
-        return plan.needed
-    if work is None:
-        return NeededWork(None, None, None)
-    return NeededWork(_known_sum(work.flops), None, None, _known_sum(work.bytes))
-
-
-def _known_sum(column: Floats) -> float | None:
-    """The sum of what is known, or None where nothing is."""
-    known = column[~np.isnan(column)]
-    return float(known.sum()) if len(known) else None
-
-
-def rates_of(bench: Bench, plan: PhasePlan, wall_ms: float, work: KernelWork | None) -> Rates:
-    """The rates of an iteration that takes `wall_ms`."""
-    return rates(
-        needed_of(plan, work),
-        wall_ms,
-        flops_per_s=bench.ceiling(f"gemm.{plan.dtype}"),
-        bytes_per_s=bench.ceiling("read"),
-        reason=plan.needed_note,
-    )

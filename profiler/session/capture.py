@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import ExitStack
 from types import TracebackType
@@ -110,6 +111,8 @@ class Capture:
         if not self._phases:
             wanting.append("no iteration was marked: call step(name) for each")
         self._warnings += [ReportWarning(code="too_few_iterations", message=reason) for reason in wanting]
+        for reason in wanting:  # now, while whoever runs the loop looks: the report may be read much later
+            sys.stderr.write(f"bottleneck: {reason}, so the report is not complete\n")
         self._warnings += [
             ReportWarning(
                 code="timed_after_trace",

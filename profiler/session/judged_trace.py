@@ -14,8 +14,9 @@ from profiler.attribute.phase import Context, Judgement, judge_phase
 from profiler.attribute.verdict import trusted, undermined
 from profiler.report.evidence import CleanTimes
 from profiler.report.records import Clean, Copies, ReportWarning, Streams, Telemetry
-from profiler.session.bench import Bench, PhasePlan, rates_of
+from profiler.session.bench import Bench, PhasePlan
 from profiler.session.cross_checks import doubts, is_throttled
+from profiler.session.needed import rates_of
 from profiler.trace.cpu import with_cpu_activities
 from profiler.trace.graph import build_graph
 from profiler.trace.inline_graph import build_inline_graph

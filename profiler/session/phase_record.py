@@ -8,9 +8,10 @@ from profiler.attribute.bytes_in_doubt import doubt_memory
 from profiler.attribute.verdict import refuse
 from profiler.report.records import Clean, Phase, Source, Telemetry
 from profiler.report.vocabulary import Tier
-from profiler.session.bench import Bench, PhasePlan, needed_of, rates_of
+from profiler.session.bench import Bench, PhasePlan
 from profiler.session.cross_checks import cross_check, dram_traffic, energy_per_token, is_throttled
 from profiler.session.judged_trace import JudgedTrace
+from profiler.session.needed import needed_of, rates_of
 
 
 def phase_record(
@@ -32,17 +33,12 @@ def phase_record(
     joules, joules_source = energy_per_token(telemetry, tokens)
     sources = {
         **found.sources,
+        **needed.sources,
         "tokens_per_s": Source(tier=Tier.HOST, note="tokens of the batch over the clean median")
         if tokens
         else Source(missing="the phase does not say how many tokens an iteration makes"),
         "joules_per_token": joules_source,
     }
-    for name, amount in (("flops", needed.flops), ("bytes", needed.bytes)):
-        sources[name] = (
-            Source(tier=Tier.ANALYTIC, note=plan.needed_note)
-            if amount is not None
-            else Source(missing=plan.needed_note)
-        )
     for name, absent in (("tokens", tokens is None), ("context_tokens", shape is None)):
         if absent:
             sources[name] = Source(missing="the phase does not say its size")
@@ -61,8 +57,8 @@ def phase_record(
         ideal_ms=found.ideal_ms,
         mfu=found.mfu,
         mbu=found.mbu,
-        flops=needed.flops,
-        bytes=needed.bytes,
+        flops=needed.work.flops,
+        bytes=needed.work.bytes,
         weights_gb_per_s=found.weights_gb_per_s,
         kv_cache_gb_per_s=found.kv_cache_gb_per_s,
         joules_per_token=joules,

@@ -15,7 +15,9 @@ def found(
     flops_per_s: float | None = 800e12,
     bytes_per_s: float | None = 3e12,
 ) -> Rates:
-    return rates(work, wall_ms, flops_per_s=flops_per_s, bytes_per_s=bytes_per_s, reason="a factory's model")
+    return rates(
+        work, wall_ms, flops_per_s=flops_per_s, bytes_per_s=bytes_per_s, no_flops="no trace", no_bytes="no trace"
+    )
 
 
 def test_rates_are_shares_of_the_measured_ceilings():
@@ -47,7 +49,7 @@ def test_without_known_work_there_is_no_rate_but_a_reason():
     unknown = found(NeededWork(None, None, None))
     for name in ("mfu", "mbu", "ideal_ms"):
         assert getattr(unknown, name) is None
-        assert unknown.sources[name].missing == "a factory's model"
+        assert unknown.sources[name].missing == "no trace"
     for name in ("weights_gb_per_s", "kv_cache_gb_per_s"):
         assert getattr(unknown, name) is None
         assert unknown.sources[name].missing

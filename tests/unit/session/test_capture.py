@@ -91,7 +91,9 @@ def test_the_public_api_measures_with_a_real_telemetry_process(model: torch.nn.M
 
 
 @pytest.mark.parametrize("iterations", [0, 1, WARMUP_ITERATIONS, 10, ENOUGH - TELEMETRY_ITERATIONS - 1])
-def test_too_few_iterations_say_how_many_more_are_needed(model: torch.nn.Module, iterations: int) -> None:
+def test_too_few_iterations_say_how_many_more_are_needed(
+    model: torch.nn.Module, iterations: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     with capture() as c:
         for _ in range(iterations):
             with c.step("decode"):
@@ -99,6 +101,7 @@ def test_too_few_iterations_say_how_many_more_are_needed(model: torch.nn.Module,
     assert not c.report.complete
     assert codes(c.report) == ["too_few_iterations"]
     message = c.report.warnings[0].message
+    assert capsys.readouterr().err == f"bottleneck: {message}, so the report is not complete\n"  # at once, too
     if iterations == 0:
         assert "no iteration was marked" in message
         return
@@ -111,6 +114,43 @@ def test_too_few_iterations_say_how_many_more_are_needed(model: torch.nn.Module,
     assert phase.verdict.evidence == [message]
     assert phase.clean.wall_ms.median > 0
     assert phase.parts == []
+
+
+def test_a_loop_has_its_mfu_in_the_number_format_that_it_was_traced_in(model: torch.nn.Module) -> None:
+    with capture(model) as c:
+        for _ in range(ENOUGH):
+            with c.step("decode"):
+                run(model)
+    (phase,) = c.report.phases
+    ceiling = next(found for found in c.report.ceilings.ceilings if found.name == "gemm.float32").value
+    assert phase.flops is not None
+    assert phase.flops >= 2 * 2 * 4 * 64 * 64  # two linear layers on four rows
+    assert phase.mfu == pytest.approx(phase.flops / phase.clean.wall_ms.median * 1e3 / (ceiling * 1e12))
+    assert phase.ideal_ms is not None
+
+
+def test_a_loop_that_was_not_traced_says_that_nothing_could_be_summed(model: torch.nn.Module) -> None:
+    with capture(model) as c:
+        for _ in range(WARMUP_ITERATIONS + 1):
+            with c.step("decode"):
+                run(model)
+    (phase,) = c.report.phases
+    for name in ("flops", "bytes", "mfu", "mbu", "ideal_ms"):
+        assert getattr(phase, name) is None
+        assert "no trace whose operations could be summed" in (phase.sources[name].missing or "")
+
+
+def test_a_loop_without_products_says_that_no_number_format_is_known() -> None:
+    with capture() as c:
+        for _ in range(ENOUGH):
+            with c.step("copying"):
+                torch.ones(64).clone()
+    (phase,) = c.report.phases
+    assert phase.mbu is not None
+    assert phase.mfu is None
+    assert phase.sources["mfu"].missing == (
+        "which number format the FLOPs are in is not known, so neither is their ceiling"
+    )
 
 
 def test_following_the_count_that_was_asked_for_is_enough(model: torch.nn.Module) -> None:
