@@ -57,7 +57,7 @@ def test_compute_is_matrix_units_and_instruction_issue_and_leaves_fixed_costs_al
 
 
 def test_without_a_question_nothing_changes_and_every_speed_has_its_curve() -> None:
-    answer = what_if(kept_report(), {})
+    answer = what_if(kept_report(), {}, phase="decode")
     found = phase(answer, "decode")
     assert answer.speeds == []
     assert found.time_ms.predicted == found.time_ms.measured
@@ -65,9 +65,9 @@ def test_without_a_question_nothing_changes_and_every_speed_has_its_curve() -> N
 
 
 def test_the_finite_share_is_kept_where_one_speed_changed() -> None:
-    found = phase(what_if(kept_report(), {Knob.MEMORY: 1.408}), "decode")
+    found = phase(what_if(kept_report(), {Knob.MEMORY: 1.408}, phase="decode"), "decode")
     assert found.finite_share == pytest.approx((1 - 1 / found.speedup.value) / (1 - 1 / 1.408))
-    several = phase(what_if(kept_report(), {Knob.MEMORY: 1.4, Knob.HOST: 2.0}), "decode")
+    several = phase(what_if(kept_report(), {Knob.MEMORY: 1.4, Knob.PCIE: 2.0}, phase="decode"), "decode")
     assert several.finite_share is None
     assert several.sources["finite_share"].missing
 
@@ -81,8 +81,10 @@ def test_on_another_device_a_speed_that_is_given_counts_instead_of_the_datasheet
 
 
 def test_a_device_that_differs_in_its_memory_gives_what_that_memory_gives() -> None:
-    by_device = phase(what_if(kept_report(), {}, target=H200), "decode").speedup.value
-    by_hand = phase(what_if(kept_report(), {Knob.MEMORY: 4800 / 3352}), "decode").speedup.value
+    by_device, by_hand = (
+        phase(what_if(kept_report(), knobs, target=target, phase="decode"), "decode").speedup.value
+        for knobs, target in (({}, H200), ({Knob.MEMORY: 4800 / 3352}, None))
+    )
     assert by_device == pytest.approx(by_hand, rel=0.001)
 
 
@@ -107,7 +109,7 @@ def test_slower_than_measured_is_said_to_be_a_guess_from_below() -> None:
 
 
 def test_loading_is_left_out_with_a_reason() -> None:
-    reasons = {left_out.name: left_out.reason for left_out in what_if(kept_report(), {}).not_predicted}
+    reasons = {left_out.name: left_out.reason for left_out in what_if(kept_report(), {Knob.PCIE: 2.0}).not_predicted}
     assert list(reasons) == ["load"]
     assert "legs" in reasons["load"]
 
@@ -134,7 +136,7 @@ def test_what_made_a_verdict_doubtful_makes_the_next_one_doubtful() -> None:
 
 def test_warnings_of_what_is_predicted_go_along() -> None:
     report = with_decode(kept_report(), warnings=[ReportWarning(code="unknown_kernels", message="12% unknown")])
-    told = what_if(report, {}, phase="decode").warnings
+    told = what_if(report, {Knob.PCIE: 2.0}, phase="decode").warnings
     assert [(warning.phase, warning.message) for warning in told] == [("decode", "12% unknown")]
 
 
@@ -154,6 +156,6 @@ def test_a_phase_that_the_report_lacks_is_a_usage_error_that_names_those_it_has(
 
 
 def test_phases_that_were_marked_by_hand_make_no_request() -> None:
-    answer = what_if(replace(kept_report(), workload=None), {})
+    answer = what_if(replace(kept_report(), workload=None), {Knob.PCIE: 2.0})
     assert answer.request is None
     assert "marked by hand" in answer.not_predicted[-1].reason

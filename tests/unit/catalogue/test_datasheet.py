@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from profiler.catalogue.datasheet import Datasheet, datasheet_names, find_datasheet
+from profiler.catalogue.datasheet import Datasheet, datasheet_names, find_datasheet, similar_names
 
 
 def datasheet(name: str) -> Datasheet:
@@ -41,6 +41,29 @@ def test_a_device_is_found_by_the_name_its_driver_gives_it(device_name: str, nam
 )
 def test_a_device_that_is_not_the_same_has_no_datasheet(device_name: str) -> None:
     assert find_datasheet(device_name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "similar"),
+    [
+        ("h100", ["h100-nvl", "h100-pcie", "h100-sxm"]),
+        ("A100 40GB", ["a100-pcie-40gb", "a100-sxm-40gb"]),
+        ("rtx4090", ["rtx-4090"]),
+        ("l400s", ["l40s"]),
+        ("tpu-v5e", []),
+        ("", []),
+    ],
+)
+def test_a_name_that_is_no_device_leads_to_those_that_could_be_meant(name: str, similar: list[str]) -> None:
+    found = similar_names(name)
+    assert found == similar or found[:1] == similar[:1] != []
+
+
+def test_the_architecture_is_that_of_the_chip() -> None:
+    kinds = {stem: datasheet(stem).architecture for stem in datasheet_names()}
+    assert {kinds[stem] for stem in kinds if stem.startswith(("h100", "h200", "gh200"))} == {"sm_90"}
+    assert (kinds["a100-sxm-80gb"], kinds["rtx-3090"], kinds["l4"]) == ("sm_80", "sm_86", "sm_89")
+    assert (kinds["b200"], kinds["rtx-5090"], kinds["mi300x"]) == ("sm_100", "sm_120", "gfx942")
 
 
 def test_no_two_datasheets_claim_the_same_name() -> None:

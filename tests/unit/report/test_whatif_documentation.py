@@ -1,0 +1,48 @@
+"""docs/report.md explains every field of what `whatif` writes, and none that is gone."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from profiler.report.store import json_schema
+from profiler.report.whatif import WhatIf, whatif_schema
+
+PAGE = (Path(__file__).parents[3] / "docs" / "report.md").read_text(encoding="utf-8")
+SHARED = json_schema()["$defs"]
+RECORDS = {
+    name: kind["properties"]
+    for name, kind in whatif_schema()["$defs"].items()
+    if "properties" in kind and name not in SHARED
+}
+
+
+def rows(name: str) -> dict[str, list[str]]:
+    match = re.search(rf"^### {name}\n(.*?)(?=^#|\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    assert match is not None, f"docs/report.md has no section {name}"
+    lines = [line for line in match.group(1).splitlines() if line.startswith("| `")]
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    return {row[0].strip("` "): row[1:] for row in cells}
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_every_field_of_a_record_is_explained_and_no_other(record: str) -> None:
+    assert list(rows(record)) == list(RECORDS[record])
+    assert all(kind and meaning for kind, _unit, meaning in rows(record).values())
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_what_may_be_null_is_said_to_be(record: str) -> None:
+    for field, (kind, *_) in rows(record).items():
+        assert kind.endswith("null") == ({"type": "null"} in RECORDS[record][field].get("anyOf", []))
+
+
+def test_no_section_is_about_a_record_that_is_gone() -> None:
+    assert set(re.findall(r"^### (\w+)$", PAGE, re.MULTILINE)) == RECORDS.keys()
+
+
+def test_the_schema_is_that_of_the_records() -> None:
+    assert whatif_schema()["$ref"] == f"#/$defs/{msgspec.inspect.type_info(WhatIf).cls.__name__}"  # type: ignore[attr-defined]
