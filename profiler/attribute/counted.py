@@ -8,21 +8,26 @@ samples than unknowns.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from profiler.attribute.counter_clock import Bursts, CounterClock, Floats, cumulated, find_clock
 from profiler.attribute.regression import regress
+from profiler.attribute.traffic_window import EDGE_ERROR_NS, Runs, traffic_design
 from profiler.measure.counters.source import Counter, CounterRecording
 from profiler.trace import intervals
 from profiler.trace.timeline import Activity, Ints, Timeline
 
 KernelKey = tuple[str, tuple[int, int, int]]
-"""Name and grid. Kernels that share both do the same work, as far as a trace can tell."""
+"""Name and grid. Runs that share both and last about as long do the same work, as far as a trace can tell."""
 
 FEWEST_SAMPLES = 200  # of the iterations; a regression with an error needs some for each kernel
+APART = 1.25  # durations further apart than this are of different work
+STRAY = 0.02  # of a kernel's runs: fewer are no kernel of their own
 WORST_UNEXPLAINED = 0.1  # a larger rest, and counters and trace do not belong together
 
 
@@ -40,11 +45,16 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class CountedKernel:
-    """One kernel: `calls` in an iteration, each of `us` on average. `each` is of one call: bytes or an active ratio."""
+    """One kernel: `calls` in an iteration, each of `us` on average. `each` is of one call: bytes or an active ratio.
+
+    Its traffic runs from `lead_us` after its start to `tail_us` before its end.
+    """
 
     key: KernelKey
     calls: float
     us: float
+    lead_us: float
+    tail_us: float
     each: Mapping[Counter, Estimate]
 
 
@@ -133,70 +143,124 @@ def _attributed(
     start = (device.start_ns[rows] - clock.anchor_ns).astype(np.float64)
     end = (device.end_ns[rows] - clock.anchor_ns).astype(np.float64)
     edges = clock.since_anchor_ns(np.append(recording.start_ns, recording.end_ns[-1:]).astype(np.int64))
-    inside = np.zeros(len(edges) - 1, bool)
-    for window in windows:
-        inside |= (edges[:-1] >= window.start_ns - clock.anchor_ns) & (edges[1:] <= window.end_ns - clock.anchor_ns)
-    if inside.sum() < FEWEST_SAMPLES:
-        raise CountersUnusable(f"only {int(inside.sum())} samples fall into the iterations")
-    keys, group = _groups(timeline, rows)
-    design = np.empty((int(inside.sum()), len(keys) + 1))
-    for index in range(len(keys)):
-        mine = group == index
-        runs = cumulated(start[mine], end[mine], np.ones(int(mine.sum())), edges)
-        design[:, index] = np.diff(runs)[inside]
-    busy = intervals.merge(intervals.from_columns(start.round().astype(np.int64), end.round().astype(np.int64)))
-    busy_ns = (busy[:, 1] - busy[:, 0]).astype(np.float64)
-    covered = np.diff(cumulated(busy[:, 0].astype(np.float64), busy[:, 1].astype(np.float64), busy_ns, edges))
     length = np.diff(edges)
-    design[:, -1] = (length - covered)[inside]  # what is counted while no kernel runs, by the nanosecond
-    iterations = sum(window.iterations for window in windows)
-    whole: dict[Counter, float] = {}
-    each: list[dict[Counter, Estimate]] = [{} for _ in keys]
-    mean_ns = np.array([float((end - start)[group == index].mean()) for index in range(len(keys))])
-    explained = 1.0
-    for counter, column in recording.values.items():
-        amounts = np.asarray(column, np.float64) * (1.0 if counter.is_bytes else length)
-        found = regress(design, amounts[inside])
-        unit = np.ones(len(keys)) if counter.is_bytes else mean_ns
-        for index in range(len(keys)):
-            each[index][counter] = Estimate(
-                float(found.values[index] / unit[index]), float(found.errors[index] / unit[index])
-            )
-        total = sum(_between(edges, amounts, window, clock.anchor_ns) for window in windows)
-        device_ns = sum(window.end_ns - window.start_ns for window in windows)
-        whole[counter] = total / (iterations if counter.is_bytes else device_ns)
-        if counter is Counter.DRAM_READ:
-            explained = float((design[:, :-1] @ found.values[:-1]).sum() / max(amounts[inside].sum(), 1.0))
+    inside = np.flatnonzero(np.any([_inside(edges, window, clock.anchor_ns) for window in windows], axis=0))
+    if len(inside) < FEWEST_SAMPLES:
+        raise CountersUnusable(f"only {len(inside)} samples fall into the iterations")
+    keys, group = _kernels(timeline, rows, end - start)
+    runs = Runs(start, end, group, len(keys))
+    idle = (length - _covered(start, end, edges))[inside]
+    amounts = {
+        counter: np.asarray(column, np.float64) * (1.0 if counter.is_bytes else length)
+        for counter, column in recording.values.items()
+    }
+    design, leads, tails = traffic_design(runs, idle, amounts[Counter.DRAM_READ][inside], edges, inside)
+    found = {counter: regress(design, column[inside]) for counter, column in amounts.items()}
+    explained = _explained(design, found[Counter.DRAM_READ].values, amounts[Counter.DRAM_READ][inside])
     if abs(1 - explained) > WORST_UNEXPLAINED:
         raise CountersUnusable(f"the kernels explain {explained:.0%} of the bytes read")
-    kernels = [
-        CountedKernel(key, float((group == index).sum()) / iterations, mean_ns[index] / 1e3, each[index])
-        for index, key in enumerate(keys)
-    ]
+    iterations = sum(window.iterations for window in windows)
+    # What an edge that is off by a step of its search gives to the wrong kernel, at the highest rate that lasts.
+    leaks = {
+        counter: EDGE_ERROR_NS * float(np.quantile(column[inside] / length[inside], 0.95))
+        for counter, column in amounts.items()
+    }
+    kernels = []
+    for index, key in enumerate(keys):
+        duration_ns = float(np.mean((end - start)[group == index]))
+        each = {
+            counter: _estimate(
+                of.values[index], of.errors[index], leaks[counter], 1.0 if counter.is_bytes else duration_ns
+            )
+            for counter, of in found.items()
+        }
+        calls = int((group == index).sum()) / iterations
+        kernels.append(CountedKernel(key, calls, duration_ns / 1e3, leads[index] / 1e3, tails[index] / 1e3, each))
     return Counted(
         kernels=sorted(kernels, key=lambda kernel: -kernel.calls * kernel.us),
-        whole=whole,
+        whole=_whole(edges, amounts, windows, clock.anchor_ns),
         iterations=iterations,
-        samples=int(inside.sum()),
+        samples=len(inside),
         sample_us=float(np.median(length)) / 1e3,
         misfit=clock.misfit,
         explained_ratio=explained,
     )
 
 
-def _groups(timeline: Timeline, rows: Ints) -> tuple[list[KernelKey], Ints]:
+def _estimate(value: float, scatter: float, leak: float, unit: float) -> Estimate:
+    """A kernel's number in its unit; the two errors have nothing to do with each other."""
+    return Estimate(float(value) / unit, float(np.hypot(scatter, leak)) / unit)
+
+
+def _explained(design: Floats, values: Floats, amounts: Floats) -> float:
+    """What the kernels, and not the idle time in the last column, explain of the amounts."""
+    total = float(amounts.sum())
+    return float((design[:, :-1] @ values[:-1]).sum()) / total if total > 0 else 1.0
+
+
+def _inside(edges: Floats, window: _Window, anchor_ns: int) -> NDArray[np.bool_]:
+    """Which samples lie in the window."""
+    return (edges[:-1] >= window.start_ns - anchor_ns) & (edges[1:] <= window.end_ns - anchor_ns)
+
+
+def _covered(start: Floats, end: Floats, edges: Floats) -> Floats:
+    """How much of each sample some kernel covers, in ns."""
+    busy = intervals.merge(intervals.from_columns(start.round().astype(np.int64), end.round().astype(np.int64)))
+    first, last = busy[:, 0].astype(np.float64), busy[:, 1].astype(np.float64)
+    return np.asarray(np.diff(cumulated(first, last, last - first, edges)), np.float64)
+
+
+def _whole(
+    edges: Floats, amounts: Mapping[Counter, Floats], windows: Sequence[_Window], anchor_ns: int
+) -> dict[Counter, float]:
+    """One iteration's bytes, and the active part of its time. Samples across a window's edge count in part.
+
+    What the sampling itself writes over the bus is taken off, at the rate seen before the first marker.
+    """
+    places = [(window.start_ns - anchor_ns, window.end_ns - anchor_ns) for window in windows]
+    device_ns = sum(last - first for first, last in places)
+    iterations = sum(window.iterations for window in windows)
+    before = edges[1:] <= 0
+    whole = {}
+    for counter, column in amounts.items():
+        reached = np.concatenate([[0.0], np.cumsum(column)])
+        total = sum(float(np.diff(np.interp(place, edges, reached))[0]) for place in places)
+        if counter is Counter.PCIE_WRITE and before.any():
+            total = max(0.0, total - device_ns * float(np.median(column[before] / np.diff(edges)[before])))
+        whole[counter] = total / (iterations if counter.is_bytes else device_ns)
+    return whole
+
+
+def _kernels(timeline: Timeline, rows: Ints, duration_ns: Floats) -> tuple[list[KernelKey], Ints]:
     """The kernels that there are, and the number of each row's."""
-    numbers: dict[KernelKey, int] = {}
     device = timeline.device
-    group = [
-        numbers.setdefault((timeline.names[name], (int(x), int(y), int(z))), len(numbers))
-        for name, (x, y, z) in zip(device.name[rows].tolist(), device.grid[rows].tolist(), strict=True)
-    ]
-    return list(numbers), np.asarray(group, np.int64)
+    rows_of: dict[KernelKey, list[int]] = defaultdict(list)
+    for index, (name, (x, y, z)) in enumerate(zip(device.name[rows].tolist(), device.grid[rows].tolist(), strict=True)):
+        rows_of[timeline.names[name], (int(x), int(y), int(z))].append(index)
+    keys: list[KernelKey] = []
+    number = np.empty(len(rows), np.int64)
+    for key, mine in rows_of.items():
+        indices = np.asarray(mine)
+        for part in told_apart(duration_ns[indices]):
+            number[indices[part]] = len(keys)
+            keys.append(key)
+    return keys, number
 
 
-def _between(edges: Floats, amounts: Floats, window: _Window, anchor_ns: int) -> float:
-    """What was counted in a window; samples across its edge count in part."""
-    counted = np.concatenate([[0.0], np.cumsum(amounts)])
-    first, last = np.interp([window.start_ns - anchor_ns, window.end_ns - anchor_ns], edges, counted)
-    return float(last - first)
+def told_apart(duration_ns: Floats) -> list[Ints]:
+    """Runs of one name and grid, told apart where their durations leave a gap: matrix products of two sizes can share
+    both. Stray runs go with the nearest. Indices into `duration_ns`, the shortest runs first.
+    """
+    order = np.argsort(duration_ns, kind="stable")
+    logs = np.log(np.maximum(duration_ns[order], 1.0))
+    parts = np.split(order, np.flatnonzero(np.diff(logs) > np.log(APART)) + 1)
+    large = [part for part in parts if len(part) >= STRAY * len(order)]
+    if not large:
+        return [order]
+    middles = [float(np.median(duration_ns[part])) for part in large]
+    for part in parts:
+        if len(part) < STRAY * len(order):
+            middle = float(np.median(duration_ns[part]))
+            nearest = min(range(len(large)), key=lambda index: abs(np.log(middle / middles[index])))
+            large[nearest] = np.append(large[nearest], part)
+    return large

@@ -16,16 +16,10 @@ _RIDGE = 1e-9  # of the diagonal: columns that cannot be told apart share what t
 
 @dataclass(frozen=True, slots=True)
 class Estimates:
-    """What a unit of each column stands for, with the standard error; shape (columns,).
-
-    `missed_ratio` is the root mean square of what is left over, as a part of that of the amounts; `attributed_ratio`
-    is what the columns explain of the amounts' sum.
-    """
+    """What a unit of each column stands for, with the standard error; shape (columns,)."""
 
     values: Floats
     errors: Floats
-    missed_ratio: float
-    attributed_ratio: float
 
 
 def regress(design: Floats, amounts: Floats, blocks: int = BLOCKS) -> Estimates:
@@ -44,26 +38,28 @@ def regress(design: Floats, amounts: Floats, blocks: int = BLOCKS) -> Estimates:
         products[block] = rows.T @ amounts[first:last]
     gram, product = grams.sum(axis=0), products.sum(axis=0)
     values = solve(gram, product)
-    without = np.array([solve(gram - grams[block], product - products[block]) for block in range(blocks)])
+    without = np.array([solve(gram - grams[block], product - products[block], values > 0) for block in range(blocks)])
     errors = np.sqrt((blocks - 1) / blocks * ((without - without.mean(axis=0)) ** 2).sum(axis=0))
-    left = amounts - design @ values
-    power, total = float(amounts @ amounts), float(amounts.sum())
-    return Estimates(
-        values=values,
-        errors=errors,
-        missed_ratio=float(np.sqrt(left @ left / power)) if power > 0 else 0.0,
-        attributed_ratio=float((design @ values).sum() / total) if total > 0 else 1.0,
-    )
+    return Estimates(values, errors)
 
 
-def solve(gram: Floats, product: Floats) -> Floats:
+def solve(gram: Floats, product: Floats, positive: NDArray[np.bool_] | None = None) -> Floats:
     """The non-negative x that minimises x'Gx/2 - p'x: the active-set method of Lawson and Hanson (1974) in the form of
     Bro and de Jong (1997), which needs the products only. A column without any rows gets 0.
+
+    `positive` guesses which will not be 0: a good guess saves nearly all of the time, a bad one nothing but itself.
     """
     count = len(product)
     values = np.zeros(count)
     free = np.zeros(count, bool)
     ridged = gram + _RIDGE * np.diag(np.diag(gram))
+    positive = None if positive is None else positive & (np.diag(gram) > 0)
+    if positive is not None and positive.any():
+        values[positive] = np.linalg.solve(ridged[np.ix_(positive, positive)], product[positive])
+        if (values[positive] > 0).all():
+            free = positive.copy()
+        else:
+            values[:] = 0.0
     tolerance = 1e-12 * float(np.abs(product).max(initial=0.0))
     for _ in range(3 * count + 10):  # it ends after about one round a column; the bound is for rounding errors
         gradient = np.where(free, -np.inf, product - ridged @ values)

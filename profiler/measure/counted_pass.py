@@ -18,9 +18,9 @@ from profiler.measure.tracing import device_trace
 from profiler.workload.phase import RunnablePhase
 
 MARKER_BYTES = 128 * 2**20  # twice any L2 there is, so that each copy reads and writes memory
-# Milliseconds between a marker's copies. No two neighbours are alike, so the marker fits in one place only.
-MARKER_PAUSES_MS = (0.1, 0.3, 0.15, 0.5, 0.2, 0.4, 0.1, 0.25)
-MARKER_COPIES = len(MARKER_PAUSES_MS) + 1
+# Milliseconds after each of a marker's copies. No two neighbours are alike, so the marker fits in one place only.
+MARKER_PAUSES_MS = (0.1, 0.3, 0.15, 0.5, 0.2, 0.4, 0.1, 0.25, 0.2)
+MARKER_COPIES = len(MARKER_PAUSES_MS)
 COUNTED_SECONDS = 0.4  # 20,000 samples: enough for a hundred kernels
 MOST_ITERATIONS = 400  # of a tiny phase, whose trace would grow large
 FEWEST_ITERATIONS = 3  # the first is left out, and an error needs more than one
@@ -65,14 +65,15 @@ def record_counted(
         marker = _Marker(device, pause)
     except torch.OutOfMemoryError:
         return _failed(f"no device memory is left for the marker ({2 * MARKER_BYTES / 2**20:.0f} MiB)")
-    if reason := counters.begin():
-        return _failed(reason)
     iterations: list[int] = []
-    try:
-        with garbage_collector_off(), device_trace(device) as export:
+    with garbage_collector_off(), device_trace(device) as export:
+        # Only now: the tracer's first start can take seconds, in which the sampler's buffer would run over.
+        if reason := counters.begin():
+            return _failed(reason)
+        try:
             _run(phase, device, marker, clock, round(seconds * 1e9), iterations)
-    finally:
-        recording = counters.end()
+        finally:
+            recording = counters.end()
     return CountedPass(export(), recording, iterations)
 
 
@@ -120,7 +121,7 @@ class _Marker:
     def run(self) -> None:
         """One marker; the device is idle before and after."""
         self._device.synchronize()
-        for pause_ms in (*MARKER_PAUSES_MS, 0.0):
+        for pause_ms in MARKER_PAUSES_MS:
             self._target.copy_(self._source)
             self._device.synchronize()
             self._pause(pause_ms / 1e3)

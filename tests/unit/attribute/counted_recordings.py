@@ -1,0 +1,108 @@
+"""What an H100 counted beside a trace, and what Nsight Compute counted of the same step."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from profiler.attribute.counted import Counted, count_kernels
+from profiler.measure.counters.source import Counter, CounterRecording
+from profiler.trace.kineto import read_kineto
+from profiler.trace.timeline import Timeline
+
+_FOLDER = Path(__file__).parents[2] / "data" / "counters"
+_COPIES = 9
+# What the samples of a recording are, and the factor to our unit: an H100's SM issues 4 instructions a cycle, and has 4
+# matrix pipes.
+_SMS, _PIPES = 132, 4
+
+
+@dataclass(frozen=True)
+class NcuKernel:
+    name: str
+    grid: tuple[int, int, int]
+    read: float
+    written: float
+
+
+@dataclass(frozen=True)
+class CountedRecording:
+    timeline: Timeline
+    recording: CounterRecording
+    iterations: int
+    marker_bytes: int
+    weight_bytes: int
+    ncu: list[NcuKernel]
+
+    def count(self) -> Counted:
+        return count_kernels(
+            self.timeline,
+            self.recording,
+            marker_bytes=self.marker_bytes,
+            marker_copies=_COPIES,
+            iterations=[self.iterations],
+        )
+
+
+def counted_recording(name: str) -> CountedRecording:
+    data: dict[str, Any] = msgspec.json.decode(gzip.decompress((_FOLDER / f"{name}.json.gz").read_bytes()))
+    starts = np.cumsum(data["start_ns"]).tolist()
+    events = []
+    for number, start, duration in zip(data["name"], starts, data["duration_ns"], strict=True):
+        kernel, grid, category = data["names"][number]
+        arguments: dict[str, Any] = {"device": 0, "stream": 7}
+        if grid:
+            arguments["grid"] = grid
+        if category == "gpu_memcpy":
+            arguments["bytes"] = data["marker_bytes"]
+        # as text: a float of microseconds would lose nanoseconds, as it would in a real trace
+        times = {"ts": f"{start // 1000}.{start % 1000:03d}", "dur": f"{duration // 1000}.{duration % 1000:03d}"}
+        events.append({"ph": "X", "cat": category, "name": kernel, "pid": 0, "tid": 7, "args": arguments, **times})
+    trace = {"baseTimeNanoseconds": data["base_ns"], "traceEvents": events}
+    text = re.sub(rb'"(ts|dur)":"([0-9.]+)"', rb'"\1":\2', msgspec.json.encode(trace))
+    edges = data["sample_base_ns"] + np.concatenate([[0], np.cumsum(data["sample_ns"])])
+    return CountedRecording(
+        timeline=read_kineto(text),
+        recording=CounterRecording(
+            start_ns=edges[:-1].tolist(), end_ns=edges[1:].tolist(), values=_values(data["metrics"], data["values"])
+        ),
+        iterations=data["iterations"],
+        marker_bytes=data["marker_bytes"],
+        weight_bytes=data["weight_bytes"],
+        ncu=[NcuKernel(name, _grid(grid), read, written) for name, grid, read, written, _ in data["ncu"]],
+    )
+
+
+def _values(metrics: list[str], columns: list[list[int]]) -> dict[Counter, list[float]]:
+    found = dict(zip(metrics, [np.asarray(column, float) for column in columns], strict=True))
+    values = {Counter.DRAM_READ: found["dram__bytes_read.sum"], Counter.DRAM_WRITE: found["dram__bytes_write.sum"]}
+    if "pcie__read_bytes.sum" in found:
+        values[Counter.PCIE_READ] = found["pcie__read_bytes.sum"]
+        values[Counter.PCIE_WRITE] = found["pcie__write_bytes.sum"]
+    return {counter: column.tolist() for counter, column in values.items()}
+
+
+def _grid(text: str) -> tuple[int, int, int]:
+    x, y, z = (int(number) for number in re.findall(r"\d+", text))
+    return x, y, z
+
+
+def read_by_kernel(ncu: list[NcuKernel]) -> dict[tuple[str, tuple[int, int, int]], list[float]]:
+    """Bytes read by every run, by the function's plain name and grid."""
+    found: dict[tuple[str, tuple[int, int, int]], list[float]] = defaultdict(list)
+    for kernel in ncu:
+        found[plain(kernel.name), kernel.grid].append(kernel.read)
+    return found
+
+
+def plain(name: str) -> str:
+    """A function's name without return type, namespaces, template arguments and parameters: tools write these apart."""
+    bare = re.sub(r"\(anonymous namespace\)|<unnamed>", "_", name).removeprefix("void ")
+    return re.split(r"[<(]", bare)[0].split("::")[-1]
