@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,8 @@ KernelKey = tuple[str, tuple[int, int, int]]
 
 FEWEST_SAMPLES = 200  # of the iterations; a regression with an error needs some for each kernel
 APART = 1.25  # durations further apart than this are of different work
+OTHER_WORK = 1.5  # a duration further from the counted ones than this is of work that was not counted
+SURE = 0.15  # of what a full memory bus moves meanwhile
 STRAY = 0.02  # of a kernel's runs: fewer are no kernel of their own
 WORST_UNEXPLAINED = 0.1  # a larger rest, and counters and trace do not belong together
 
@@ -59,6 +62,17 @@ class CountedKernel:
 
 
 @dataclass(frozen=True, slots=True)
+class Series:
+    """One iteration through time: when each sample starts, in us after the iteration, and each counter's mean in it.
+
+    Bytes are GB/s, units the part of the sample in which they were active.
+    """
+
+    start_us: list[float]
+    rates: Mapping[Counter, list[float]]
+
+
+@dataclass(frozen=True, slots=True)
 class Counted:
     """What was counted of a phase; `kernels` the longest first.
 
@@ -73,6 +87,19 @@ class Counted:
     sample_us: float
     misfit: float
     explained_ratio: float
+    top_bytes_per_us: float
+    series: Series
+
+    def is_sure(self, kernel: CountedKernel) -> bool:
+        """Whether the error of its bytes is small beside what the memory moves in its time."""
+        error = kernel.each[Counter.DRAM_READ].error + kernel.each[Counter.DRAM_WRITE].error
+        return error <= SURE * self.top_bytes_per_us * kernel.us
+
+    def find(self, name: str, grid: tuple[int, int, int], us: float) -> CountedKernel | None:
+        """The kernel of this name and grid whose duration is nearest, None where none is near."""
+        same = [kernel for kernel in self.kernels if kernel.key == (name, grid)]
+        nearest = min(same, key=lambda kernel: abs(log(kernel.us / us)), default=None) if us > 0 else None
+        return nearest if nearest is not None and abs(log(nearest.us / us)) < log(OTHER_WORK) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +211,8 @@ def _attributed(
         sample_us=float(np.median(length)) / 1e3,
         misfit=clock.misfit,
         explained_ratio=explained,
+        top_bytes_per_us=leaks[Counter.DRAM_READ] / EDGE_ERROR_NS * 1e3,
+        series=_series(edges, amounts, windows[0], clock.anchor_ns),
     )
 
 
@@ -229,6 +258,18 @@ def _whole(
             total = max(0.0, total - device_ns * float(np.median(column[before] / np.diff(edges)[before])))
         whole[counter] = total / (iterations if counter.is_bytes else device_ns)
     return whole
+
+
+def _series(edges: Floats, amounts: Mapping[Counter, Floats], window: _Window, anchor_ns: int) -> Series:
+    """The samples of the window's first iteration, of so many that it holds."""
+    begin = float(window.start_ns - anchor_ns)
+    end = begin + (window.end_ns - window.start_ns) / window.iterations
+    mine = np.flatnonzero((edges[:-1] >= begin) & (edges[1:] <= end))
+    length = np.diff(edges)[mine]  # bytes a nanosecond are GB/s
+    return Series(
+        start_us=((edges[mine] - begin) / 1e3).round(3).tolist(),
+        rates={counter: (column[mine] / length).round(4).tolist() for counter, column in amounts.items()},
+    )
 
 
 def _kernels(timeline: Timeline, rows: Ints, duration_ns: Floats) -> tuple[list[KernelKey], Ints]:

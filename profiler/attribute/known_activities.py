@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from profiler.attribute.activities import ActivityFacts
+from profiler.attribute.counted import Counted
 from profiler.attribute.kernel_work import KernelWork
 from profiler.attribute.operation_work import Category
 from profiler.attribute.phase import KnownActivity
+from profiler.measure.counters.source import Counter
 from profiler.report.evidence import KernelFacts
 from profiler.report.vocabulary import Cause
 from profiler.trace.graph import DependencyGraph
@@ -16,10 +19,38 @@ from profiler.trace.timeline import Activity, Timeline
 
 
 def known_activities(
-    step: Timeline, graph: DependencyGraph, work: KernelWork, gemm_flops_per_s: Mapping[str, float | None]
+    step: Timeline,
+    graph: DependencyGraph,
+    work: KernelWork,
+    gemm_flops_per_s: Mapping[str, float | None],
+    counted: Counted | None = None,
 ) -> list[KnownActivity]:
-    """The device rows of `graph`, in its order. `gemm_flops_per_s` holds the measured ceilings by their names."""
-    return [_known(step, graph, index, row, work, gemm_flops_per_s) for index, row in enumerate(graph.source_row)]
+    """The device rows of `graph`, in its order. `gemm_flops_per_s` holds the measured ceilings by their names.
+
+    What counters say of a kernel stands beside what its shapes say.
+    """
+    known = [_known(step, graph, index, row, work, gemm_flops_per_s) for index, row in enumerate(graph.source_row)]
+    return (
+        known
+        if counted is None
+        else [_counted(step, row, one, counted) for row, one in zip(graph.source_row, known, strict=True)]
+    )
+
+
+def _counted(step: Timeline, row: int, known: KnownActivity, counted: Counted) -> KnownActivity:
+    """With what the counters say of it, as far as that is sure."""
+    x, y, z = step.device.grid[row].tolist()
+    kernel = counted.find(known.name, (x, y, z), known.facts.duration_us)
+    if known.facts.activity is not Activity.KERNEL or kernel is None or not counted.is_sure(kernel):
+        return known
+    tensor, issue = kernel.each.get(Counter.TENSOR_ACTIVE), kernel.each.get(Counter.ISSUE_ACTIVE)
+    facts = replace(
+        known.facts.kernel,
+        counted_bytes=kernel.each[Counter.DRAM_READ].value + kernel.each[Counter.DRAM_WRITE].value,
+        tensor_active_ratio=tensor.value if tensor else None,
+        issue_active_ratio=issue.value if issue else None,
+    )
+    return replace(known, facts=replace(known.facts, kernel=facts))
 
 
 def _known(

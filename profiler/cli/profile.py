@@ -108,6 +108,14 @@ def profile(
     thorough: Annotated[
         bool, typer.Option("--thorough", rich_help_panel=RUN_PANEL, help="More repeats: narrower intervals.")
     ] = False,
+    counters: Annotated[
+        bool,
+        typer.Option(
+            "--counters",
+            rich_help_panel=RUN_PANEL,
+            help="Count what kernels move, and how busy they keep the SMs: hardware counters, where they may be read.",
+        ),
+    ] = False,
     form: FormatOption = Format.TABLE,
     output: Annotated[
         Path | None,
@@ -162,6 +170,7 @@ def profile(
         seed=seed,
         effort="quick" if quick else "thorough" if thorough else "standard",
         trust_remote_code=trust_remote_code,
+        counters=counters,
         trace_out=trace_out,
         command=typed_command(ctx),
     )

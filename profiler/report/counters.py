@@ -17,12 +17,15 @@ class CountedKernel(Struct, frozen=True, kw_only=True):
 
     `tensor_active_ratio` and `issue_active_ratio` are parts of the call's time, averaged over all SMs: in which the
     matrix units worked, and of the instructions that could have been issued. None where the GPU lacks the counter.
+    Its traffic was found to run from `lead_us` after its start to `tail_us` before its end.
     """
 
     name: str
     grid: tuple[int, int, int]
     calls: float
     us: float
+    lead_us: float
+    tail_us: float
     read_bytes: CountedAmount
     write_bytes: CountedAmount
     tensor_active_ratio: CountedAmount | None = None
@@ -30,7 +33,7 @@ class CountedKernel(Struct, frozen=True, kw_only=True):
 
 
 class CounterSeries(Struct, frozen=True, kw_only=True):
-    """One iteration through time: columns of samples, `start_us` from the iteration's begin.
+    """One iteration through time: columns of samples, `start_us` after the start of its first kernel.
 
     A rate is the mean of its sample; a column that the GPU lacks is empty.
     """

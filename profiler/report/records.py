@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from profiler.report.counters import Counters
 from profiler.report.evidence import Evidence
 from profiler.report.vocabulary import BottleneckClass, Cause, Resource, Tier, VerdictState
 
@@ -303,6 +304,7 @@ class Phase(Struct, frozen=True, kw_only=True):
     timeline: Timeline | None
     telemetry: Telemetry | None
     verdict: Verdict
+    counters: Counters | None = None
     growth: Growth | None = None
     legs: list[LoadLeg] = field(default_factory=list)
     warnings: list[ReportWarning] = field(default_factory=list)

@@ -9,6 +9,7 @@ from profiler.attribute.operation_work import TokenShape
 from profiler.attribute.rates import NeededWork
 from profiler.device.base import Device
 from profiler.measure.clean import Clock
+from profiler.measure.counted_pass import Counters
 from profiler.measure.plan import Plan
 from profiler.measure.repeat import Sampler
 from profiler.progress import Progress
@@ -27,6 +28,7 @@ class Bench:
     clock: Clock
     plan: Plan
     progress: Progress
+    counters: Counters | None = None  # None where nobody asked for them
 
     def ceiling(self, name: str) -> float | None:
         """A measured ceiling in SI units: bytes/s, FLOP/s; microseconds stay as they are."""

@@ -15,6 +15,7 @@ from profiler.attribute.verdict import trusted, undermined
 from profiler.report.evidence import CleanTimes
 from profiler.report.records import Clean, Copies, ReportWarning, Streams, Telemetry
 from profiler.session.bench import Bench, PhasePlan
+from profiler.session.counted_phase import CountedPhase
 from profiler.session.cross_checks import doubts, is_throttled
 from profiler.session.needed import rates_of
 from profiler.trace.cpu import with_cpu_activities
@@ -37,6 +38,7 @@ class JudgedTrace:
     streams: Streams | None
     work: KernelWork | None
     warnings: list[ReportWarning]
+    counted: CountedPhase
 
 
 def judge_trace(
@@ -47,8 +49,10 @@ def judge_trace(
     telemetry: Telemetry | None,
     trace: bytes,
     body: bytes | None,
+    counted: CountedPhase | None = None,
 ) -> JudgedTrace:
     """What follows from a recorded trace and the clean times of the same phase."""
+    counted = counted or CountedPhase()
     timeline = read_kineto(trace)
     on_gpu = bench.device.properties.kind == "cuda"
     if not on_gpu:
@@ -59,13 +63,14 @@ def judge_trace(
         for finding in findings
         if finding.severity is not Severity.NOTE
     ]
+    warnings += counted.warnings(plan.phase.name)
     fatal = [finding.message for finding in findings if finding.severity is Severity.FATAL]
     if on_gpu and not len(timeline.device):  # not even launches, as where CUPTI cannot be had: no step is that idle
         fatal.append("it shows nothing of the GPU, which another profiler may hold (`bottleneck doctor`)")
     steps = steps_of(timeline)
     if fatal or not steps:
         reason = fatal[0] if fatal else "the trace holds no step of this phase"
-        return JudgedTrace(None, f"the trace cannot carry a verdict: {reason}", [], None, None, warnings)
+        return JudgedTrace(None, f"the trace cannot carry a verdict: {reason}", [], None, None, warnings, counted)
 
     chosen = representative(steps, timeline.overhead)
     step = cut(timeline, chosen)
@@ -77,7 +82,7 @@ def judge_trace(
     rates = rates_of(bench, plan, clean.wall_ms.median, work)
     judgement = judge_phase(
         graph,
-        known_activities(step, graph, work, bench.gemm_flops_per_s()),
+        known_activities(step, graph, work, bench.gemm_flops_per_s(), counted.counted),
         CleanTimes(clean.wall_ms.median, clean.wall_ms.low, clean.wall_ms.high, host_ms),
         peaks,
         Context(
@@ -96,7 +101,7 @@ def judge_trace(
     doubtful = doubts(telemetry, rates, bench.device.properties.kind)
     whole_ratio = prod(1 - finding.lost_ratio for finding in findings if finding.severity is Severity.WARNING)
     judgement = replace(judgement, verdict=undermined(trusted(judgement.verdict, whole_ratio), doubtful))
-    return JudgedTrace(judgement, None, copies, stream_overlap(step) if on_gpu else None, work, warnings)
+    return JudgedTrace(judgement, None, copies, stream_overlap(step) if on_gpu else None, work, warnings, counted)
 
 
 def _work(step: Timeline, body: bytes | None, hint: TokenShape) -> KernelWork:

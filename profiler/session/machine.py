@@ -4,16 +4,37 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from profiler.device.base import Device
 from profiler.device.driver import Driver, DriverUnavailable
 from profiler.device.select import open_driver, select_device
+from profiler.measure.counted_pass import Counters
+from profiler.measure.counters.process import CounterProcess
+from profiler.measure.counters.source import CounterRecording
 from profiler.measure.repeat import Sampler
 from profiler.measure.telemetry.process import SamplerProcess
 from profiler.measure.telemetry.sampler import SamplerConfig
+
+
+class NoCounters:
+    """Stands where nothing can be counted, and says why."""
+
+    def begin(self) -> str | None:
+        """Why not."""
+        return "a CPU has no counters that are read here"
+
+    def end(self) -> CounterRecording:
+        """The same."""
+        return CounterRecording(failure=self.begin())
+
+
+def counters_of(device: Device) -> AbstractContextManager[Counters]:
+    """What counts on this device; its process starts when it is first asked to."""
+    properties = device.properties
+    return closing(CounterProcess(properties.uuid)) if properties.kind == "cuda" else nullcontext(NoCounters())
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +44,7 @@ class Machine:
     device: Device
     driver: Driver | DriverUnavailable
     sampler: Callable[[SamplerConfig], AbstractContextManager[Sampler]] = SamplerProcess
+    counters: Callable[[Device], AbstractContextManager[Counters]] = counters_of
 
 
 def this_machine(device: str) -> Machine:

@@ -11,6 +11,7 @@ from profiler.measure.repeat import measure_telemetry
 from profiler.measure.tracing import record_trace, trace_body
 from profiler.report.records import Advice, Clean, Phase, Telemetry
 from profiler.session.bench import Bench, PhasePlan
+from profiler.session.counted_phase import count_phase
 from profiler.session.judged_trace import judge_trace
 from profiler.session.phase_record import phase_record
 from profiler.workload.phase import RunnablePhase, ShortenedPhase
@@ -84,7 +85,8 @@ def trace_phase(bench: Bench, timed: TimedPhase) -> MeasuredPhase:
     bench.progress.stage(f"{phase.name}: tracing")
     trace = record_trace(phase, bench.device, iterations=bench.plan.traced_iterations, modules=plan.modules)
     body = trace_body(phase, phase.body, bench.device, modules=plan.modules) if phase.body is not None else None
+    counted = count_phase(bench, phase)
     bench.progress.stage(f"{phase.name}: judging")
-    traced = judge_trace(bench, plan, timed.clean, timed.host_ms, timed.telemetry, trace, body)
+    traced = judge_trace(bench, plan, timed.clean, timed.host_ms, timed.telemetry, trace, body, counted)
     record = phase_record(bench, plan, timed.clean, timed.telemetry, traced, traced.refusal)
     return MeasuredPhase(record, traced.judgement.advice if traced.judgement else [], trace)

@@ -9,6 +9,7 @@ from profiler.attribute.verdict import refuse
 from profiler.report.records import Clean, Phase, Source, Telemetry
 from profiler.report.vocabulary import Tier
 from profiler.session.bench import Bench, PhasePlan
+from profiler.session.counted_phase import NOT_ASKED, CountedPhase
 from profiler.session.cross_checks import cross_check, dram_traffic, energy_per_token, is_throttled
 from profiler.session.judged_trace import JudgedTrace
 from profiler.session.needed import needed_of, rates_of
@@ -46,6 +47,9 @@ def phase_record(
         sources["streams"] = Source(missing=refusal or "a CPU has no streams")
     if judgement is None:
         sources["timeline"] = Source(missing=refusal or "no trace")
+    counted = traced.counted if traced else CountedPhase(missing=refusal or NOT_ASKED)
+    if counted.counted is None:
+        sources["counters"] = Source(missing=counted.missing)
     if telemetry is None:
         sources["telemetry"] = Source(missing=refusal or "the iterations ended before telemetry had its second")
     record = Phase(
@@ -70,6 +74,7 @@ def phase_record(
         streams=traced.streams if traced else None,
         timeline=judgement.timeline if judgement else None,
         telemetry=telemetry,
+        counters=counted.record(),
         verdict=judgement.verdict
         if judgement
         else refuse(refusal or "there is no trace", throttled=is_throttled(telemetry)),

@@ -147,9 +147,14 @@ def profile_model(
     environment, warnings = describe(device, gpu, gpu_reason)
     so_far = _SoFar(request, environment, warnings=warnings)
     try:
-        with machine.sampler(sampler_config(device)) as sampler, translating_torch_errors():
+        with (
+            machine.sampler(sampler_config(device)) as sampler,
+            machine.counters(device) as counters,
+            translating_torch_errors(),
+        ):
             so_far.ceilings = load_or_measure(device, now=now, gpu=gpu, progress=progress, warn=warnings.append)
-            bench = Bench(device, so_far.ceilings, sampler, time.monotonic_ns, plan, progress)
+            asked = counters if request.counters else None
+            bench = Bench(device, so_far.ceilings, sampler, time.monotonic_ns, plan, progress, asked)
             so_far.doing = "loading the model"
             loaded = load(spec, source, device, progress, time.monotonic_ns)
             so_far.workload = _workload(spec, loaded, request.command)

@@ -28,6 +28,7 @@ class ProfileRequest:
     seed: int = 0
     effort: str = "standard"
     trust_remote_code: bool = False
+    counters: bool = False
     trace_out: Path | None = None
     command: str | None = None
 
