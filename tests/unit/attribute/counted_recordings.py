@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections import defaultdict
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from benchmarks.truth.ncu import NcuKernel
 from profiler.attribute.counted import Counted, count_kernels
 from profiler.measure.counters.source import Counter, CounterRecording
 from profiler.trace.kineto import read_kineto
@@ -19,17 +20,6 @@ from profiler.trace.timeline import Timeline
 
 _FOLDER = Path(__file__).parents[2] / "data" / "counters"
 _COPIES = 9
-# What the samples of a recording are, and the factor to our unit: an H100's SM issues 4 instructions a cycle, and has 4
-# matrix pipes.
-_SMS, _PIPES = 132, 4
-
-
-@dataclass(frozen=True)
-class NcuKernel:
-    name: str
-    grid: tuple[int, int, int]
-    read: float
-    written: float
 
 
 @dataclass(frozen=True)
@@ -51,6 +41,7 @@ class CountedRecording:
         )
 
 
+@cache
 def counted_recording(name: str) -> CountedRecording:
     data: dict[str, Any] = msgspec.json.decode(gzip.decompress((_FOLDER / f"{name}.json.gz").read_bytes()))
     starts = np.cumsum(data["start_ns"]).tolist()
@@ -76,7 +67,7 @@ def counted_recording(name: str) -> CountedRecording:
         iterations=data["iterations"],
         marker_bytes=data["marker_bytes"],
         weight_bytes=data["weight_bytes"],
-        ncu=[NcuKernel(name, _grid(grid), read, written) for name, grid, read, written, _ in data["ncu"]],
+        ncu=[NcuKernel(name, _grid(grid), read, written, ns) for name, grid, read, written, ns in data["ncu"]],
     )
 
 
@@ -92,17 +83,3 @@ def _values(metrics: list[str], columns: list[list[int]]) -> dict[Counter, list[
 def _grid(text: str) -> tuple[int, int, int]:
     x, y, z = (int(number) for number in re.findall(r"\d+", text))
     return x, y, z
-
-
-def read_by_kernel(ncu: list[NcuKernel]) -> dict[tuple[str, tuple[int, int, int]], list[float]]:
-    """Bytes read by every run, by the function's plain name and grid."""
-    found: dict[tuple[str, tuple[int, int, int]], list[float]] = defaultdict(list)
-    for kernel in ncu:
-        found[plain(kernel.name), kernel.grid].append(kernel.read)
-    return found
-
-
-def plain(name: str) -> str:
-    """A function's name without return type, namespaces, template arguments and parameters: tools write these apart."""
-    bare = re.sub(r"\(anonymous namespace\)|<unnamed>", "_", name).removeprefix("void ")
-    return re.split(r"[<(]", bare)[0].split("::")[-1]

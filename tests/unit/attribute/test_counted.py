@@ -47,7 +47,7 @@ def test_an_active_unit_is_a_part_of_its_kernels_time(counted: Counted) -> None:
 
 def test_calls_of_one_kernel_at_two_places_are_one_kernel_with_two_calls(counted: Counted) -> None:
     assert kernels(counted)["norm"].calls == 2
-    assert [kernel.key[0] for kernel in counted.kernels][0] == "up"
+    assert counted.kernels[0].key[0] == "up"
 
 
 def test_the_bytes_of_an_iteration_are_what_all_samples_counted(counted: Counted) -> None:
@@ -100,7 +100,7 @@ def test_bytes_that_no_kernel_of_the_trace_moved_are_refused() -> None:
 
 
 def test_too_short_a_run_is_refused_with_the_number_of_samples() -> None:
-    with pytest.raises(CountersUnusable, match="only 3[0-9] samples"):
+    with pytest.raises(CountersUnusable, match="only 35 samples"):
         count(*counted_run(iterations=(10,)), [10])
 
 

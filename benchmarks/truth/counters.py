@@ -1,0 +1,210 @@
+"""Counters: the bytes that `--counters` attributes to kernels, against Nsight Compute's on the same step.
+
+Nsight Compute runs one kernel at a time and reads its counters around it. Ours are samples of the device every 20 us
+while the step runs as it does, most kernels being shorter than that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks._common import stage
+from benchmarks._workload import describe
+from benchmarks.truth.counted_step import steps
+from benchmarks.truth.ncu import NcuFailedError, NcuKernel, function_name, run_ncu
+from benchmarks.truth.section import Claim, Section, Table
+from profiler.attribute.counted import Counted, CountersUnusable, count_kernels, told_apart
+from profiler.device.base import Device
+from profiler.device.select import open_driver, select_device
+from profiler.measure.counted_pass import MARKER_BYTES, MARKER_COPIES, Counters, record_counted
+from profiler.measure.counters.source import Counter
+from profiler.session.machine import counters_of
+from profiler.trace.kineto import read_kineto
+from profiler.workload.phase import RunnablePhase
+
+WHOLE_WITHIN, CLASS_WITHIN = 0.03, 0.10
+CLASS_FROM = 0.01  # of the step's bytes
+_WHOLE = "DRAM bytes of the step within 3% of Nsight Compute's"
+_CLASSES = "each kernel class with over 1% of them within 10%"
+_COUNTED_KERNELS_ONLY = -1  # copies and memsets have no grid
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One class of kernels, counted twice; bytes of one step. A class is a function, its grid, and its size."""
+
+    name: str
+    calls: float
+    us: float
+    ours: float
+    error: float
+    theirs: float
+
+    @property
+    def off(self) -> float:
+        """How far ours are from theirs, as a part of theirs."""
+        return self.ours / self.theirs - 1 if self.theirs else 0.0
+
+
+def run(options: argparse.Namespace) -> Section:
+    """The section."""
+    device = select_device(options.device, driver=open_driver())
+    counted: dict[str, Counted | str] = {}
+    with counters_of(device) as counters:
+        for phase in steps(device, small=options.small):
+            with stage(f"counting {phase.name}"):
+                counted[phase.name] = count(phase, device, counters)
+    theirs: list[NcuKernel] = []
+    reason = next((found for found in counted.values() if isinstance(found, str)), None)
+    if reason is None or any(isinstance(found, Counted) for found in counted.values()):
+        try:
+            with stage("the same steps under Nsight Compute"):
+                theirs = run_ncu([sys.executable, "-m", "benchmarks.truth.counted_step", device.torch_device])
+        except NcuFailedError as failure:
+            reason = failure.message
+    return section_of(describe(device), counted, theirs, reason)
+
+
+def count(phase: RunnablePhase, device: Device, counters: Counters) -> Counted | str:
+    """What was counted of the phase, or why nothing was."""
+    recorded = record_counted(phase, device, counters, time.monotonic_ns)
+    if recorded.trace is None:
+        return recorded.failure or "nothing was counted"
+    try:
+        return count_kernels(
+            read_kineto(recorded.trace),
+            recorded.recording,
+            marker_bytes=MARKER_BYTES,
+            marker_copies=MARKER_COPIES,
+            iterations=recorded.iterations,
+        )
+    except CountersUnusable as refusal:
+        return str(refusal)
+
+
+def section_of(
+    environment: dict[str, Any], counted: dict[str, Counted | str], theirs: Sequence[NcuKernel], reason: str | None
+) -> Section:
+    """Claims and tables. `theirs` are the kernels of all steps in their order."""
+    claims: list[Claim] = []
+    tables: list[Table] = []
+    details: dict[str, Any] = {}
+    for name, ours in counted.items():
+        mine, theirs = theirs[: kernels_of(ours)], theirs[kernels_of(ours) :]
+        if isinstance(ours, str) or not mine:
+            why = ours if isinstance(ours, str) else reason or "Nsight Compute counted nothing"
+            claims += [Claim(f"{name}: {text}", None, why) for text in (_WHOLE, _CLASSES)]
+            continue
+        pairs = paired(ours, mine)
+        claims += claims_of(name, ours, pairs, mine)
+        tables.append(_table(name, ours, pairs))
+        details[name] = {
+            "iterations": ours.iterations,
+            "samples": ours.samples,
+            "sample_us": ours.sample_us,
+            "explained_ratio": ours.explained_ratio,
+            "marker_misfit": ours.misfit,
+            "whole": dict(ours.whole),
+            "classes": [dataclasses.asdict(pair) for pair in pairs],
+        }
+    return Section(
+        name="counters",
+        title="Counters: bytes of each kernel, sampled while the step runs, against Nsight Compute",
+        environment=environment,
+        claims=claims,
+        tables=tables,
+        notes=["ncu --cache-control none --clock-control none; a class is a kernel's function, grid and size"],
+        details=details,
+    )
+
+
+def kernels_of(counted: Counted | str) -> int:
+    """How many kernels a step has; copies and memsets are none."""
+    if isinstance(counted, str):
+        return 0
+    return round(sum(kernel.calls for kernel in counted.kernels if kernel.key[1][0] != _COUNTED_KERNELS_ONLY))
+
+
+def paired(counted: Counted, theirs: Sequence[NcuKernel]) -> list[Pair]:
+    """Every class of kernels on both sides, the one with the most bytes first.
+
+    Kernels of one function and grid are of several sizes where both sides tell as many apart by their durations.
+    """
+    ours = defaultdict(list)
+    for kernel in counted.kernels:
+        ours[function_name(kernel.key[0]), kernel.key[1]].append(kernel)
+    runs: dict[tuple[str, tuple[int, int, int]], list[NcuKernel]] = defaultdict(list)
+    for run_ in theirs:
+        runs[function_name(run_.name), run_.grid].append(run_)
+    pairs = []
+    for key, found in runs.items():
+        mine = sorted(ours.get(key, []), key=lambda kernel: kernel.us)
+        parts = [[found[i] for i in part.tolist()] for part in told_apart(np.array([one.ns for one in found]))]
+        alike = len(parts) == len(mine) and all(
+            round(kernel.calls) == len(part) for kernel, part in zip(mine, parts, strict=True)
+        )
+        sides = [([kernel], part) for kernel, part in zip(mine, parts, strict=True)] if alike else [(mine, found)]
+        for kernels, counterparts in sides:
+            reads = [kernel.calls * kernel.each[Counter.DRAM_READ].value for kernel in kernels]
+            writes = [kernel.calls * kernel.each[Counter.DRAM_WRITE].value for kernel in kernels]
+            pairs.append(
+                Pair(
+                    name=f"{key[0]} {'x'.join(str(size) for size in key[1])}",
+                    calls=sum(kernel.calls for kernel in kernels),
+                    us=max((kernel.us for kernel in kernels), default=0.0),
+                    ours=sum(reads) + sum(writes),
+                    error=sum(kernel.calls * kernel.each[Counter.DRAM_READ].error for kernel in kernels),
+                    theirs=sum(one.read_bytes + one.write_bytes for one in counterparts),
+                )
+            )
+    return sorted(pairs, key=lambda pair: -pair.theirs)
+
+
+def claims_of(name: str, counted: Counted, pairs: Sequence[Pair], theirs: Sequence[NcuKernel]) -> list[Claim]:
+    """What is claimed of one step."""
+    ours = counted.whole[Counter.DRAM_READ] + counted.whole[Counter.DRAM_WRITE]
+    truth = sum(one.read_bytes + one.write_bytes for one in theirs)
+    large = [pair for pair in pairs if pair.theirs >= CLASS_FROM * truth]
+    worst = max(large, key=lambda pair: abs(pair.off))
+    return [
+        Claim(
+            f"{name}: {_WHOLE}",
+            abs(ours / truth - 1) <= WHOLE_WITHIN,
+            f"{ours / 1e6:,.1f} MB against {truth / 1e6:,.1f} MB ({ours / truth - 1:+.2%})",
+        ),
+        Claim(
+            f"{name}: {_CLASSES}",
+            abs(worst.off) <= CLASS_WITHIN,
+            f"the worst of {len(large)} is {worst.name}, {worst.off:+.1%}",
+        ),
+    ]
+
+
+def _table(name: str, counted: Counted, pairs: Sequence[Pair]) -> Table:
+    whole = sum(pair.theirs for pair in pairs)
+    return Table(
+        heading=f"{name}: {counted.samples:,} samples of {counted.sample_us:.0f} us, {counted.iterations} iterations",
+        columns=("kernel", "calls", "us", "MB a call, counted", "MB a call, ncu", "off", "of the bytes"),
+        rows=[
+            (
+                pair.name,
+                f"{pair.calls:.0f}",
+                f"{pair.us:.1f}",
+                f"{pair.ours / pair.calls / 1e6:.2f} ± {1.96 * pair.error / pair.calls / 1e6:.2f}",
+                f"{pair.theirs / pair.calls / 1e6:.2f}",
+                f"{pair.off:+.1%}",
+                f"{pair.theirs / whole:.1%}",
+            )
+            for pair in pairs
+            if pair.calls and pair.theirs >= CLASS_FROM * whole / 10
+        ],
+    )
