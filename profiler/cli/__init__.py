@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+
+_INTERRUPTED = 130
+
 
 def main() -> None:
     """Run what was typed; the entry point of `bottleneck`."""
-    from profiler.cli.application import application
+    try:
+        from profiler.cli.application import application
 
-    application(prog_name="bottleneck")
+        application(prog_name="bottleneck")
+    except KeyboardInterrupt:  # before there is anything that could tell it better
+        sys.stderr.write("interrupted: nothing was measured yet\n")
+        raise SystemExit(_INTERRUPTED) from None
+    finally:
+        # All is said. A further Ctrl-C could only meet the end of the interpreter, which would show a traceback.
+        signal.signal(signal.SIGINT, _leave)
+
+
+def _leave(*_: object) -> None:
+    os._exit(_INTERRUPTED)

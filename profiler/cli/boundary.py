@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import typer
@@ -30,7 +31,8 @@ class Boundary(TyperGroup):
         except (InterruptedByUser, KeyboardInterrupt) as interrupt:
             partial = getattr(interrupt, "partial", None)
             kept = "nothing was measured yet" if partial is None else "what was measured before is kept"
-            _tell(ctx, interrupt, kept, "", label="interrupted")
+            with suppress(KeyboardInterrupt):  # who presses it twice knows it already
+                _tell(ctx, interrupt, kept, "", label="interrupted")
             raise typer.Exit(InterruptedByUser.exit_code) from interrupt
         except BottleneckError as error:
             _tell(ctx, error, error.message, error.hint)

@@ -96,6 +96,8 @@ class _SoFar:
             self.write_traces()
         except BottleneckError as error:
             self.warnings.append(ReportWarning(code="trace_not_written", message=error.message))
+        except KeyboardInterrupt:  # a second one: the traces take longest, the report costs no time
+            self.warnings.append(ReportWarning(code="trace_not_written", message="interrupted while it was written"))
         return self.report(complete=False)
 
     def write_traces(self) -> None:
@@ -138,13 +140,16 @@ def profile_model(
         seed=request.seed,
         trust_remote_code=request.trust_remote_code,
     )
-    source = resolve(request.model)
-    progress.stage("starting")
-    machine = machine or this_machine(request.device)
-    device = machine.device
-    spec.check_device(device.properties.kind)
-    gpu, gpu_reason = gpu_of(device, machine.driver)
-    environment, warnings = describe(device, gpu, gpu_reason)
+    try:
+        source = resolve(request.model)
+        progress.stage("starting")
+        machine = machine or this_machine(request.device)
+        device = machine.device
+        spec.check_device(device.properties.kind)
+        gpu, gpu_reason = gpu_of(device, machine.driver)
+        environment, warnings = describe(device, gpu, gpu_reason)
+    except KeyboardInterrupt as interrupt:
+        raise InterruptedByUser from interrupt
     so_far = _SoFar(request, environment, warnings=warnings)
     try:
         with (

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from typer.testing import CliRunner
 
 from profiler import errors
+from profiler.cli import boundary, main
 from profiler.cli.application import application
 from tests.cli import fake_session
 
@@ -73,6 +76,34 @@ def test_debug_shows_the_traceback_first(monkeypatch: pytest.MonkeyPatch, failur
     assert "Traceback (most recent call last)" in result.stderr
     assert "profile_model" in result.stderr
     assert result.stderr.index("Traceback") < result.stderr.index("error: ")
+
+
+def test_a_second_ctrl_c_while_the_first_is_told_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def again(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    fake_session.install(monkeypatch, errors.InterruptedByUser())
+    monkeypatch.setattr(boundary, "_tell", again)
+    result = runner.invoke(application, ["profile", "tiny"])
+    assert result.exit_code == 130
+    assert "Traceback" not in result.stderr
+
+
+def test_ctrl_c_before_the_command_line_is_there_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr("profiler.cli.application.application", interrupted)
+    try:
+        with pytest.raises(SystemExit) as raised:
+            main()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert raised.value.code == 130
+    assert capsys.readouterr().err == "interrupted: nothing was measured yet\n"
 
 
 def test_a_mistyped_verb_offers_the_nearest() -> None:
