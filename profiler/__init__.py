@@ -14,8 +14,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from profiler.report.records import Report as Report
     from profiler.report.store import load_report as load_report
-    from profiler.session import capture as capture
-    from profiler.session import profile as profile
+    from profiler.session.capture import capture as capture
+    from profiler.session.profile import profile as profile
 
 __all__ = ["Report", "__version__", "capture", "load_report", "profile"]
 
@@ -23,8 +23,8 @@ __all__ = ["Report", "__version__", "capture", "load_report", "profile"]
 _HOMES = {
     "Report": "profiler.report.records",
     "load_report": "profiler.report.store",
-    "capture": "profiler.session",
-    "profile": "profiler.session",
+    "capture": "profiler.session.capture",
+    "profile": "profiler.session.profile",
 }
 
 

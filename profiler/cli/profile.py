@@ -13,12 +13,12 @@ from profiler.cli.boundary import typed_command
 from profiler.cli.choices import Attention, DType, Mode, Offload, Weights
 from profiler.cli.options import OUTPUT_PANEL, RUN_PANEL, DebugOption, DeviceOption, ForceOption, Format, FormatOption
 from profiler.errors import BottleneckError, UsageError
+from profiler.session.request import NEW_TOKENS, ProfileRequest
 
 if TYPE_CHECKING:
     from profiler.report.records import Report
 
 _MODEL, _WORK = "The model", "The request"
-_NEW_TOKENS, _NEW_TOKENS_QUICK = 64, 32
 
 
 def profile(
@@ -68,7 +68,7 @@ def profile(
             min=2,
             rich_help_panel=_WORK,
             help="Tokens to generate; the first comes from the prefill.",
-            show_default=f"{_NEW_TOKENS}; {_NEW_TOKENS_QUICK} with --quick",
+            show_default=f"{NEW_TOKENS['standard']}; {NEW_TOKENS['quick']} with --quick",
         ),
     ] = None,
     seed: Annotated[
@@ -149,13 +149,7 @@ def profile(
     """
     if quick and thorough:
         raise UsageError("--quick and --thorough exclude each other", "drop one of the two")
-    _check_outputs(output, trace_out, force=force)
-
-    from rich.console import Console
-
-    from profiler.cli.progress import progress_on
-    from profiler.session import ProfileRequest, profile_model
-
+    effort = "quick" if quick else "thorough" if thorough else "standard"
     request = ProfileRequest(
         model=model,
         weights=weights.value,
@@ -163,17 +157,25 @@ def profile(
         dtype=dtype.value,
         batch_size=batch_size,
         prompt_tokens=prompt_tokens,
-        new_tokens=new_tokens or (_NEW_TOKENS_QUICK if quick else _NEW_TOKENS),
+        new_tokens=new_tokens or NEW_TOKENS[effort],
         mode=mode.value,
         attention=attention.value,
         offload=offload.value,
         seed=seed,
-        effort="quick" if quick else "thorough" if thorough else "standard",
+        effort=effort,
         trust_remote_code=trust_remote_code,
         counters=counters,
         trace_out=trace_out,
         command=typed_command(ctx),
     )
+    _check_outputs(output, trace_out, force=force)
+    _check_model(model)  # a name that was mistyped is told before seconds of imports
+
+    from rich.console import Console
+
+    from profiler.cli.progress import progress_on
+    from profiler.session.profile import profile_model
+
     try:
         # Libraries that print must not spoil the result on stdout.
         with progress_on(Console(stderr=True)) as progress, redirect_stdout(sys.stderr):
@@ -194,6 +196,12 @@ def _check_outputs(output: Path | None, trace_out: Path | None, *, force: bool) 
     for path in (output, trace_out):
         if path is not None:
             check_writable(path, force=force)
+
+
+def _check_model(model: str) -> None:
+    from profiler.workload.source import resolve
+
+    resolve(model)
 
 
 def _hand_over(report: Report, form: Format, output: Path | None) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from profiler.errors import OutOfMemoryError
 from profiler.measure.clean import measure_clean
 from profiler.measure.plan import Plan
+from profiler.progress import Progress
 from profiler.report.records import Growth, Phase
 from profiler.session.bench import Bench
 from profiler.workload.fit import translating_torch_errors
@@ -29,12 +30,33 @@ def measure_growth(
             with translating_torch_errors():
                 other = decode_at(tokens)
                 if other is not None:
-                    return _between(bench, decode, decode.context_tokens, other)
+                    told = _AfterPrompt(bench.progress, tokens)
+                    return _between(replace(bench, progress=told), decode, decode.context_tokens, other)
         except OutOfMemoryError as error:
             reason = f"no second context length fits: {error.message}"
         other = None  # and its cache, now that no traceback holds them
         bench.device.empty_cache()
     return _missing(reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _AfterPrompt:
+    """Progress whose stages say after which prompt: the same phase was measured after another one."""
+
+    progress: Progress
+    prompt_tokens: int
+
+    def stage(self, label: str, total: int | None = None) -> None:
+        """The stage, with the prompt."""
+        self.progress.stage(f"{label} after a prompt of {self.prompt_tokens:,} tokens", total)
+
+    def advance(self, steps: int = 1) -> None:
+        """As it is."""
+        self.progress.advance(steps)
+
+    def note(self, text: str) -> None:
+        """As it is."""
+        self.progress.note(text)
 
 
 def _between(bench: Bench, decode: Phase, context_tokens: int, other: RunnablePhase) -> Growth:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from profiler.errors import UsageError
+from profiler.workload import spec
 
-NEW_TOKENS = {"quick": 32, "standard": 64, "thorough": 64}
+NEW_TOKENS = {"quick": spec.NEW_TOKENS // 2, "standard": spec.NEW_TOKENS, "thorough": spec.NEW_TOKENS}
 """The efforts, and how many tokens are generated unless told otherwise."""
+TRACE_SUFFIXES = (".json", ".json.gz")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,3 +37,8 @@ class ProfileRequest:
     def __post_init__(self) -> None:
         if self.effort not in NEW_TOKENS:
             raise UsageError(f"there is no effort {self.effort}", f"use one of {', '.join(NEW_TOKENS)}")
+        if self.trace_out is not None and not self.trace_out.name.endswith(TRACE_SUFFIXES):
+            raise UsageError(
+                f"--trace-out {self.trace_out} is no name for a trace: what opens them wants .json or .json.gz",
+                f"name it {self.trace_out.with_suffix('.json.gz').name}",
+            )

@@ -13,6 +13,9 @@ MODES = ("eager", "compile", "graph")
 ATTENTIONS = ("auto", "eager", "sdpa", "flash", "efficient", "cudnn", "math")
 OFFLOADS = ("none", "cpu")
 
+NEW_TOKENS = 64
+"""How many tokens are generated unless told otherwise."""
+
 _ONLY_ON_CUDA = ("efficient", "cudnn")  # torch has no CPU kernel behind these two
 
 
@@ -29,7 +32,7 @@ class WorkloadSpec:
     dtype: str = "auto"
     batch_size: int = 1
     prompt_tokens: int = 512
-    new_tokens: int = 128
+    new_tokens: int = NEW_TOKENS
     mode: str = "eager"
     attention: str = "auto"
     offload: str = "none"

@@ -30,7 +30,7 @@ def install(monkeypatch: pytest.MonkeyPatch, outcome: Outcome | BaseException | 
             raise outcome
         return outcome(request, progress) if outcome is not None else sample.report()
 
-    module: Any = ModuleType("profiler.session")
-    module.ProfileRequest, module.profile_model = ProfileRequest, profile_model
-    monkeypatch.setitem(sys.modules, "profiler.session", module)
+    module: Any = ModuleType("profiler.session.profile")
+    module.profile_model = profile_model
+    monkeypatch.setitem(sys.modules, "profiler.session.profile", module)
     return requests

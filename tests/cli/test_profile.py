@@ -70,8 +70,18 @@ def test_quick_generates_fewer_tokens_unless_told_otherwise(monkeypatch: pytest.
     assert [(request.effort, request.new_tokens) for request in requests] == [("quick", 32), ("quick", 64)]
 
 
-def test_the_command_is_quoted_so_that_it_can_be_typed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistyped_model_is_told_before_the_session_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     requests = fake_session.install(monkeypatch)
+    result = run("profile", "lama-3.1-8b")
+    assert (result.exit_code, requests) == (2, [])
+    assert "did you mean llama-3.1-8b" in result.stderr
+
+
+def test_the_command_is_quoted_so_that_it_can_be_typed_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    requests = fake_session.install(monkeypatch)
+    (tmp_path / "my model").mkdir()
+    (tmp_path / "my model" / "config.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
     run("profile", "./my model")
     assert requests[0].command == "bottleneck profile './my model'"
 

@@ -33,6 +33,15 @@ def test_help_and_usage_errors_import_nothing_heavy(arguments: tuple[str, ...]) 
     assert not modules.intersection(HEAVY)
 
 
+def test_a_model_that_is_mistyped_is_told_before_torch_is_imported() -> None:
+    assert not imported_by("profile", "lama-3.1-8b").intersection({"torch", "transformers", "accelerate"})
+
+
+def test_a_trace_that_nothing_would_open_is_refused_before_torch_is_imported() -> None:
+    modules = imported_by("profile", "tiny", "--trace-out", "trace.txt")
+    assert not modules.intersection({"torch", "transformers", "accelerate"})
+
+
 def test_listing_models_and_the_schema_never_import_torch() -> None:
     for verb in ("models", "schema"):
         assert not imported_by(verb).intersection({"torch", "transformers", "accelerate"})

@@ -19,8 +19,9 @@ from profiler.measure.telemetry.sampler import SamplerConfig
 from profiler.progress import SilentProgress
 from profiler.report.records import Phase, Report, ReportWarning, Series
 from profiler.report.vocabulary import VerdictState
-from profiler.session import ProfileRequest, profile_model
 from profiler.session.machine import Machine
+from profiler.session.profile import profile_model
+from profiler.session.request import ProfileRequest
 from tests.fakes import FakeDriverLibrary, FakeGpu
 from tests.unit.session.machines import SHORTEST, FakeGpuDevice, cpu_machine, gpu_machine
 

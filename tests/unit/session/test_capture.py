@@ -15,8 +15,8 @@ from profiler.errors import UsageError
 from profiler.report.records import Report
 from profiler.report.store import decode, encode
 from profiler.report.vocabulary import VerdictState
-from profiler.session import Capture
 from profiler.session import marked as marked_module
+from profiler.session.capture import Capture
 from profiler.session.marked import TIMED_ITERATIONS, TRACED_ITERATIONS, WARMUP_ITERATIONS
 from tests.unit.measure.stand_ins import FakeClock, FakeSampler
 from tests.unit.session.machines import cpu_machine

@@ -17,8 +17,9 @@ from profiler.progress import Progress, SilentProgress
 from profiler.report.records import Report
 from profiler.report.store import decode, encode
 from profiler.report.vocabulary import VerdictState
-from profiler.session import ProfileRequest, profile_model
 from profiler.session.machine import Machine
+from profiler.session.profile import profile_model
+from profiler.session.request import ProfileRequest
 from tests.unit.measure.stand_ins import FakeClock, FakeSampler
 from tests.unit.session import machines
 from tests.unit.session.machines import SHORTEST, StopAt, cpu_machine
@@ -104,6 +105,34 @@ def test_ctrl_c_while_the_ceilings_are_measured_keeps_the_environment(
     assert report.ceilings.device == report.environment.device
     assert report.verdict.state is VerdictState.REFUSED
     assert not (tmp_path / "empty").exists()
+
+
+def test_ctrl_c_before_anything_is_measured_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(model: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("profiler.session.profile.resolve", interrupted)
+    with pytest.raises(InterruptedByUser) as raised:
+        profile(LOOP)
+    assert raised.value.partial is None
+
+
+def test_a_second_ctrl_c_costs_the_traces_and_not_the_report(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("profiler.session.profile.write_atomically", interrupted)
+    request = replace(LOOP, trace_out=tmp_path / "trace.json")
+    report = partial_of(InterruptedByUser, request, StopAt("decode: judging"))
+    assert [phase.name for phase in report.phases] == ["load", "prefill", "decode"]
+    assert [warning.code for warning in report.warnings[-2:]] == ["interrupted", "trace_not_written"]
+
+
+def test_the_second_context_length_is_told_apart_from_the_first() -> None:
+    stages = StopAt("nowhere")
+    profile(replace(TINY, prompt_tokens=16), stages)
+    assert stages.stages.count("decode: warming up") == 1
+    assert "decode: warming up after a prompt of 64 tokens" in stages.stages
 
 
 def test_ctrl_c_while_a_model_is_built_says_so() -> None:

@@ -11,8 +11,10 @@ import pytest
 from profiler.errors import InterruptedByUser
 from profiler.progress import Progress, SilentProgress
 from profiler.report.records import Report
-from profiler.session import Capture, ProfileRequest, profile_model
+from profiler.session.capture import Capture
 from profiler.session.machine import Machine
+from profiler.session.profile import profile_model
+from profiler.session.request import ProfileRequest
 from tests.fakes import FakeDriverLibrary, FakeGpu
 from tests.unit.session.machines import SHORTEST, StopAt, cpu_machine, gpu_machine
 from tests.unit.session.missing_numbers import numbers_without_reason

@@ -7,16 +7,29 @@ from pathlib import Path
 import pytest
 
 import profiler
-from profiler.cli import profile as command
 from profiler.errors import UsageError
 from profiler.session.profile import PLANS
 from profiler.session.request import NEW_TOKENS, ProfileRequest
+from profiler.workload.spec import WorkloadSpec
 
 
-def test_python_and_the_command_generate_as_many_tokens() -> None:
-    assert NEW_TOKENS["standard"] == NEW_TOKENS["thorough"] == command._NEW_TOKENS
-    assert NEW_TOKENS["quick"] == command._NEW_TOKENS_QUICK
+def test_a_request_and_its_workload_generate_as_many_tokens() -> None:
+    assert ProfileRequest(model="tiny").new_tokens == WorkloadSpec(model="tiny").new_tokens == NEW_TOKENS["standard"]
     assert NEW_TOKENS.keys() == PLANS.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"), [("trace.txt", "trace.json.gz"), ("trace", "trace.json.gz"), ("a.gz", "a.json.gz")]
+)
+def test_a_trace_is_refused_a_name_that_nothing_opens(name: str, instead: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        ProfileRequest(model="tiny", trace_out=Path("kept") / name)
+    assert raised.value.hint == f"name it {instead}"
+
+
+@pytest.mark.parametrize("name", ["trace.json", "trace.json.gz", "llama.3.json"])
+def test_a_trace_may_be_named_as_what_opens_it_wants(name: str) -> None:
+    assert ProfileRequest(model="tiny", trace_out=Path(name)).trace_out == Path(name)
 
 
 def test_an_unknown_effort_lists_the_known_ones() -> None:
