@@ -102,7 +102,8 @@ class Column:
     """A column of a grid.
 
     Where the grid is too wide, the column with the largest `drop` goes first; 0 stays. A `flexible` column is
-    shortened to fit before any other column is dropped, down to `shortest` characters.
+    shortened to fit before any other column is dropped, down to `shortest` characters; what does not fit then goes on
+    in the next line where it `wraps`.
     """
 
     title: str
@@ -110,6 +111,7 @@ class Column:
     drop: int = 0
     flexible: bool = False
     shortest: int = 24
+    wraps: bool = False
 
 
 @dataclass(frozen=True, slots=True)

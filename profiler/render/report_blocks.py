@@ -115,7 +115,7 @@ def _verdicts(report: Report, fractions: dict[str, float]) -> list[Block]:
         Column("phase"),
         Column("time", numeric=True),
         Column("of request", numeric=True, drop=2),
-        Column("held back by", flexible=True, shortest=18),
+        Column("held back by", flexible=True, shortest=18, wraps=True),
         Column("share", numeric=True, drop=1),
         Column("verdict"),
     )

@@ -147,8 +147,8 @@ def _grid(grid: Grid, width: int) -> Table:
         table.add_column(
             column.title,
             justify="right" if column.numeric else "left",
-            no_wrap=True,
-            overflow="ellipsis",
+            no_wrap=not column.wraps,
+            overflow="fold" if column.wraps else "ellipsis",
             width=column_width,
         )
     for number, row in enumerate(grid.rows, start=1):

@@ -10,8 +10,9 @@ from rich.console import Console
 
 from profiler.render import table
 from profiler.render.document import Column, Gauge, Grid
+from profiler.render.words import CAUSES
 from profiler.report.records import Report, ReportWarning
-from profiler.report.vocabulary import BottleneckClass, VerdictState
+from profiler.report.vocabulary import BottleneckClass, Cause, VerdictState
 from tests.unit.render import sample
 
 
@@ -60,6 +61,16 @@ def test_nothing_depends_on_colour(width: int) -> None:
 def test_parts_add_up_to_the_clean_median_before_the_readers_eyes() -> None:
     line = next(line for line in shown(sample.report()).splitlines() if "(clean median 27.03)" in line)
     assert line.split()[-2:] == ["27.03", "100%"]
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_the_verdicts_name_the_whole_cause_at_80_columns(cause: Cause) -> None:
+    doubtful = {"cause": cause, "class_": cause.bottleneck_class, "state": VerdictState.INCONCLUSIVE, "throttled": True}
+    text = shown(with_decode(**doubtful))
+    verdicts = text[text.index("Verdicts") : text.index("What to do")]
+    assert "…" not in verdicts
+    assert set(CAUSES[cause].split()) <= set(verdicts.split())
+    assert "inconclusive, throttled" in verdicts
 
 
 def test_the_bar_fills_the_width_whatever_the_parts() -> None:
