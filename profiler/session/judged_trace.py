@@ -92,7 +92,7 @@ def judge_trace(
             offload=plan.offload,
             weight_bytes=plan.needed.weight_bytes if plan.needed else None,
             mfu=rates.mfu,
-            pageable_over_pinned=_pageable_over_pinned(copies, bench.ceiling("h2d.pinned")),
+            pageable_over_pinned=_pageable_over_pinned(copies, bench),
             cudnn_attention_ratio=_cudnn_attention_ratio(step, graph.host_us),
             throttled=is_throttled(telemetry),
         ),
@@ -110,14 +110,20 @@ def _work(step: Timeline, body: bytes | None, hint: TokenShape) -> KernelWork:
     if body is None:
         return own
     timeline = read_kineto(body)
-    launched = cut(timeline, steps_of(timeline)[-1])
+    steps = steps_of(timeline)
+    if not steps:  # of which nothing could be traced
+        return own
+    launched = cut(timeline, steps[-1])
     return transfer(own, kernels_work(launched, hint), match_body(step, launched))
 
 
-def _pageable_over_pinned(copies: Sequence[Copies], pinned_bytes_per_s: float | None) -> float | None:
-    """How many times longer the step's pageable copies took than pinned ones would."""
+def _pageable_over_pinned(copies: Sequence[Copies], bench: Bench) -> float | None:
+    """How many times longer the step's pageable copies took than pinned ones in their direction would."""
     longest = max(copies, key=lambda copy: copy.busy_ms, default=None)
-    if longest is None or longest.memory != "pageable" or not longest.gb_per_s or not pinned_bytes_per_s:
+    if longest is None or longest.memory != "pageable" or not longest.gb_per_s:
+        return None
+    pinned_bytes_per_s = bench.ceiling(f"{longest.direction}.pinned")
+    if not pinned_bytes_per_s:
         return None
     return max(pinned_bytes_per_s / (longest.gb_per_s * 1e9), 1.0)
 

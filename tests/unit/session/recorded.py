@@ -68,9 +68,13 @@ def recorded_telemetry(name: str, clock_event_reasons: int | None = None) -> Tel
 
 
 def recorded_phase(
-    name: str, *, clock_event_reasons: int | None = None, edited: Callable[[bytes], bytes] = lambda trace: trace
+    name: str,
+    *,
+    clock_event_reasons: int | None = None,
+    edited: Callable[[bytes], bytes] = lambda trace: trace,
+    edited_body: Callable[[bytes], bytes] = lambda trace: trace,
 ) -> Phase:
-    """The record of a recorded phase, its trace as `edited`."""
+    """The record of a recorded phase, its trace and the trace of its body as edited."""
     entry = _index()[name]
     device = FakeGpuDevice()
     bench = Bench(
@@ -103,7 +107,7 @@ def recorded_phase(
         None,
         telemetry,
         edited((RECORDINGS / f"{name}.json.gz").read_bytes()),
-        body.read_bytes() if body.exists() else None,
+        edited_body(body.read_bytes()) if body.exists() else None,
     )
     return phase_record(bench, plan, clean, telemetry, traced, traced.refusal)
 
