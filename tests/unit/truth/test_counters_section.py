@@ -21,7 +21,7 @@ def test_what_an_h100_counted_agrees_with_nsight_compute(name: str) -> None:
 def test_products_of_two_sizes_that_share_name_and_grid_are_two_classes() -> None:
     recorded = counted_recording("decode_4_layers_graph")
     shared = [pair for pair in paired(recorded.count(), recorded.ncu) if "64x8_64x16_2x1_v_bz_splitK" in pair.name]
-    assert [pair.theirs / pair.calls / 1e6 for pair in shared] == pytest.approx([117.5, 33.6], rel=0.01)
+    assert [pair.theirs / pair.calls / 1e6 for pair in shared] == pytest.approx([117.5, 33.6], rel=0.02)
     assert [pair.calls for pair in shared] == [4, 8]
 
 
