@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from profiler.report.records import Copies, Part
 from profiler.report.vocabulary import BottleneckClass, Cause
 
-IDLE_CAUSES = (Cause.SCHEDULING_HOST, Cause.SCHEDULING_SYNC, Cause.SCHEDULING_LAUNCH_GAP)
 # Parts smaller than this are not worth a sentence; of the leading class, smaller ones are.
 _MENTIONED = 0.05
 _MENTIONED_OF_LEADER = 0.02

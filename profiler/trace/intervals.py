@@ -89,25 +89,3 @@ def covered_before(merged: Ints, instants: Ints) -> Ints:
     row = np.searchsorted(merged[:, 0], instants, side="right") - 1
     inside = np.clip(instants - merged[row, 0], 0, lengths[row])
     return np.where(row < 0, 0, before[np.maximum(row, 0)] + inside)
-
-
-def exclusive_share(starts: Ints, ends: Ints) -> NDArray[np.float64]:
-    """Split the covered time among intervals by a sweep line: an instant under k of them gives each 1/k.
-
-    Takes two columns of shape (n,), in any order; returns ns per interval, shape (n,). An empty interval gets 0. The
-    shares sum to the length of the union.
-    """
-    starts, ends = np.asarray(starts, np.int64), np.maximum(ends, starts).astype(np.int64)
-    instants = np.unique(np.concatenate([starts, ends]))
-    if len(instants) < 2:
-        return np.zeros(len(starts))
-    first = np.searchsorted(instants, starts)
-    last = np.searchsorted(instants, ends)
-    changes = np.zeros(len(instants), np.int64)
-    np.add.at(changes, first, 1)
-    np.subtract.at(changes, last, 1)
-    active = np.cumsum(changes)[:-1]
-    slices = np.diff(instants) / np.maximum(active, 1)
-    # Time while nothing runs belongs to nobody; dropping it keeps the running sum small, hence exact.
-    share = np.concatenate([[0.0], np.cumsum(np.where(active > 0, slices, 0.0))])
-    return np.asarray(share[last] - share[first], np.float64)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,30 +83,3 @@ def test_cover_before_two_instants_differs_by_the_cover_between(pairs, window):
     merged = intervals.merge(column(pairs))
     before = intervals.covered_before(merged, np.array([start, end]))
     assert before[1] - before[0] == len(instants(merged) & set(range(start, end)))
-
-
-@given(spans)
-def test_each_instant_is_shared_by_those_that_cover_it(pairs):
-    table = column(pairs)
-    expected = [
-        sum(1 / sum(s <= instant < e for s, e in table.tolist()) for instant in range(start, end))
-        for start, end in table.tolist()
-    ]
-    shares = intervals.exclusive_share(table[:, 0] + EPOCH_NS, table[:, 1] + EPOCH_NS)
-    assert shares.tolist() == pytest.approx(expected, abs=1e-9)
-
-
-@given(spans)
-def test_exclusive_shares_sum_to_the_length_of_the_union(pairs):
-    table = column(pairs) + EPOCH_NS
-    shares = intervals.exclusive_share(table[:, 0], table[:, 1])
-    assert shares.sum() == pytest.approx(intervals.total(table), abs=1e-6)
-
-
-@given(spans, st.randoms(use_true_random=False))
-def test_shares_do_not_depend_on_the_order(pairs, random):
-    shuffled = random.sample(pairs, len(pairs))
-    first, second = column(pairs), column(shuffled)
-    assert sorted(intervals.exclusive_share(first[:, 0], first[:, 1])) == pytest.approx(
-        sorted(intervals.exclusive_share(second[:, 0], second[:, 1])), abs=1e-9
-    )

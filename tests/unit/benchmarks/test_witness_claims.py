@@ -4,9 +4,9 @@ from msgspec.structs import replace
 from benchmarks.acceptance import Case, sum_row, verdict_row
 from benchmarks.traffic import measured_bytes
 from benchmarks.witness import DelayedPhase, active_row, delay_rows
-from profiler.attribute.evidence import IDLE_CAUSES
 from profiler.report.records import Part, Phase, Series
 from profiler.report.vocabulary import Cause, Tier
+from profiler.session.cross_checks import SEEN_AS_IDLE
 from profiler.workload.phase import PhaseShape
 from tests.unit.render import sample
 
@@ -68,7 +68,7 @@ def test_a_refused_phase_proves_no_delay() -> None:
 @pytest.mark.parametrize(("off_by", "holds"), [(0.04, True), (-0.04, True), (0.06, False), (-0.06, False)])
 def test_the_drivers_activity_must_agree_within_five_percent_of_wall(off_by: float, holds: bool) -> None:
     phase = sample.decode()
-    busy = 1 - sum(part.fraction for part in phase.parts if part.cause in IDLE_CAUSES)
+    busy = 1 - sum(part.fraction for part in phase.parts if part.cause in SEEN_AS_IDLE)
 
     assert active_row("eager", [with_series(phase, "gpu_active", busy + off_by)]).holds is holds
 
