@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from profiler.device.base import Device
+from profiler.device.cupti_home import HOW_TO_INSTALL, why_missing
 from profiler.device.driver import Driver, DriverUnavailable, QueryRefused
 from profiler.device.gpm import SHORTEST_WINDOW_S
 from profiler.device.gpu import Gpu
@@ -43,7 +43,7 @@ class Findings:
     driver_reason: str | None
     gpu_reasons: Mapping[str, str | None]  # by the names of _GPU_READINGS; empty where there is no GPU to ask
     activities: frozenset[str]  # what torch.profiler can trace: "CPU", "CUDA"
-    cupti_python: bool
+    cupti_reason: str | None
     counters_for_admins_only: bool | None  # None where the driver does not say
     may_read_counters: bool  # this process has the rights of an administrator
     pinned_memory_reason: str | None
@@ -99,7 +99,7 @@ def look(device: Device, driver: Driver | DriverUnavailable) -> Findings:
         driver_reason=driver.reason if isinstance(driver, DriverUnavailable) else None,
         gpu_reasons=ask_gpu(driver, device.properties.uuid) if device.properties.kind == "cuda" else {},
         activities=frozenset(activity.name for activity in supported_activities()),  # type: ignore[no-untyped-call]
-        cupti_python=importlib.util.find_spec("cupti") is not None,
+        cupti_reason=why_missing(),
         counters_for_admins_only=counters_for_admins_only(params),
         may_read_counters=has_administrator_rights(status),
         pinned_memory_reason=_try_pinned_memory() if device.properties.kind == "cuda" else None,
@@ -182,7 +182,7 @@ def _operation_trace(findings: Findings) -> Capability:
 
 
 def _hardware_counters(findings: Findings) -> Capability:
-    name, good_for = "hardware counters", "DRAM bytes and tensor cycles to a few microseconds (CUPTI PM sampling)"
+    name, good_for = "hardware counters", "what each kernel moves, and how busy it keeps the SMs (--counters)"
     if findings.device_kind != "cuda":
         return _not_on_cpu(findings, name, Tier.COUNTER, good_for)
     capability = findings.compute_capability
@@ -198,14 +198,8 @@ def _hardware_counters(findings: Findings) -> Capability:
             "load the nvidia module with NVreg_RestrictProfilingToAdminUsers=0, "
             "or give the container CAP_SYS_ADMIN or CAP_PERFMON",
         )
-    if not findings.cupti_python:
-        return _unavailable(
-            name,
-            Tier.COUNTER,
-            good_for,
-            "cupti-python is not installed",
-            "pip install cupti-python (its licence is proprietary, so it is never installed for you)",
-        )
+    if findings.cupti_reason is not None:
+        return _unavailable(name, Tier.COUNTER, good_for, findings.cupti_reason, HOW_TO_INSTALL)
     if findings.counters_for_admins_only is None and not findings.may_read_counters:
         return Capability(
             name, True, Tier.COUNTER, good_for, "the driver does not say who may read them: it may refuse"

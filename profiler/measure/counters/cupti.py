@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from profiler.device.cupti_home import HOW_TO_INSTALL, look_into_folder, why_missing
 from profiler.measure.counters.source import Counter, CounterRecording
 
-NOT_INSTALLED = "cupti-python is not installed: pip install 'bottleneck-profiler[counters]'"
 NOT_ALLOWED = (
     "the driver keeps hardware counters for administrators: load the nvidia module with "
     "NVreg_RestrictProfilingToAdminUsers=0, or give the container CAP_SYS_ADMIN or CAP_PERFMON"
@@ -24,6 +24,9 @@ NOT_ALLOWED = (
 _BUFFER_BYTES = 512 << 20  # of host memory; what decoding does not keep up with for half a second must fit
 _SAMPLES_A_DECODE = 4_000  # each decode sets up an image for so many, full or not
 _PERCENT = 0.01
+_LIBRARIES = ("libnvperf_host.so", "libnvperf_target.so", "libcupti.so.13")
+# Turing and the A100 cannot sample by time. Their samples are as long as the clock makes them: each has its own times.
+_SYSTEM_CLOCK_GHZ = 1.4
 
 # What is asked of the device at once (one pass of its counters), best first: CUPTI's name, and its factor to our unit.
 # Only `..._realtime` counters can be had together with the rest. The named set is CUPTI's own for this purpose, but
@@ -97,20 +100,21 @@ class CuptiSampler:
 
 
 def _import() -> Any:
-    if importlib.util.find_spec("cupti") is None:
-        raise CountersRefused(NOT_INSTALLED)
+    look_into_folder()
+    if reason := why_missing():
+        raise CountersRefused(f"{reason}: {HOW_TO_INSTALL}")
     _load_library()
     try:
         from cupti import pm_sampling
     except ImportError as error:
-        raise CountersRefused(f"this cupti-python has no PM sampling, install 13.3 or newer: {error}") from error
+        raise CountersRefused(f"cupti-python cannot be imported: {error}") from error
     return pm_sampling
 
 
 def _load_library() -> None:
-    """Load the libcupti that came with cupti-python before any other can be found, and let its parts find each other.
+    """Load the libcupti that comes first on the path, with its parts, before torch's older one can be found.
 
-    `libcuda` is the driver's. Where the wheel keeps its files elsewhere, cupti-python searches by itself.
+    Where the wheel keeps its files elsewhere, cupti-python searches by itself.
     """
     try:
         if code := ctypes.CDLL("libcuda.so.1").cuInit(0):
@@ -119,33 +123,40 @@ def _load_library() -> None:
         raise CountersRefused(f"there is no CUDA driver: {error}") from error
     package = importlib.util.find_spec("nvidia")
     for folder in (package.submodule_search_locations if package else None) or ():
-        for name in ("libnvperf_host.so", "libnvperf_target.so", "libcupti.so.13"):
-            for path in sorted(Path(folder).glob(f"cu13/lib/{name}")):
+        paths = [Path(folder) / "cu13" / "lib" / name for name in _LIBRARIES]
+        if paths[-1].exists():
+            for path in paths:
                 ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
+            return
 
 
 def _configured(sampling: Any, interval_ns: int) -> tuple[Any, Metrics]:
     """A collector with the best of `CONFIGURATIONS` that this device takes."""
     refusals: list[str] = []
-    for metrics, set_name in CONFIGURATIONS:
-        collector = sampling.Collector(0)
-        _guarded(collector.enable)
-        try:
-            _guarded(
-                partial(
-                    collector.configure,
-                    metrics=[name for name, _ in metrics.values()],
-                    hardware_buffer_size=_BUFFER_BYTES,
-                    sampling_interval=interval_ns,
-                    single_pass_metric_set_name=set_name,
+    for trigger, interval in (
+        (sampling.TriggerMode.GPU_TIME_INTERVAL, interval_ns),
+        (sampling.TriggerMode.GPU_SYSCLK_INTERVAL, round(interval_ns * _SYSTEM_CLOCK_GHZ)),
+    ):
+        for metrics, set_name in CONFIGURATIONS:
+            collector = sampling.Collector(0)
+            _guarded(collector.enable)
+            try:
+                _guarded(
+                    partial(
+                        collector.configure,
+                        metrics=[name for name, _ in metrics.values()],
+                        hardware_buffer_size=_BUFFER_BYTES,
+                        sampling_interval=interval,
+                        trigger_mode=trigger,
+                        single_pass_metric_set_name=set_name,
+                    )
                 )
-            )
-        except CountersRefused as refusal:
-            refusals.append(str(refusal))
-            _guarded(collector.disable)
-        else:
-            return collector, metrics
-    raise CountersRefused(refusals[-1])
+            except CountersRefused as refusal:
+                refusals.append(str(refusal))
+                _guarded(collector.disable)
+            else:
+                return collector, metrics
+    raise CountersRefused(refusals[0])
 
 
 def _evaluated(data: Any) -> list[list[float]]:
