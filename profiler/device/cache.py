@@ -19,7 +19,7 @@ from profiler.progress import Progress
 from profiler.report.records import Ceilings, ReportWarning
 from profiler.report.store import write_atomically
 
-VERSION = 1  # of what is measured and how: raise it, and every cached file is measured anew
+VERSION = 2  # of what is measured and how: raise it, and every cached file is measured anew
 
 
 class CachedCeilings(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,10 +31,11 @@ UNITS = {
     "launch": "us",
     "kernel": "us",
     "sync": "us",
+    "host_work": "us",
 }
 
 # On a GPU these are timed between two of its own events, the others by the host's clock.
-_BETWEEN_EVENTS = frozenset(UNITS) - {"h2d.pageable", "d2h.pageable", "launch", "sync"}
+_BETWEEN_EVENTS = frozenset(UNITS) - {"h2d.pageable", "d2h.pageable", "launch", "sync", "host_work"}
 
 _ONE_MEMORY = "a CPU works in the host's memory: nothing is copied to it"
 _NOT_ON_A_CPU = {
@@ -47,6 +48,7 @@ _NOT_ON_A_CPU = {
     "overlap.copy_compute": _ONE_MEMORY,
     "kernel": "a CPU runs an operation where it is called: there is no kernel to launch",
     "sync": "a CPU's result is there when the operation returns",
+    "host_work": "on a CPU, all work is the host's",
 }
 
 _DATASHEET_OPERANDS = {

@@ -7,6 +7,7 @@ Device work is timed by CUDA events with the queue kept full, so no launch is in
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import torch
 
 from profiler.device.base import Device
 from profiler.device.host_memory import host_memory
+from profiler.device.host_work import HostWork, time_host_work
 
 MIB = 2**20
 TARGET_MS = 25.0  # a repeat: long enough for event resolution, short enough not to heat the card for the next one
@@ -23,6 +25,7 @@ MOST_ITERATIONS = 50
 LAUNCHES = 500  # fewer than the 1,024 that the launch queue holds, so that launching never waits
 GRAPH_KERNELS = 1000
 READ_BACKS = 200
+HOST_WORKS = 30
 GEMM_SIZES = (8192, 4096, 2048)
 GEMM_DTYPES = {
     "bfloat16": torch.bfloat16,
@@ -81,6 +84,7 @@ class CudaBench:
             "launch": self.launch,
             "kernel": self.kernel,
             "sync": self.sync,
+            "host_work": self.host_work,
         }
         return {name: partial(self._on_device, probe) for name, probe in probes.items()}
 
@@ -158,6 +162,11 @@ class CudaBench:
     def sync(self) -> float:
         """Microseconds for the host to read one element back from a GPU with nothing to do: all of it round trip."""
         return self._host_loop_us(self._one_element.item, READ_BACKS)
+
+    def host_work(self) -> float:
+        """Microseconds of a fixed piece of host work: Python and launches, as in an eager step."""
+        times = [time_host_work(self._host_work, self._device, time.perf_counter_ns) for _ in range(HOST_WORKS)]
+        return statistics.median(times) / 1e3
 
     def _on_device(self, probe: Callable[[], float]) -> float:
         with torch.cuda.device(self._where):
@@ -255,6 +264,10 @@ class CudaBench:
     @cached_property
     def _one_element_add(self) -> Callable[[], object]:
         return partial(self._one_element.add_, 1)
+
+    @cached_property
+    def _host_work(self) -> HostWork:
+        return HostWork(self._device.torch_device)
 
     @cached_property
     def _graph(self) -> torch.cuda.CUDAGraph:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
+
+from msgspec import structs
 
 from profiler.device.base import Device, Stopwatch
 from profiler.measure.cycle import Cycle
-from profiler.measure.plan import Plan, iterations_for
-from profiler.measure.statistics import distribution
+from profiler.measure.pace import PACING_RATIO, HostPace, Pacer, at_full_speed, dependence, is_plausible
+from profiler.measure.plan import Plan, iterations_for, repeats_for
+from profiler.measure.statistics import DEVICE_RUN_TO_RUN, HOST_RUN_TO_RUN, distribution
 from profiler.progress import Progress
 from profiler.report.records import Clean, Source
 from profiler.report.vocabulary import Tier
@@ -28,13 +32,46 @@ class CleanPass:
     """The clean pass as the report shows it, and its raw samples in ms, one list a repeat.
 
     `cycle` is how many iterations after a reset were warmed up: other passes must not go beyond it, or they meet what
-    is slow for the first time (a library that plans anew for each context length).
+    is slow for the first time (a library that plans anew for each length). `slowdown` is that of the host in each
+    iteration, where it was probed; `clean` does not know of it.
     """
 
     cycle: int
     clean: Clean
     wall_ms: list[list[float]]
     gpu_ms: list[list[float]] | None
+    slowdown: list[list[float]] | None = None
+
+    def at_full_speed(self, host_ms: float | None) -> Clean:
+        """The record with the host's slowness taken out. `host_ms`: its launching alone, at its full speed.
+
+        Where that is not known, or the host was not probed, the iterations stay as they were timed.
+        """
+        if self.slowdown is None or host_ms is None:
+            return self.clean
+        slow = median(value for repeat in self.slowdown for value in repeat)
+        if not is_plausible(slow):
+            return self.clean
+        depends = dependence(self.wall_ms, self.slowdown, host_ms >= PACING_RATIO * self.clean.wall_ms.median / slow)
+        run_to_run = math.hypot(DEVICE_RUN_TO_RUN, depends * HOST_RUN_TO_RUN)
+        wall_ms = distribution(at_full_speed(self.wall_ms, self.slowdown, depends), run_to_run)
+        gpu_ms = None
+        if self.gpu_ms is not None:
+            gpu_ms = distribution(at_full_speed(self.gpu_ms, self.slowdown, depends), run_to_run)
+        return structs.replace(
+            self.clean,
+            wall_ms=wall_ms,
+            gpu_ms=gpu_ms,
+            as_timed_ms=self.clean.wall_ms,
+            host_slowdown=slow,
+            host_dependence=depends,
+            sources={**self.clean.sources, **dict.fromkeys(_PACED, _PROBED)},
+        )
+
+
+_PACED = ("as_timed_ms", "host_slowdown", "host_dependence")
+_PROBED = Source(tier=Tier.HOST, note="a fixed piece of host work, timed between the iterations")
+_NOT_PROBED = Source(missing="the host was not probed between the iterations: they are as they were timed")
 
 
 class Interrupted(KeyboardInterrupt):
@@ -58,11 +95,18 @@ class _Warmup:
         return median(self.samples_ms[-STEADY_GROUP:])
 
 
-def measure_clean(phase: RunnablePhase, device: Device, clock: Clock, plan: Plan, progress: Progress) -> CleanPass:
+def measure_clean(
+    phase: RunnablePhase,
+    device: Device,
+    clock: Clock,
+    plan: Plan,
+    progress: Progress,
+    pace: HostPace | None = None,
+) -> CleanPass:
     """Time the phase in independent repeats, each from a fresh reset, after a warm-up to a steady state.
 
-    Only `iterate` stands between two clock readings: resets, device timers and progress are outside. The device's
-    span includes a few us of marking it, so it can exceed the wall time by that much.
+    Only `iterate` stands between two clock readings: resets, device timers, progress and the probes of `pace` are
+    outside. The device's span includes a few us of marking it, so it can exceed the wall time by that much.
     The garbage collector runs as it does in a loop that nobody measures.
 
     Raises `Interrupted` on Ctrl-C, with the iterations measured so far.
@@ -74,23 +118,29 @@ def measure_clean(phase: RunnablePhase, device: Device, clock: Clock, plan: Plan
         raise Interrupted(None) from interrupt
     cycle = Cycle(phase, device, warmup.cycle)
     iterations = iterations_for(warmup.iteration_ms, plan)
+    repeats = repeats_for(warmup.iteration_ms, plan)
     stopwatches = _stopwatches(device, iterations)
     wall_ms: list[list[float]] = []
     gpu_ms: list[list[float]] = []
-    progress.stage(f"{phase.name}: measuring", plan.repeats)
+    slowdown: list[list[float]] = []
+    progress.stage(f"{phase.name}: measuring", repeats)
     try:
-        for _ in range(plan.repeats):
+        for _ in range(repeats):
             wall_ms.append([])
             cycle.reset()
-            time_iterations(phase, cycle, clock, iterations, stopwatches, wall_ms[-1])
+            pacer = None if pace is None else Pacer(pace, device, clock)
+            time_iterations(phase, cycle, clock, iterations, stopwatches, wall_ms[-1], pacer)
             gpu_ms.append(_read(stopwatches, len(wall_ms[-1]), device))
+            if pacer is not None:
+                slowdown.append(pacer.slowdowns(len(wall_ms[-1])))
             progress.advance()
     except KeyboardInterrupt as interrupt:
         if len(gpu_ms) < len(wall_ms):
             gpu_ms.append(_read(stopwatches, len(wall_ms[-1]), device))
         partial = _clean_pass(wall_ms, gpu_ms, warmup, stopwatches is not None) if any(wall_ms) else None
         raise Interrupted(partial) from interrupt
-    return _clean_pass(wall_ms, gpu_ms, warmup, stopwatches is not None)
+    found = _clean_pass(wall_ms, gpu_ms, warmup, stopwatches is not None)
+    return found if pace is None else replace(found, slowdown=slowdown)
 
 
 def is_steady(samples_ms: list[float]) -> bool:
@@ -153,11 +203,14 @@ def time_iterations(
     iterations: int,
     stopwatches: list[Stopwatch] | None,
     wall_ms: list[float],
+    pacer: Pacer | None = None,
 ) -> None:
     """Time so many iterations, one stopwatch each where the device has them, and add their wall times to `wall_ms`."""
     iterate = phase.iterate
     for i in range(iterations):
         cycle.prepare()
+        if pacer is not None:
+            pacer.before(i)
         if stopwatches is None:
             begin = clock()
             iterate()
@@ -214,6 +267,7 @@ def clean_of(
         if first_time_ms is not None
         else Source(missing="no iteration meets another context length than the one before")
     )
+    sources |= dict.fromkeys(_PACED, _NOT_PROBED)
     return Clean(
         wall_ms=distribution(wall_ms),
         gpu_ms=distribution(gpu_ms) if gpu_ms is not None else None,

@@ -8,8 +8,10 @@ from typing import Any
 from profiler.attribute.operation_work import TokenShape
 from profiler.attribute.rates import NeededWork
 from profiler.device.base import Device
+from profiler.device.host_work import HostWork
 from profiler.measure.clean import Clock
 from profiler.measure.counted_pass import Counters
+from profiler.measure.pace import HostPace
 from profiler.measure.plan import Plan
 from profiler.measure.repeat import Sampler
 from profiler.progress import Progress
@@ -36,6 +38,16 @@ class Bench:
             if ceiling.name == name and ceiling.value is not None:
                 return ceiling.value * {"GB/s": 1e9, "TFLOP/s": 1e12}.get(ceiling.unit, 1.0)
         return None
+
+    def pace(self) -> HostPace | None:
+        """What tells the host's speed at a moment; None on a CPU, where all work is the host's.
+
+        Its reference is the fastest that the host was seen: neighbours slowed it while it was measured, too.
+        """
+        known = next((ceiling for ceiling in self.ceilings.ceilings if ceiling.name == "host_work"), None)
+        if self.device.properties.kind != "cuda" or known is None or not known.low:
+            return None
+        return HostPace(HostWork(self.device.torch_device), known.low)
 
     def peaks(self) -> Peaks:
         """What the cost model of kernels asks of the device."""

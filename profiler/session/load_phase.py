@@ -74,7 +74,10 @@ def load_phase(legs: Sequence[LoadLeg], seconds: float | None = None, *, throttl
             sources={
                 "wall_ms": Source(tier=Tier.HOST, note=_ONCE),
                 "gpu_ms": Source(missing=_NOT_RUN),
-                "first_time_ms": Source(missing="a model is loaded once"),
+                **dict.fromkeys(
+                    ("first_time_ms", "as_timed_ms", "host_slowdown", "host_dependence"),
+                    Source(missing="a model is loaded once"),
+                ),
             },
         ),
         tokens_per_s=None,

@@ -59,17 +59,19 @@ def time_phase(
     `plan_of` says what is known of the phase once it is settled which of its iterations are measured. `keep` is told
     the record as far as it is, before each pass that may be interrupted.
     """
+    pace = bench.pace()
     try:
-        passed = measure_clean(whole, bench.device, bench.clock, bench.plan, bench.progress)
+        passed = measure_clean(whole, bench.device, bench.clock, bench.plan, bench.progress, pace)
     except Interrupted as interrupt:
         if interrupt.partial is not None:
             plan = plan_of(ShortenedPhase(whole, interrupt.partial.cycle))
             keep(phase_record(bench, plan, interrupt.partial.clean, None, None, "interrupted while it was timed"))
         raise
-    clean, phase = passed.clean, ShortenedPhase(whole, passed.cycle)
+    phase = ShortenedPhase(whole, passed.cycle)
     plan = plan_of(phase)
-    keep(phase_record(bench, plan, clean, None, None, _ENDED))
-    host_ms = measure_host_ms(phase, bench.device, bench.clock, bench.plan)
+    keep(phase_record(bench, plan, passed.clean, None, None, _ENDED))
+    host_ms = measure_host_ms(phase, bench.device, bench.clock, bench.plan, pace)
+    clean = passed.at_full_speed(host_ms)
     telemetry = measure_telemetry(phase, bench.device, bench.sampler, bench.clock, bench.plan, bench.progress)
     keep(phase_record(bench, plan, clean, telemetry, None, _ENDED))
     return TimedPhase(plan, clean, host_ms, telemetry)

@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 
 from profiler.measure.clean import CleanPass, Interrupted, is_steady, measure_clean
-from profiler.measure.plan import Plan
+from profiler.measure.plan import Plan, iterations_for
 from profiler.progress import SilentProgress
 from tests.unit.measure.stand_ins import FakeClock, FakeDevice, FakePhase
 
 PLAN = Plan.standard()
+MOST = PLAN.most_iterations  # of a repeat: so many where an iteration is short
 
 
 def run(phase: FakePhase, device: FakeDevice, plan: Plan = PLAN) -> CleanPass:
@@ -26,15 +27,15 @@ def make(**options: object) -> tuple[FakePhase, FakeDevice]:
 def test_the_median_is_that_of_the_iterations_and_not_of_the_resets() -> None:
     result = run(*make(iteration_ms=lambda _: 10.0, reset_ms=5000.0, iterations_per_reset=7))
     assert result.clean.wall_ms.median == 10.0
-    assert result.clean.wall_ms.low == result.clean.wall_ms.high == 10.0
+    assert result.clean.wall_ms.samples == [10.0] * len(result.clean.wall_ms.samples)
 
 
 def test_each_repeat_starts_from_a_fresh_reset() -> None:
     phase, device = make(iteration_ms=lambda _: 5.0)
     result = run(phase, device)
-    assert [len(samples) for samples in result.wall_ms] == [40] * PLAN.repeats
-    measured = device.log[-PLAN.repeats * 42 :]  # a reset, its synchronisation, 40 iterations
-    assert measured[::42] == ["reset"] * PLAN.repeats
+    assert [len(samples) for samples in result.wall_ms] == [MOST] * PLAN.repeats
+    measured = device.log[-PLAN.repeats * (MOST + 2) :]  # a reset, its synchronisation, the iterations
+    assert measured[:: MOST + 2] == ["reset"] * PLAN.repeats
 
 
 def test_the_device_has_finished_a_reset_before_an_iteration_is_timed() -> None:
@@ -47,23 +48,23 @@ def test_the_device_has_finished_a_reset_before_an_iteration_is_timed() -> None:
 def test_a_phase_is_reset_again_when_its_cache_is_full() -> None:
     phase, device = make(iterations_per_reset=7)
     run(phase, device)  # the fake phase refuses an eighth iteration
-    assert phase.resets > PLAN.repeats * 40 // 7
+    assert phase.resets > PLAN.repeats * MOST // 7
 
 
 def test_a_timed_iteration_does_nothing_but_iterate_and_read_the_clock_twice() -> None:
     phase, device = make(has_stopwatch=True, iteration_ms=lambda _: 5.0)
     run(phase, device)
-    last_repeat = device.log[-2 - 3 * 40 :]
+    last_repeat = device.log[-2 - 3 * MOST :]
     assert last_repeat[0] == "synchronize"
-    assert last_repeat[1:-1] == ["start", "iterate", "stop"] * 40
-    warmups = phase.iterations - 40 * PLAN.repeats
-    assert device.clock.readings == 2 * (40 * PLAN.repeats + warmups)
+    assert last_repeat[1:-1] == ["start", "iterate", "stop"] * MOST
+    warmups = phase.iterations - MOST * PLAN.repeats
+    assert device.clock.readings == 2 * (MOST * PLAN.repeats + warmups)
 
 
 def test_stopwatches_are_made_once_and_used_in_every_repeat() -> None:
     phase, device = make(has_stopwatch=True)
     run(phase, device)
-    assert device.stopwatches_made == 40
+    assert device.stopwatches_made == iterations_for(10.0, PLAN)
 
 
 def test_the_gpu_span_is_kept_by_repeat_beside_the_wall_time() -> None:
@@ -103,7 +104,7 @@ def test_an_iteration_that_grows_without_end_is_measured_but_not_called_steady()
 def test_a_warm_up_of_slow_iterations_is_short() -> None:
     result = run(*make(iteration_ms=lambda _: 10_000.0))
     assert result.clean.warmup_iterations == 3
-    assert len(result.clean.wall_ms.samples) == PLAN.repeats
+    assert len(result.clean.wall_ms.samples) == PLAN.fewest_repeats
 
 
 def test_noise_alone_does_not_keep_a_phase_from_being_steady() -> None:
@@ -143,12 +144,12 @@ def interrupt_at(iteration: int) -> object:
 def test_ctrl_c_keeps_the_iterations_that_were_finished() -> None:
     phase, device = make(iteration_ms=lambda _: 10.0)
     warmups = run(phase, device).clean.warmup_iterations
-    phase, device = make(has_stopwatch=True, iteration_ms=interrupt_at(warmups + 45))
+    phase, device = make(has_stopwatch=True, iteration_ms=interrupt_at(warmups + iterations_for(10.0, PLAN) + 5))
     with pytest.raises(Interrupted) as interrupt:
         run(phase, device)
     partial = interrupt.value.partial
     assert partial is not None
-    assert [len(samples) for samples in partial.wall_ms] == [40, 5]
+    assert [len(samples) for samples in partial.wall_ms] == [iterations_for(10.0, PLAN), 5]
     assert partial.gpu_ms == partial.wall_ms
     assert gc.isenabled()
 

@@ -1,0 +1,102 @@
+"""What an iteration would take a host at its own full speed.
+
+A host that others share changes its speed by half within a second, and a launch-bound step with it: no average of ten
+seconds on such a machine says what the next ten will show. So a fixed piece of host work is timed between iterations.
+Its time over the least that it was ever measured to take, the ceiling `host_work`, is how slow the host is at that
+moment. How much of that slowness reaches an iteration is found from the repeats, and taken out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean, median
+
+from profiler.device.base import Device
+from profiler.device.host_work import time_host_work
+
+# A probe takes two thirds of a millisecond: as often as this, it is a few percent of the time.
+PROBE_EVERY_MS = 10.0
+# Outside these the ceiling is not that of this host as it is now, and nothing can be said.
+PLAUSIBLE_SLOWDOWN = (0.5, 4.0)
+# A host whose launching alone takes so much of an iteration paces it, as far as one knows before the repeats say.
+PACING_RATIO = 0.8
+# The prior knowledge's standard deviation, and the least that repeats scatter.
+_PRIOR_DEVIATION = 0.3
+_LEAST_SCATTER = 0.002
+
+Clock = Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class HostPace:
+    """The yardstick: `work` is done once a call, and takes `reference_us` where nothing slows the host."""
+
+    work: Callable[[], object]
+    reference_us: float
+
+
+class Pacer:
+    """Times the work between the iterations of one repeat."""
+
+    def __init__(self, pace: HostPace, device: Device, clock: Clock) -> None:
+        self._pace = pace
+        self._device = device
+        self._clock = clock
+        self._latest_ns: int | None = None
+        self._probes: list[tuple[int, float]] = []
+
+    def before(self, iteration: int) -> None:
+        """Time the work before this iteration, if it was not done a moment ago; the device has finished it then."""
+        if self._latest_ns is None or self._clock() - self._latest_ns >= PROBE_EVERY_MS * 1e6:
+            self._probe(iteration)
+
+    def slowdowns(self, iterations: int) -> list[float]:
+        """How slow the host was in each of so many iterations, which are over: the mean of the probes around each."""
+        self._probe(iterations)
+        found = []
+        for (begin, before), (end, after) in pairwise(self._probes):
+            found += [(before + after) / 2 / self._pace.reference_us] * (end - begin)
+        return found
+
+    def _probe(self, iteration: int) -> None:
+        self._probes.append((iteration, time_host_work(self._pace.work, self._device, self._clock) / 1e3))
+        self._latest_ns = self._clock()
+
+
+def dependence(wall_ms: Sequence[Sequence[float]], slowdown: Sequence[Sequence[float]], paces: bool) -> float:
+    """How much of the host's slowness reaches an iteration: d ln(time) / d ln(slowdown), 0 to 1.
+
+    A regression over the repeats' medians, with what is known before as its prior (`paces`: the host paces the
+    iterations, so 1, else 0). Repeats in which the host's speed hardly changed leave it at that.
+    """
+    x = [math.log(median(repeat)) for repeat in slowdown if repeat]
+    y = [math.log(median(repeat)) for repeat in wall_ms if repeat]
+    x, y = ([value - fmean(column) for value in column] for column in (x, y))
+    prior = 1.0 if paces else 0.0
+    spread = math.fsum(value * value for value in x)
+    if len(x) < 3 or spread == 0:
+        return prior
+    slope = math.fsum(a * b for a, b in zip(x, y, strict=True)) / spread
+    scatter = math.fsum((b - slope * a) ** 2 for a, b in zip(x, y, strict=True)) / (len(x) - 2)
+    known = spread / max(scatter, _LEAST_SCATTER**2)
+    believed = 1 / _PRIOR_DEVIATION**2
+    return min(max((slope * known + prior * believed) / (known + believed), 0.0), 1.0)
+
+
+def at_full_speed(
+    wall_ms: Sequence[Sequence[float]], slowdown: Sequence[Sequence[float]], depends: float
+) -> list[list[float]]:
+    """The iterations' times with that much of the slowness taken out."""
+    return [
+        [time / slow**depends for time, slow in zip(times, slows, strict=True)]
+        for times, slows in zip(wall_ms, slowdown, strict=True)
+    ]
+
+
+def is_plausible(slowdown: float) -> bool:
+    """Whether the yardstick's reference can be that of this host."""
+    low, high = PLAUSIBLE_SLOWDOWN
+    return low <= slowdown <= high

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise, permutations
+from pathlib import Path
+from statistics import median, stdev
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from profiler.measure.clean import CleanPass, clean_of, measure_clean
+from profiler.measure.host_time import measure_host_ms
+from profiler.measure.pace import PROBE_EVERY_MS, HostPace, Pacer, at_full_speed, dependence
+from profiler.measure.plan import Plan
+from profiler.progress import SilentProgress
+from tests.unit.measure.stand_ins import FakeClock, FakeDevice, FakePhase
+
+RECORDED = Path(__file__).parents[2] / "data" / "truth" / "host_pace_h100.json.gz"
+REPEATS, REPEAT_S = 20, 0.3
+FASTEST_PROBE_US = 276.0  # less than in 19 of 20 iterations of the process whose host was the quietest
+
+
+@cache
+def recorded_passes() -> list[CleanPass]:
+    """Six processes on a host whose neighbours come and go, each as a clean pass of 20 repeats."""
+    found = []
+    for rows in json.loads(gzip.decompress(RECORDED.read_bytes()))["processes"]:
+        wall_ms: list[list[float]] = [[] for _ in range(REPEATS)]
+        slowdown: list[list[float]] = [[] for _ in range(REPEATS)]
+        for (seconds, before, took_ms), (_, after, _) in pairwise(rows):
+            repeat = int(seconds / REPEAT_S)
+            if repeat < REPEATS:
+                wall_ms[repeat].append(took_ms)
+                slowdown[repeat].append((before + after) / 2 / FASTEST_PROBE_US)
+        clean = clean_of(wall_ms, None, warmup_iterations=8, steady=True)
+        found.append(CleanPass(63, clean, wall_ms, None, slowdown))
+    return found
+
+
+def test_six_recorded_runs_agree_at_full_speed_and_not_as_timed() -> None:
+    passes = recorded_passes()
+    as_timed = [one.clean.wall_ms.median for one in passes]
+    at_best = [one.at_full_speed(host_ms=20.0).wall_ms.median for one in passes]
+    assert stdev(as_timed) / median(as_timed) > 0.15
+    assert stdev(at_best) / median(at_best) < 0.03
+    assert 19.0 < median(at_best) < 22.0  # the quiet seconds of the fastest process took 20.7 ms
+
+
+def test_the_interval_of_a_recorded_run_holds_the_others_and_is_narrow() -> None:
+    found = [one.at_full_speed(host_ms=20.0).wall_ms for one in recorded_passes()]
+    pairs = list(permutations(found, 2))
+    held = sum((one.low or 0.0) <= other.median <= (one.high or 0.0) for one, other in pairs)
+    assert held / len(pairs) >= 0.9
+    assert max(((one.high or 0.0) - (one.low or 0.0)) / 2 / one.median for one in found) <= 0.10
+
+
+def test_the_times_by_the_clock_are_kept_beside() -> None:
+    one = recorded_passes()[0]
+    clean = one.at_full_speed(host_ms=20.0)
+    assert clean.as_timed_ms == one.clean.wall_ms
+    assert clean.host_slowdown == pytest.approx(median(s for repeat in one.slowdown or [] for s in repeat))
+    assert clean.host_dependence == pytest.approx(1.0, abs=0.2)
+    assert clean.sources["as_timed_ms"].missing is None
+
+
+def test_a_host_that_was_not_probed_leaves_the_times_and_says_so() -> None:
+    one = replace(recorded_passes()[0], slowdown=None)
+    clean = one.at_full_speed(host_ms=20.0)
+    assert clean.wall_ms == one.clean.wall_ms
+    assert clean.as_timed_ms is None
+    assert clean.sources["as_timed_ms"].missing
+
+
+def test_a_reference_of_another_host_changes_nothing() -> None:
+    one = recorded_passes()[0]
+    elsewhere = replace(one, slowdown=[[10 * slow for slow in repeat] for repeat in one.slowdown or []])
+    assert elsewhere.at_full_speed(host_ms=20.0) == one.clean
+
+
+SLOW = [[1.0 + 0.1 * repeat] * 4 for repeat in range(10)]
+slownesses = st.lists(st.floats(1.0, 3.0), min_size=3, max_size=20)
+
+
+def test_an_iteration_that_the_device_paces_stays_as_it_was() -> None:
+    wall_ms = [[9.0 + 0.01 * (repeat % 3)] * 4 for repeat in range(10)]
+    depends = dependence(wall_ms, SLOW, paces=False)
+    assert depends == pytest.approx(0.0, abs=0.01)
+    assert at_full_speed(wall_ms, SLOW, depends)[9][0] == pytest.approx(9.0, rel=0.01)
+
+
+def test_what_the_repeats_show_outweighs_what_was_believed() -> None:
+    of_the_host = [[20.0 * slow for slow in repeat] for repeat in SLOW]
+    assert dependence(of_the_host, SLOW, paces=False) == pytest.approx(1.0, abs=0.01)
+    of_the_device = [[20.0] * 4 for _ in SLOW]
+    assert dependence(of_the_device, SLOW, paces=True) == pytest.approx(0.0, abs=0.01)
+
+
+@pytest.mark.parametrize(("paces", "expected"), [(True, 1.0), (False, 0.0)])
+def test_a_steady_host_leaves_what_was_believed(paces: bool, expected: float) -> None:
+    assert dependence([[20.0], [21.0], [20.5]], [[1.2]] * 3, paces) == expected
+
+
+@given(slownesses, st.floats(1.0, 100.0), st.floats(0.0, 1.0))
+def test_a_known_dependence_is_taken_out_whole(slowness: list[float], full_ms: float, depends: float) -> None:
+    slowdown = [[slow] for slow in slowness]
+    timed = [[full_ms * slow**depends] for slow in slowness]
+    assert at_full_speed(timed, slowdown, depends) == [[pytest.approx(full_ms)]] * len(slowness)
+
+
+@given(slownesses, st.lists(st.floats(0.1, 100.0), min_size=20, max_size=20), st.booleans())
+def test_a_dependence_lies_between_none_and_all(slowness: list[float], times: list[float], paces: bool) -> None:
+    wall_ms = [[times[number]] for number in range(len(slowness))]
+    assert 0.0 <= dependence(wall_ms, [[slow] for slow in slowness], paces) <= 1.0
+
+
+class SlowHost:
+    """A host that is so many times as slow, at its work and at the phase's."""
+
+    def __init__(self, slowness: float) -> None:
+        self.clock = FakeClock()
+        self.device = FakeDevice(self.clock)
+        self.slowness = slowness
+        self.probes = 0
+        self.phase = FakePhase(self.clock, self.device.log, iteration_ms=lambda _: 20.0 * self.slowness)
+        self.phase.launch = lambda: self.clock.advance_ms(19.0 * self.slowness)
+
+    def work(self) -> None:
+        self.probes += 1
+        self.clock.advance_ms(0.3 * self.slowness)
+
+    @property
+    def pace(self) -> HostPace:
+        return HostPace(self.work, 300.0)
+
+
+@pytest.mark.parametrize("slowness", [1.0, 1.8])
+def test_a_slow_host_is_measured_as_a_fast_one(slowness: float) -> None:
+    host = SlowHost(slowness)
+    plan = Plan.quick()
+    passed = measure_clean(host.phase, host.device, host.clock, plan, SilentProgress(), host.pace)
+    host_ms = measure_host_ms(host.phase, host.device, host.clock, plan, host.pace)
+    clean = passed.at_full_speed(host_ms)
+    assert host_ms == pytest.approx(19.0)
+    assert clean.wall_ms.median == pytest.approx(20.0)
+    assert clean.host_slowdown == pytest.approx(slowness)
+    assert passed.clean.wall_ms.median == pytest.approx(20.0 * slowness)
+
+
+def test_no_probe_lies_within_an_iteration_and_the_device_is_idle_after_one() -> None:
+    host = SlowHost(1.0)
+    passed = measure_clean(host.phase, host.device, host.clock, Plan.quick(), SilentProgress(), host.pace)
+    assert {time for repeat in passed.wall_ms for time in repeat} == {20.0}
+    assert host.device.log[-1] == "synchronize"
+
+
+def test_short_iterations_share_a_probe() -> None:
+    host = SlowHost(1.0)
+    pacer = Pacer(host.pace, host.device, host.clock)
+    for iteration in range(12):
+        pacer.before(iteration)
+        host.clock.advance_ms(PROBE_EVERY_MS / 4)
+    assert pacer.slowdowns(12) == [pytest.approx(1.0)] * 12
+    assert host.probes == 2 * 4  # each is two goes: after 0, 4 and 8 iterations, and at the end
