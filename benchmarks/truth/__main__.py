@@ -62,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     swap.add_argument("--compare", type=Path, nargs=2, metavar=("DIR", "DIR2"), help="what DIR predicts, against DIR2")
     repeatability = found.add_argument_group("repeatability")
     repeatability.add_argument("--runs", type=int, default=10, help="independent processes (default: %(default)s)")
+    repeatability.add_argument("--again", action="store_true", help="only judge the reports that --out holds already")
     return found
 
 

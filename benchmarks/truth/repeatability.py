@@ -44,6 +44,8 @@ class Interval:
 
 def run(options: argparse.Namespace) -> Section:
     """The section, from as many processes as `options` ask for, one after the other."""
+    if options.again:
+        return evaluate_folder(options.out)
     names = [f"repeatability-{number}" for number in range(2 if options.small else options.runs)]
     for name in names:
         with stage(name):
