@@ -28,6 +28,7 @@ class KernelRow:
     cause: Cause
     operation: str | None
     module: str | None
+    counted_bytes: float | None = None  # by hardware counters: these come before `bytes`
 
 
 def kernel_table(rows: Sequence[KernelRow], period_us: float, dram_bytes_per_s: float | None) -> list[Kernel]:
@@ -51,7 +52,10 @@ def _line(
     dram_bytes_per_s: float | None,
 ) -> Kernel:
     seconds = sum(row.us for row in group) / 1e6
-    moved = _sum([row.bytes for row in group])
+    counted = _sum([row.counted_bytes for row in group])
+    moved = counted if counted is not None else _sum([row.bytes for row in group])
+    tier = Tier.ANALYTIC if counted is None else Tier.COUNTER
+    note = "compulsory traffic of its operation" if counted is None else "DRAM traffic"
     flops = _sum([row.flops for row in group])
     at_peak = _sum([_seconds_at_peak(row) for row in group])
     weight: dict[tuple[Resource, Cause], float] = defaultdict(float)
@@ -77,11 +81,9 @@ def _line(
         module=module,
         sources={
             "ms": Source(tier=Tier.TIMELINE),
-            "bytes": Source(tier=Tier.ANALYTIC, note="compulsory traffic of its operation")
-            if moved is not None
-            else unknown,
+            "bytes": unknown if moved is None else Source(tier=tier, note=note),
             "flops": Source(tier=Tier.ANALYTIC) if flops is not None else unknown,
-            "dram_ratio": _source(dram_ratio, unknown if moved is None else no_ceiling),
+            "dram_ratio": _source(dram_ratio, unknown if moved is None else no_ceiling, tier),
             "tensor_ratio": _source(tensor_ratio, unknown if flops is None else no_ceiling),
         },
     )
@@ -96,8 +98,8 @@ def _seconds_at_peak(row: KernelRow) -> float | None:
     return row.flops / row.tensor_flops_per_s if row.tensor_flops_per_s else None
 
 
-def _source(ratio: float | None, missing: Source) -> Source:
-    return missing if ratio is None else Source(tier=Tier.ANALYTIC)
+def _source(ratio: float | None, missing: Source, tier: Tier = Tier.ANALYTIC) -> Source:
+    return missing if ratio is None else Source(tier=tier)
 
 
 def module_costs(rows: Sequence[KernelRow], period_us: float) -> list[ModuleCost]:

@@ -102,6 +102,7 @@ def judge_phase(
             cause=cause,
             operation=known.operation,
             module=known.module,
+            counted_bytes=known.facts.kernel.counted_bytes,
         )
         for known, microseconds, limiter, cause in zip(activities, own, limited.limiters, limited.causes, strict=True)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from profiler.render.answer import certainty, verdict_statements
+from profiler.render.counter_blocks import counter_blocks
 from profiler.render.document import (
     Bar,
     Beside,
@@ -64,6 +65,7 @@ def phase_blocks(
     blocks += kernel_blocks(phase.kernels, notes)
     telemetry = telemetry_blocks(phase.telemetry, notes) if phase.telemetry is not None else []
     blocks += _side_by_side(module_blocks(phase.modules), telemetry)
+    blocks += counter_blocks(phase.counters) if phase.counters is not None else []
     blocks += _copies(phase.copies, notes)
     if phase.streams is not None and len(phase.streams.streams) > 1:
         blocks += _streams(phase.streams)

@@ -28,7 +28,7 @@ _ONCE = (
 _NOT_RUN = "loading runs no kernels that are traced"
 _MISSING = (
     *("tokens", "context_tokens", "tokens_per_s", "ideal_ms", "mfu", "mbu", "flops", "bytes"),
-    *("weights_gb_per_s", "kv_cache_gb_per_s", "joules_per_token", "streams", "timeline", "telemetry"),
+    *("weights_gb_per_s", "kv_cache_gb_per_s", "joules_per_token", "streams", "timeline", "telemetry", "counters"),
 )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from profiler.attribute.kernel_table import MOST_KERNELS, KernelRow, any_layer, kernel_table, module_costs
 from profiler.report.records import Kernel
-from profiler.report.vocabulary import Cause, Resource
+from profiler.report.vocabulary import Cause, Resource, Tier
 
 GEMM = KernelRow(
     name="gemm",
@@ -113,3 +113,11 @@ def test_a_step_of_no_time_has_no_fractions():
 )
 def test_layers_are_told_by_their_number(module: str | None, expected: str | None):
     assert any_layer(module) == expected
+
+
+def test_counted_bytes_come_before_those_of_shapes_and_say_so():
+    (line,) = table(replace(GEMM, counted_bytes=200e6), replace(GEMM, counted_bytes=220e6))
+    assert line.bytes == 420e6
+    assert (line.sources["bytes"].tier, line.sources["dram_ratio"].tier) == (Tier.COUNTER, Tier.COUNTER)
+    (mixed,) = table(replace(GEMM, counted_bytes=200e6), GEMM)
+    assert (mixed.bytes, mixed.sources["bytes"].tier) == (300e6, Tier.ANALYTIC)
