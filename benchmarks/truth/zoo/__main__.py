@@ -1,6 +1,6 @@
 """The zoo by itself: some of its entries, or a kept run judged again.
 
-python -m benchmarks.truth.zoo --out DIR [--only gemm stream.fills]
+python -m benchmarks.truth.zoo --out DIR [--only gemm stream.fills] [--counters]
 python -m benchmarks.truth.zoo --again DIR                            # no GPU: judges DIR's report anew
 """
 
@@ -27,6 +27,7 @@ def main() -> int:
     what.add_argument("--again", type=Path, metavar="DIR", help="judge the report in DIR again, and print the table")
     parser.add_argument("--device", default="auto", help="auto, cuda, cuda:N or cpu (default: auto)")
     parser.add_argument("--small", action="store_true", help="the shortest of everything: shows that it runs")
+    parser.add_argument("--counters", action="store_true", help="judge by hardware counters, where they may be read")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="entries whose names begin so")
     options = parser.parse_args()
     section = _again(options.again) if options.again else _run(options)

@@ -16,12 +16,12 @@ from profiler.report.vocabulary import Cause
 _TINY = 256
 
 
-def product(lab: Lab, dtype: torch.dtype, size: int) -> tuple[Work, Work]:
-    """A square matrix product, and the same with half the inner dimension: half the FLOPs for the same output."""
-    size = lab.size(size, _TINY)
-    left, right = (lab.random(size, size, dtype=dtype) for _ in range(2))
-    half = size // 2
-    target = torch.empty_like(left)
+def product(lab: Lab, dtype: torch.dtype, size: int, inner: int | None = None) -> tuple[Work, Work]:
+    """A matrix product, square by default, and the same with half the inner dimension: half the FLOPs, equal output."""
+    size, inner = lab.size(size, _TINY), lab.size(inner or size, _TINY)
+    left, right = lab.random(size, inner, dtype=dtype), lab.random(inner, size, dtype=dtype)
+    half = inner // 2
+    target = lab.random(size, size, dtype=dtype)
     return (
         partial(torch.mm, left, right, out=target),
         partial(torch.mm, left[:, :half].contiguous(), right[:half], out=target),
@@ -34,7 +34,8 @@ def _products(lab: Lab, dtype: torch.dtype, size: int, count: int) -> Case:
 
 
 def _tf32_products(lab: Lab) -> Case:
-    case = _products(lab, torch.float32, 8192, 1)
+    """So long an inner dimension that what each tile of the output costs besides is small."""
+    whole, half = product(lab, torch.float32, 8192, 16384)
 
     def in_tf32(work: Work) -> Work:
         def run() -> None:
@@ -48,7 +49,7 @@ def _tf32_products(lab: Lab) -> Case:
 
         return run
 
-    return Case(in_tf32(case.launch), in_tf32(case.relieved))
+    return Case(in_tf32(whole), in_tf32(half))
 
 
 def _prefill_attention(lab: Lab) -> Case:
@@ -58,17 +59,32 @@ def _prefill_attention(lab: Lab) -> Case:
     return Case(attend(query, key, value), attend(query, key[:, :, :half], value[:, :, :half]))
 
 
+_REPEATS = 4
+
+
+def _keys(lab: Lab) -> torch.Tensor:
+    """The keys of 64 sequences: [batch, KV heads, tokens, head size]."""
+    return lab.random(lab.size(64, 2), 8, lab.size(2048, 64), 128)
+
+
+def _expand(keys: torch.Tensor) -> None:
+    """The copy by which transformers gives each query head its own keys (`repeat_kv`)."""
+    b, h, t, d = keys.shape
+    keys[:, :, None].expand(b, h, _REPEATS, t, d).reshape(b, h * _REPEATS, t, d)
+
+
 def _expanded_heads(lab: Lab) -> Case:
-    """The copies by which transformers gives each query head its own keys (`repeat_kv`)."""
-    batch, heads, repeats, tokens, size = lab.size(64, 2), 8, 4, lab.size(2048, 64), 128
-    narrow = lab.random(batch, heads, tokens, size)
-    wide = narrow.view(torch.float32)
+    """Relieved by a copy of as many bytes in one piece, which no index has to be computed for."""
+    keys = _keys(lab)
+    source = lab.random(keys.numel() * (1 + _REPEATS) // 2)  # read and written as often as the keys and their copies
+    target = torch.empty_like(source)
+    return Case(each([partial(_expand, keys)] * 2), each([partial(target.copy_, source)] * 2))
 
-    def repeat(x: torch.Tensor) -> None:
-        b, h, t, d = x.shape
-        x[:, :, None].expand(b, h, repeats, t, d).reshape(b, h * repeats, t, d)
 
-    return Case(each([partial(repeat, narrow)] * 2), each([partial(repeat, wide)] * 2))
+def _expanded_bytes(lab: Lab) -> Case:
+    """The same of an 8-bit cache. Elements of one and of two bytes are copied by the same kernel, four a thread."""
+    keys = _keys(lab)
+    return Case(each([partial(_expand, keys.view(torch.int8))] * 2), each([partial(_expand, keys)] * 2))
 
 
 def _elementwise(
@@ -107,7 +123,7 @@ ENTRIES: Sequence[Entry] = (
     Entry(
         "gemm.tf32",
         *_TENSOR,
-        "a matrix product of 8192 x 8192 in TF32",
+        "a matrix product of 8192 x 16384 by 16384 x 8192 in TF32",
         _HALF_FLOPS,
         _tf32_products,
         dtype="tf32",
@@ -132,8 +148,16 @@ ENTRIES: Sequence[Entry] = (
         "issue.expanded_heads",
         *_ISSUE,
         "copies that expand the KV heads of a batch of 64",
-        faster("the same bytes as elements twice as wide: half the instructions", issue=2.0),
+        faster("copies of as many bytes in one piece: no indices", issue=GONE),
         _expanded_heads,
+    ),
+    Entry(
+        "issue.expanded_heads_8_bit",
+        *_ISSUE,
+        "copies that expand the KV heads of an 8-bit cache, a byte at a time",
+        faster("the same bytes two at a time: half the instructions", issue=2.0),
+        _expanded_bytes,
+        dtype="int8",
     ),
     Entry(
         "issue.digamma_bfloat16",
@@ -143,18 +167,19 @@ ENTRIES: Sequence[Entry] = (
         partial(_elementwise, operation=torch.digamma, dtype=torch.bfloat16, elements=256 * MIB, count=1),
     ),
     Entry(
-        "issue.erfinv_bfloat16",
+        "issue.erfcx_float32",
         *_ISSUE,
-        "erfinv of 256 Mi bfloat16 numbers: two Newton steps each",
+        "erfcx of 64 Mi float32 numbers: threads of a warp take different branches",
         _CHEAP,
-        partial(_elementwise, operation=torch.erfinv, dtype=torch.bfloat16, elements=256 * MIB, count=1),
+        partial(_elementwise, operation=torch.special.erfcx, dtype=torch.float32, elements=64 * MIB, count=2),
+        dtype="float32",
     ),
     Entry(
-        "issue.erfinv_float64",
+        "issue.digamma_float64",
         *_ISSUE,
-        "erfinv of 64 Mi float64 numbers",
+        "digamma of 64 Mi float64 numbers",
         _CHEAP,
-        partial(_elementwise, operation=torch.erfinv, dtype=torch.float64, elements=64 * MIB, count=2),
+        partial(_elementwise, operation=torch.digamma, dtype=torch.float64, elements=64 * MIB, count=1),
         dtype="float64",
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from benchmarks.truth.zoo import compute, memory, mixtures, scheduling, transfers
 from benchmarks.truth.zoo.entry import Entry
@@ -14,8 +14,9 @@ ENTRIES: Sequence[Entry] = (
     *scheduling.ENTRIES,
     *mixtures.ENTRIES,
 )
+NAMES: Mapping[str, Entry] = {entry.name: entry for entry in ENTRIES}
 
 
 def entry_of(name: str) -> Entry:
     """The entry of this name. Raises `KeyError`."""
-    return {entry.name: entry for entry in ENTRIES}[name]
+    return NAMES[name]

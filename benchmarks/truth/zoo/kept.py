@@ -7,7 +7,7 @@ from dataclasses import replace
 import msgspec
 
 from benchmarks.truth.section import Section
-from benchmarks.truth.zoo.entries import entry_of
+from benchmarks.truth.zoo.entries import NAMES, entry_of
 from benchmarks.truth.zoo.outcome import MeasuredGain, Outcome, outcome_of, rejudged
 from benchmarks.truth.zoo.presentation import section_of
 from profiler.report.records import Report
@@ -17,17 +17,21 @@ GAINS = "gains"
 
 
 def outcomes_again(report: Report, section: Section) -> list[Outcome]:
-    """The outcomes of a kept run: verdicts and predictions are made anew, measured gains are those of `section`."""
+    """The outcomes of a kept run: verdicts and predictions are made anew, measured gains are those of `section`.
+
+    Phases whose entry is no longer in the zoo are left out.
+    """
     gains = msgspec.convert(section.details[GAINS], dict[str, MeasuredGain])
     again = rejudged(report)
-    return [outcome_of(entry_of(p.name), p, again.ceilings, gains[p.name]) for p in again.phases]
+    phases = [phase for phase in again.phases if phase.name in NAMES]
+    return [outcome_of(entry_of(p.name), p, again.ceilings, gains[p.name]) for p in phases]
 
 
 def section_again(report: Report, section: Section) -> Section:
     """The section of a kept run with what is judged now."""
     found = section_of(
         outcomes_again(report, section),
-        not_run={},
+        not_run={p.name: "it is no longer in the zoo" for p in report.phases if p.name not in NAMES},
         failed={},
         environment=section.environment,
         details=section.details,

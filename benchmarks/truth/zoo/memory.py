@@ -22,7 +22,7 @@ def rows(lab: Lab, gpu_bytes: int, width: int, dtype: torch.dtype) -> torch.Tens
 
 
 def _row_sums(lab: Lab) -> Case:
-    sources = [rows(lab, GIB, 8192, torch.bfloat16) for _ in range(4)]
+    sources = [rows(lab, GIB, 8192, torch.float32) for _ in range(4)]
     return Case(
         launch=each([partial(torch.sum, x, -1) for x in sources]),
         relieved=each([partial(torch.sum, x[: len(x) // 2], -1) for x in sources]),
@@ -50,6 +50,15 @@ def _additions(lab: Lab) -> Case:
     return Case(
         launch=each([partial(torch.add, left, right, out=target)] * 2),
         relieved=each([partial(torch.add, narrow[0], narrow[1], out=narrow[2])] * 2),
+    )
+
+
+def _activations(lab: Lab) -> Case:
+    source, target = (rows(lab, GIB, 8192, torch.float32) for _ in range(2))
+    narrow, narrow_target = source.bfloat16(), target.bfloat16()
+    return Case(
+        launch=each([partial(torch.ops.aten.silu.out, source, out=target)] * 3),
+        relieved=each([partial(torch.ops.aten.silu.out, narrow, out=narrow_target)] * 3),
     )
 
 
@@ -122,9 +131,10 @@ ENTRIES: Sequence[Entry] = (
     Entry(
         "stream.row_sums",
         *_ACTIVATIONS,
-        "sums over the rows of 4 GiB in bfloat16",
+        "sums over the rows of 4 GiB in float32",
         faster("half as many rows in as many kernels", dram=_HALF_BYTES),
         _row_sums,
+        dtype="float32",
     ),
     Entry(
         "stream.full_sums",
@@ -147,6 +157,14 @@ ENTRIES: Sequence[Entry] = (
         "additions of two tensors of 1 GiB in float32",
         faster("the same numbers in bfloat16: half the bytes", dram=_HALF_BYTES),
         _additions,
+        dtype="float32",
+    ),
+    Entry(
+        "stream.activation_functions",
+        *_ACTIVATIONS,
+        "SiLU of 1 GiB of float32 activations",
+        faster("the same numbers in bfloat16: half the bytes", dram=_HALF_BYTES),
+        _activations,
         dtype="float32",
     ),
     Entry(

@@ -60,6 +60,11 @@ def pinned(what: str) -> Relief:
     return Relief(what, {}, _at_pinned_ceiling)
 
 
+def without_copies(what: str) -> Relief:
+    """Nothing is copied between host and device, and no call asks for it."""
+    return Relief(what, {}, _without_copies)
+
+
 def without_waits(what: str) -> Relief:
     """No stream waits for another."""
     return Relief(what, {}, _without_waits)
@@ -93,20 +98,36 @@ def _without_waits(scenario: Scenario, evidence: StepEvidence, ceilings: Ceiling
 
 
 def _without_syncs(scenario: Scenario, evidence: StepEvidence, ceilings: Ceilings) -> Scenario:
-    graph = scenario.graph
-    syncs = [row for row, kind in enumerate(graph.kind) if kind == "sync"]
-    gone = set(syncs[:-1])
+    syncs = [row for row, kind in enumerate(scenario.graph.kind) if kind == "sync"]
+    return replace(scenario, graph=_without_calls(scenario.graph, set(syncs[:-1])))
 
-    def without(column: Sequence[float]) -> list[float]:
-        return [0.0 if row in gone else value for row, value in enumerate(column)]
 
-    changed: DependencyGraph = replace(
+def _without_copies(scenario: Scenario, evidence: StepEvidence, ceilings: Ceilings) -> Scenario:
+    graph, costs = scenario.graph, scenario.costs
+    copies = {row for row, fact in enumerate(evidence.facts) if fact.activity.is_host_copy}
+    changed = replace(
+        costs,
+        fixed_us=_without(costs.fixed_us, copies),
+        needs_us={resource: _without(column, copies) for resource, column in costs.needs_us.items()},
+    )
+    calls = {graph.launched_by[row] for row in copies}
+    # A copy that the host waits for may be one call or two: the copy, and then a wait for its stream.
+    waits = {call for call, waited in enumerate(graph.waits_for) if waited and set(waited) <= copies}
+    return replace(scenario, graph=_without_calls(graph, calls | waits), costs=changed)
+
+
+def _without_calls(graph: DependencyGraph, gone: set[int]) -> DependencyGraph:
+    """The host does not make these calls, though it still does what it did on the way to them."""
+    return replace(
         graph,
-        call_us=without(graph.call_us),
-        wake_us=without(graph.wake_us),
+        call_us=_without(graph.call_us, gone),
+        wake_us=_without(graph.wake_us, gone),
         waits_for=[[] if row in gone else waited for row, waited in enumerate(graph.waits_for)],
     )
-    return replace(scenario, graph=changed)
+
+
+def _without(column: Sequence[float], gone: set[int]) -> list[float]:
+    return [0.0 if row in gone else value for row, value in enumerate(column)]
 
 
 def _balanced(scenario: Scenario, evidence: StepEvidence, ceilings: Ceilings) -> Scenario:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import time
 import traceback
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,7 +34,7 @@ from profiler.device.select import open_driver
 from profiler.report.records import Phase, Report, Source
 from profiler.session.bench import Bench
 from profiler.session.environment import describe as environment_of
-from profiler.session.machine import now
+from profiler.session.machine import counters_of, now
 from profiler.session.measured_phase import TimedPhase, trace_phase
 
 _WRITE_EVERY = 14
@@ -51,8 +53,10 @@ class _SoFar:
 
 
 def run_zoo(options: Namespace) -> Section:
-    """Run the entries that `options` ask for on the device that they name."""
-    with open_bench(options.device, SMALL_PLAN if options.small else PLAN) as bench:
+    """Run the entries that `options` ask for on the device that they name, judged with `--counters` if asked."""
+    with open_bench(options.device, SMALL_PLAN if options.small else PLAN) as bench, ExitStack() as stack:
+        if getattr(options, "counters", False):
+            bench = dataclasses.replace(bench, counters=stack.enter_context(counters_of(bench.device)))
         return run_entries(_wanted(options), bench, options.out)
 
 

@@ -51,13 +51,15 @@ def _eager_decode(lab: Lab) -> Case:
 
 
 def _synced(lab: Lab) -> Case:
-    x = lab.random(1024)
+    """The kernel outlasts the host's way to the wait, so that the host does wait; and no Python surrounds the wait."""
+    work = _long_rows(lab, 2**16)
+    wait = torch.cuda.current_stream(lab.device).synchronize
 
     def run(*, syncs: bool) -> None:
-        for _ in range(200):
-            x.add_(1.0)
+        for _ in range(150):
+            work()
             if syncs:
-                lab.synchronize()
+                wait()
 
     return Case(partial(run, syncs=True), partial(run, syncs=False), host_waits=True)
 
@@ -74,9 +76,9 @@ def _starved(lab: Lab) -> Case:
     return Case(each([prepare, work] * 20), each([work] * 20))
 
 
-def _long_rows(lab: Lab) -> Work:
+def _long_rows(lab: Lab, width: int = 2**19) -> Work:
     """A kernel that keeps few processors busy for long: a softmax takes one block a row."""
-    return partial(torch.softmax, lab.random(16, 2**19, dtype=torch.float32), -1)
+    return partial(torch.softmax, lab.random(16, width, dtype=torch.float32), -1)
 
 
 def _taking_turns(lab: Lab) -> Case:
@@ -144,8 +146,8 @@ ENTRIES: Sequence[Entry] = (
     ),
     Entry(
         "sync.after_every_op",
-        *one(Cause.SCHEDULING_SYNC, Cause.SCHEDULING_HOST),
-        "200 small kernels, each waited for before the next is launched",
+        *one(Cause.SCHEDULING_SYNC, Cause.SCHEDULING_HOST, Cause.SCHEDULING_SMALL_KERNELS),
+        "150 kernels too small for the device, each waited for before the next is launched",
         without_syncs("one wait at the end"),
         _synced,
         needs_gpu="a CPU has nothing to wait for",

@@ -6,7 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.truth.zoo.relief import GONE, Relief, balanced, faster, pinned, without_syncs, without_waits
+from benchmarks.truth.zoo.relief import (
+    GONE,
+    Relief,
+    balanced,
+    faster,
+    pinned,
+    without_copies,
+    without_syncs,
+    without_waits,
+)
 from profiler.attribute.activities import ActivityFacts
 from profiler.attribute.step_evidence import StepEvidence
 from profiler.report.evidence import CleanTimes, KernelFacts, Peaks
@@ -126,3 +135,19 @@ def test_a_relief_leaves_the_evidence_as_it_was() -> None:
     without_waits("no waits").predict(evidence, CEILINGS)
     balanced("balanced").predict(evidence, CEILINGS)
     assert evidence.graph == before
+
+
+def test_without_copies_neither_the_bus_nor_the_calls_take_time() -> None:
+    # A copy that the host waits for (10 us to ask, 100 us, 5 us to wake up), then a kernel of 50 us.
+    calls = [HostCall(kind="copy", gap=20.0, takes=10.0, waits_for=[0], wake=5.0), HostCall(gap=20.0)]
+    evidence = step(calls, [Work(0), Work(1)], [copy_in(100, 5e6), kernel(50, blocks=1)])
+    assert evidence.clean.wall_ms == pytest.approx(0.205)
+    # What the host did on the way to the copy stays: 20 + 20 + 50 us.
+    assert gain(without_copies("kept there"), evidence) == pytest.approx(1 - 90 / 205, abs=0.01)
+
+
+def test_without_copies_the_wait_for_their_stream_is_gone_too() -> None:
+    calls = [HostCall(kind="copy"), HostCall(kind="sync", waits_for=[0], wake=10.0), HostCall(gap=20.0)]
+    evidence = step(calls, [Work(0), Work(2)], [copy_in(100, 5e6), kernel(50, blocks=1)])
+    assert evidence.clean.wall_ms == pytest.approx(0.180)
+    assert gain(without_copies("kept there"), evidence) == pytest.approx(1 - 70 / 180, abs=0.01)
