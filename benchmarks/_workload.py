@@ -49,6 +49,7 @@ def describe(device: Device) -> dict[str, Any]:
 
     properties = device.properties
     return {
+        "date": now().date().isoformat(),
         "device": properties.name,
         "driver": properties.driver,
         "torch": str(torch.__version__),

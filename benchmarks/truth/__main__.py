@@ -37,12 +37,22 @@ def main(arguments: list[str] | None = None) -> int:
     if len(options.sections) == 1:
         return run_one(options.sections[0], options)
     names = [name for name in SECTIONS if name in options.sections]
-    passed_on = [argument for argument in arguments if argument not in SECTIONS]
-    codes = {
-        name: subprocess.run([sys.executable, "-m", "benchmarks.truth", name, *passed_on]).returncode for name in names
-    }
+    codes = {name: subprocess.run([sys.executable, *_command(name, options)]).returncode for name in names}
     print("\n" + "\n".join(f"{name}: {'holds' if code == 0 else 'DOES NOT HOLD'}" for name, code in codes.items()))
     return int(any(codes.values()))
+
+
+def _command(name: str, options: argparse.Namespace) -> list[str]:
+    """What runs one of several sections by itself."""
+    found = ["-m", "benchmarks.truth", name, "--out", str(options.out), "--device", options.device]
+    found += ["--runs", str(options.runs)]
+    flags = {
+        "--small": options.small,
+        "--measure-only": options.measure_only,
+        "--recorded-only": options.recorded_only,
+        "--again": options.again,
+    }
+    return [*found, *(flag for flag, wanted in flags.items() if wanted)]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--small", action="store_true", help="the smallest of everything: shows that it runs")
     swap = found.add_argument_group("swap")
     swap.add_argument("--measure-only", action="store_true", help="time this card, for another one's predictions")
+    swap.add_argument("--recorded-only", action="store_true", help="only what an earlier swap has the truth of")
     swap.add_argument("--compare", type=Path, nargs=2, metavar=("DIR", "DIR2"), help="what DIR predicts, against DIR2")
     repeatability = found.add_argument_group("repeatability")
     repeatability.add_argument("--runs", type=int, default=10, help="independent processes (default: %(default)s)")

@@ -29,12 +29,14 @@ class Configuration:
     phase: str
     batch_size: int
     context_tokens: int
+    attention: str = "auto"
 
     @property
     def name(self) -> str:
         """As the report's phase is called."""
         size = f"{self.context_tokens}" if self.phase == "prefill" else f"{self.batch_size}x{self.context_tokens}"
-        return f"{self.model} {self.phase} {size}"
+        attention = "" if self.attention == "auto" else f", {self.attention} attention"
+        return f"{self.model} {self.phase} {size}{attention}"
 
     @property
     def spec(self) -> WorkloadSpec:
@@ -45,6 +47,7 @@ class Configuration:
             batch_size=self.batch_size,
             prompt_tokens=self.context_tokens,
             new_tokens=SPARE_SLOTS,
+            attention=self.attention,
         )
 
     def phase_of(self, loaded: LoadedModel, device: Device) -> CapturedPhase:
@@ -54,7 +57,7 @@ class Configuration:
 
 
 def configurations(models: Sequence[str] = MODELS, *, small: bool = False) -> list[Configuration]:
-    """What is claimed, and for the first model the largest decode of the recorded truth besides."""
+    """What is claimed, and for the first model a decode with more cache than weights besides."""
     if small:
         return [Configuration("tiny", "prefill", 1, 16), Configuration("tiny", "decode", 2, 16)]
     found = []

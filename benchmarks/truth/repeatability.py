@@ -73,6 +73,7 @@ def evaluate(reports: Sequence[Report]) -> Section:
         name="repeatability",
         title=f"Repeatability: {len(reports)} independent runs of the same decode step",
         environment={
+            "date": (reports[0].created_at or "").partition("T")[0],
             "device": environment.device,
             "driver": environment.driver,
             "torch": environment.torch,
@@ -141,10 +142,21 @@ def times_table(runs: dict[str, list[Phase]]) -> Table:
     for name, phases in runs.items():
         for number, phase in enumerate(phases):
             found = time_of(phase)
-            interval = f"{found.low:.3f} .. {found.high:.3f}"
-            row = (name, str(number), f"{found.value:.3f}", interval, f"{found.half_width:.2%}", _said(phase.verdict))
-            rows.append(row)
-    return Table("Clean times, ms", ("phase", "run", "median", "95% interval", "half-width", "verdict"), rows)
+            clock, slow = phase.clean.as_timed_ms, phase.clean.host_slowdown
+            rows.append(
+                (
+                    name,
+                    str(number),
+                    f"{found.value:.3f}",
+                    f"{found.low:.3f} .. {found.high:.3f}",
+                    f"{found.half_width:.2%}",
+                    "-" if clock is None else f"{clock.median:.3f}",
+                    "-" if slow is None else f"{slow:.2f}",
+                    _said(phase.verdict),
+                )
+            )
+    columns = ("phase", "run", "median", "95% interval", "half-width", "by the clock", "host slowed by", "verdict")
+    return Table("Clean times, ms", columns, rows)
 
 
 def shares_table(runs: dict[str, list[Phase]]) -> Table:
@@ -176,6 +188,9 @@ def _record(phase: Phase) -> dict[str, object]:
         "low_ms": found.low,
         "high_ms": found.high,
         "repeat_medians_ms": phase.clean.wall_ms.repeat_medians,
+        "as_timed_ms": phase.clean.as_timed_ms.repeat_medians if phase.clean.as_timed_ms else None,
+        "host_slowdown": phase.clean.host_slowdown,
+        "host_dependence": phase.clean.host_dependence,
         "verdict": _said(phase.verdict),
         "state": str(phase.verdict.state),
         "shares": {str(share.resource): [share.share, share.low, share.high] for share in phase.shares},

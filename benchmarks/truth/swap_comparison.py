@@ -10,7 +10,6 @@ from statistics import median
 from benchmarks.truth.baselines import busy_us, roofline_memory_ratio, roofline_ms
 from benchmarks.truth.results import read_report, report_path
 from benchmarks.truth.section import Claim, Section, Table
-from benchmarks.truth.swap_recorded import recorded_claims
 from benchmarks.truth.swap_records import Measured, read_measured
 from profiler.attribute.other_device import device_speeds
 from profiler.attribute.scenarios import scenarios_of
@@ -64,20 +63,22 @@ def compare(first: Path, second: Path) -> Section:
     speeds = {change.resource: change.factor for change in changes}
     bandwidth = _ratio(one, two, "read")
     outcomes, missing = _outcomes(report, one, two, speeds, bandwidth)
-    recorded, table, notes = recorded_claims(report.phases)
     held = sum(outcome.low <= outcome.after <= outcome.high for outcome in outcomes)
     return Section(
         name="swap",
         title=f"Hardware swap: {here.environment['device']} predicts {there.environment['device']}",
-        environment={**here.environment, "second device": there.environment["device"]},
-        claims=[*claims_of(outcomes), *recorded],
-        tables=[table_of(outcomes), table],
+        environment={
+            "date": (report.created_at or "").partition("T")[0],
+            **here.environment,
+            "second device": there.environment["device"],
+        },
+        claims=claims_of(outcomes),
+        tables=[table_of(outcomes)],
         notes=[
             f"ours is `whatif --device {target.name}`: memory is {speeds[Resource.DRAM]:.3f} times as fast by the "
             f"datasheets, {bandwidth:.3f} times by the measured read ceilings",
             f"the prediction's interval holds the measured time in {held} of {len(outcomes)} configurations",
             *missing,
-            *notes,
         ],
         details={"outcomes": [outcome_record(outcome) for outcome in outcomes], "bandwidth_ratio": bandwidth},
     )
