@@ -91,8 +91,8 @@ def _misfit(gram: Floats, product: Floats, values: Floats, amounts: Floats) -> f
 
 def traffic_design(
     runs: Runs, idle: Floats, amounts: Floats, at: Floats, inside: Ints
-) -> tuple[Floats, Floats, Floats]:
-    """The design of the regression, and the edges of each kernel's traffic (lead and tail, shape (kernels,), in ns).
+) -> tuple[Floats, list[float], list[float]]:
+    """The design of the regression, and the edges of each kernel's traffic (leads and tails in ns).
 
     Its columns, one a kernel, say how much of its runs' traffic falls into each sample, which are the places `inside`
     of those between each two of `at`; the last is `idle`. The edges are fitted to `amounts`, the samples' bytes.
@@ -118,7 +118,7 @@ def traffic_design(
         return True
 
     lead, tail = _climb(lead, tail, together, _STEPS_NS)
-    leads, tails = np.full(runs.kernels, lead), np.full(runs.kernels, tail)
+    leads, tails = [lead] * runs.kernels, [tail] * runs.kernels
     spent = np.array([float((kernel.end - kernel.start).sum()) for kernel in each])
     worth = spent >= _OWN_EDGES_FROM_PART * spent.sum()
     long = [index for index in np.argsort(-spent).tolist() if worth[index] and _is_long(each[index])]

@@ -30,7 +30,7 @@ def test_what_was_counted_of_an_iteration_is_shown_with_how_well() -> None:
     assert isinstance(statement, Statement)
     assert grid.rows[0] == ("DRAM read", "2.81 GB")
     assert ("matrix pipes active", "11%") in grid.rows
-    assert "3,683 samples of 20 us" in statement.text
+    assert "3,683 samples of 20.0 us" in statement.text
 
 
 def test_a_counter_that_the_gpu_lacks_has_no_line() -> None:
