@@ -35,9 +35,11 @@ from benchmarks._workload import describe, load_preset_model
 from benchmarks.bare_loop import GraphLoop, Timings, build_model, generate_eager, make_prompt
 from profiler.catalogue.presets import load_preset
 from profiler.device.base import Device
+from profiler.device.host_work import HostWork
 from profiler.device.select import select_device
 from profiler.measure.clean import measure_clean, time_iterations
 from profiler.measure.cycle import Cycle
+from profiler.measure.pace import HostPace, Pacer
 from profiler.measure.plan import Plan
 from profiler.progress import SilentProgress
 from profiler.workload.engines import Phases
@@ -67,7 +69,12 @@ def clean_samples(phase: RunnablePhase, device: Device, iterations: int, warmup_
         warmup_seconds=warmup_seconds,
         most_warmup_seconds=10 + 4 * warmup_seconds,
     )
-    return measure_clean(phase, device, time.monotonic_ns, plan, SilentProgress()).wall_ms[0]
+    return measure_clean(phase, device, time.monotonic_ns, plan, SilentProgress(), pace_of(device)).wall_ms[0]
+
+
+def pace_of(device: Device) -> HostPace | None:
+    """The probes that the clean pass makes between iterations: they must not slow these. Times are by the clock."""
+    return HostPace(HostWork(device.torch_device), 1.0) if device.properties.kind == "cuda" else None
 
 
 def interleave(blocks: int, ours: Callable[[], list[float]], theirs: Callable[[], list[float]]) -> Blocks:
@@ -109,9 +116,12 @@ def eager_rows(options: Any, bare: Any, phases: Phases, device: Device, details:
         """What the clean pass does in a repeat."""
         wall_ms: list[float] = []
         cycle.reset()
-        time_iterations(phase, cycle, time.monotonic_ns, iterations, stopwatches[:iterations] or None, wall_ms)
+        pacer = None if pace is None else Pacer(pace, device, time.monotonic_ns)
+        time_iterations(phase, cycle, time.monotonic_ns, iterations, stopwatches[:iterations] or None, wall_ms, pacer)
         device.synchronize()
         return wall_ms
+
+    pace = pace_of(device)
 
     stopwatches = [watch for watch in (device.stopwatch() for _ in range(STEPS)) if watch is not None]
     with stage("eager: the first requests"):

@@ -39,9 +39,9 @@ verdict's evidence predicts for that intervention is held against the gain measu
 author merely asserts would be circular.""",
     "swap": """A profile taken on the first card predicts each configuration's time on the second, where it is then
 measured. Prefill and decode are replayed from CUDA graphs, so that neither machine's host has a part in it. Two
-baselines stand beside ours. The roofline calls each kernel memory-bound or not by its arithmetic intensity, and lets the former
-scale with the bandwidth; it is given the same bytes, FLOPs, ceilings and durations. The other says that nothing
-changes.""",
+baselines stand beside ours. The roofline calls each kernel memory-bound or not by its arithmetic intensity, and lets
+the former scale with the bandwidth; it is given the same bytes, FLOPs, ceilings and durations. The other says that
+nothing changes.""",
     "swap-recorded": """The same question with the truth of an earlier run, of another program: shares of memory at
 1.408 times the bandwidth, with both baselines.""",
     "witness": """The same kernels on fewer multiprocessors: compute at a known speed, on one card, at the same
