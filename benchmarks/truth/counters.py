@@ -22,7 +22,8 @@ from benchmarks._workload import describe
 from benchmarks.truth.counted_step import steps
 from benchmarks.truth.ncu import NcuFailedError, NcuKernel, function_name, run_ncu
 from benchmarks.truth.section import Claim, Section, Table
-from profiler.attribute.counted import Counted, CountersUnusable, count_kernels, told_apart
+from profiler.attribute.counted import Counted, CountersUnusable, count_kernels
+from profiler.attribute.kernel_runs import told_apart
 from profiler.device.base import Device
 from profiler.device.select import open_driver, select_device
 from profiler.measure.counted_pass import MARKER_BYTES, MARKER_COPIES, Counters, record_counted

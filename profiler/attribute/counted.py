@@ -8,7 +8,6 @@ samples than unknowns.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log
@@ -17,20 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profiler.attribute.counter_clock import Bursts, CounterClock, Floats, cumulated, find_clock
+from profiler.attribute.kernel_runs import KernelKey, kernels_in
 from profiler.attribute.regression import regress
 from profiler.attribute.traffic_window import EDGE_ERROR_NS, Runs, traffic_design
 from profiler.measure.counters.source import Counter, CounterRecording
 from profiler.trace import intervals
 from profiler.trace.timeline import Activity, Ints, Timeline
 
-KernelKey = tuple[str, tuple[int, int, int]]
-"""Name and grid. Runs that share both and last about as long do the same work, as far as a trace can tell."""
-
 FEWEST_SAMPLES = 200  # of the iterations; a regression with an error needs some for each kernel
-APART = 1.25  # durations further apart than this are of different work
 OTHER_WORK = 1.5  # a duration further from the counted ones than this is of work that was not counted
 SURE = 0.15  # of what a full memory bus moves meanwhile
-STRAY = 0.02  # of a kernel's runs: fewer are no kernel of their own
 WORST_UNEXPLAINED = 0.1  # a larger rest, and counters and trace do not belong together
 
 
@@ -132,7 +127,7 @@ def count_kernels(
     read = np.asarray(recording.values[Counter.DRAM_READ], np.float64)
     clock = find_clock(start_ns, end_ns, read, [_bursts(timeline, rows) for rows in markers])
     if clock is None:
-        raise CountersUnusable("the marker's copies are not found in the samples")
+        raise CountersUnusable(recording.failure or "the marker's copies are not found in the samples")
     windows = [
         _window(timeline, markers[2 * index], markers[2 * index + 1], count) for index, count in enumerate(iterations)
     ]
@@ -174,7 +169,7 @@ def _attributed(
     inside = np.flatnonzero(np.any([_inside(edges, window, clock.anchor_ns) for window in windows], axis=0))
     if len(inside) < FEWEST_SAMPLES:
         raise CountersUnusable(f"only {len(inside)} samples fall into the iterations")
-    keys, group = _kernels(timeline, rows, end - start)
+    keys, group = kernels_in(timeline, rows, end - start)
     runs = Runs(start, end, group, len(keys))
     idle = (length - _covered(start, end, edges))[inside]
     amounts = {
@@ -270,38 +265,3 @@ def _series(edges: Floats, amounts: Mapping[Counter, Floats], window: _Window, a
         start_us=((edges[mine] - begin) / 1e3).round(3).tolist(),
         rates={counter: (column[mine] / length).round(4).tolist() for counter, column in amounts.items()},
     )
-
-
-def _kernels(timeline: Timeline, rows: Ints, duration_ns: Floats) -> tuple[list[KernelKey], Ints]:
-    """The kernels that there are, and the number of each row's."""
-    device = timeline.device
-    rows_of: dict[KernelKey, list[int]] = defaultdict(list)
-    for index, (name, (x, y, z)) in enumerate(zip(device.name[rows].tolist(), device.grid[rows].tolist(), strict=True)):
-        rows_of[timeline.names[name], (int(x), int(y), int(z))].append(index)
-    keys: list[KernelKey] = []
-    number = np.empty(len(rows), np.int64)
-    for key, mine in rows_of.items():
-        indices = np.asarray(mine)
-        for part in told_apart(duration_ns[indices]):
-            number[indices[part]] = len(keys)
-            keys.append(key)
-    return keys, number
-
-
-def told_apart(duration_ns: Floats) -> list[Ints]:
-    """Runs of one name and grid, told apart where their durations leave a gap: matrix products of two sizes can share
-    both. Stray runs go with the nearest. Indices into `duration_ns`, the shortest runs first.
-    """
-    order = np.argsort(duration_ns, kind="stable")
-    logs = np.log(np.maximum(duration_ns[order], 1.0))
-    parts = np.split(order, np.flatnonzero(np.diff(logs) > np.log(APART)) + 1)
-    large = [part for part in parts if len(part) >= STRAY * len(order)]
-    if not large:
-        return [order]
-    middles = [float(np.median(duration_ns[part])) for part in large]
-    for part in parts:
-        if len(part) < STRAY * len(order):
-            middle = float(np.median(duration_ns[part]))
-            nearest = min(range(len(large)), key=lambda index: abs(np.log(middle / middles[index])))
-            large[nearest] = np.append(large[nearest], part)
-    return large

@@ -104,6 +104,19 @@ def test_too_short_a_run_is_refused_with_the_number_of_samples() -> None:
         count(*counted_run(iterations=(10,)), [10])
 
 
+def test_samples_that_end_before_the_second_marker_say_why_they_ended() -> None:
+    timeline, recording = counted_run(iterations=(60,))
+    cut = len(recording) // 2
+    ended = CounterRecording(
+        start_ns=recording.start_ns[:cut],
+        end_ns=recording.end_ns[:cut],
+        values={counter: column[:cut] for counter, column in recording.values.items()},
+        failure="the buffer ran over",
+    )
+    with pytest.raises(CountersUnusable, match="the buffer ran over"):
+        count(timeline, ended, [60])
+
+
 def test_a_recording_that_failed_says_why() -> None:
     timeline, _ = counted_run(iterations=(30,))
     with pytest.raises(CountersUnusable, match="no driver"):
