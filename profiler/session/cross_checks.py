@@ -23,6 +23,8 @@ BUSY_ELSEWHERE_CORES = 0.5
 SEEN_AS_IDLE = (Cause.SCHEDULING_HOST, Cause.SCHEDULING_SYNC)
 # No phase does more than a true ceiling allows; both are measured to a few percent.
 ABOVE_CEILING = 1.1
+# Two runs of a launch-bound step differ by less.
+SLOWED_HOST = 1.1
 # A warm-up is slower than what follows; this much slower is more than that.
 SLOW_FIRST_TIME = 1.3
 
@@ -84,7 +86,15 @@ def cross_check(phase: Phase, work: KernelWork | None, l2_bytes: int | None) -> 
     def warn(code: str, message: str) -> None:
         found.append(ReportWarning(code=code, message=message, phase=phase.name))
 
-    first, usual = phase.clean.first_time_ms, phase.clean.wall_ms.median
+    by_the_clock = phase.clean.as_timed_ms or phase.clean.wall_ms
+    slowed = by_the_clock.median / phase.clean.wall_ms.median if phase.clean.wall_ms.median > 0 else 1.0
+    if slowed > SLOWED_HOST and phase.clean.host_slowdown is not None:
+        warn(
+            "host_slowed",
+            f"others slowed this host by {phase.clean.host_slowdown:.2f}: by the clock an iteration took "
+            f"{by_the_clock.median:.3g} ms, at the host's full speed {phase.clean.wall_ms.median:.3g}",
+        )
+    first, usual = phase.clean.first_time_ms, by_the_clock.median
     if first is not None and first > SLOW_FIRST_TIME * usual:
         warn(
             "slow_first_time",
