@@ -171,6 +171,14 @@ def test_the_scale_of_a_norm_is_weights() -> None:
     assert work.weights_bytes == 4096 * 2
 
 
+def test_a_norm_goes_over_its_input_twice() -> None:
+    shapes, types = [[64, 4096], [], [4096], [4096], []], [BF16, "ScalarList", BF16, BF16, "Scalar"]
+    work = _work("aten::native_layer_norm", shapes, types, ["", "[4096]", "", "", "1e-05"])
+    assert work.read_bytes == (2 * 64 + 2) * 4096 * 2
+    assert work.weights_bytes == 2 * 4096 * 2
+    assert work.write_bytes == 64 * 4096 * 2 + 2 * 64 * 4
+
+
 def test_a_comparison_writes_booleans_and_a_sum_of_integers_is_wide() -> None:
     assert _work("aten::le", [[1, 1, 1, 520], [1, 1, 4, 1]], ["long int", "long int"]).write_bytes == 520 * 4
     assert _work("aten::sum", [[48], []], ["int", ""]).write_bytes == 8
