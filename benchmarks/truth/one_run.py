@@ -1,13 +1,15 @@
 """One of several independent runs: a decode step captured and eager, timed, traced and judged in a process of its own.
 
 These are the passes of `bottleneck profile` over its decode, in both modes; telemetry, prefill and other contexts are
-left out, so that ten runs take minutes.
+left out, so that ten runs take minutes. It times nothing before it reads a line, and writes one when all is timed: so
+the next run can load its model while this one judges.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +31,7 @@ from profiler.workload.engines import Phases
 from profiler.workload.spec import WorkloadSpec
 
 MODES = ("graph", "eager")
+TIMED = "timed"
 # The standard plan but for what no claim rests on.
 PLAN = dataclasses.replace(Plan.standard(), telemetry_seconds=0.05, traced_iterations=2)
 
@@ -38,12 +41,15 @@ def measure(bench: Bench, spec: WorkloadSpec) -> list[Phase]:
     modes = MODES if bench.device.properties.kind == "cuda" else MODES[1:]
     with stage(f"building {spec.model}"):
         loaded = load_preset_model(spec, bench.device)
+    if not sys.stdin.readline():
+        raise SystemExit("nobody waits for this run any more")
     timed = []
     for mode in modes:
         mode_spec = dataclasses.replace(spec, mode=mode)
         with stage(f"timing {mode}"):
             decode = Phases(loaded, mode_spec, bench.device).decode
             timed.append((mode, time_phase(bench, decode, partial(phase_plan, spec=mode_spec, loaded=loaded))))
+    print(TIMED, flush=True)
     records = []
     for mode, phase in timed:
         with stage(f"tracing {mode}"):

@@ -11,8 +11,9 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import permutations, zip_longest
 from pathlib import Path
 from statistics import median
 
@@ -47,16 +48,38 @@ def run(options: argparse.Namespace) -> Section:
     if options.again:
         return evaluate_folder(options.out)
     names = [f"repeatability-{number}" for number in range(2 if options.small else options.runs)]
-    for name in names:
-        with stage(name):
-            _run_one(name, options)
+    _run_all(names, options)
     return evaluate([read_report(report_path(options.out, name)) for name in names])
 
 
-def _run_one(name: str, options: argparse.Namespace) -> None:
+def _run_all(names: Sequence[str], options: argparse.Namespace) -> None:
+    """One run times at a time; the next one loads its model while the one before it judges, which takes other cores."""
+    with ExitStack() as stack:
+        current = stack.enter_context(_started(names[0], options))
+        for name, following in zip_longest(names, names[1:]):
+            with stage(name):
+                _go(current)
+                upcoming = None if following is None else stack.enter_context(_started(following, options))
+                if current.wait() != 0:
+                    raise SystemExit(f"{name} failed with exit code {current.returncode}")
+            if upcoming is not None:
+                current = upcoming
+
+
+def _go(process: subprocess.Popen[str]) -> None:
+    """Let it time its phases; returns when it has."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    process.stdout.readline()
+
+
+def _started(name: str, options: argparse.Namespace) -> subprocess.Popen[str]:
     workload = _SMALL if options.small else _WORKLOAD
     where = ("--device", options.device, "--out", str(options.out), "--name", name)
-    subprocess.run([sys.executable, "-m", "benchmarks.truth.one_run", *workload, *where], check=True)
+    command = [sys.executable, "-m", "benchmarks.truth.one_run", *workload, *where]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def evaluate_folder(folder: Path) -> Section:
