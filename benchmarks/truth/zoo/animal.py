@@ -73,6 +73,7 @@ class Animal:
             offload="none",
             needed=None,
             needed_note=_NEEDED_NOTE,
+            hint=self.entry.hint,
         )
 
 

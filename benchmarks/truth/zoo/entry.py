@@ -11,6 +11,7 @@ from functools import partial
 import torch
 
 from benchmarks.truth.zoo.relief import Relief
+from profiler.attribute.operation_work import TokenShape
 from profiler.report.vocabulary import BottleneckClass, Cause
 
 MIB = 2**20
@@ -104,7 +105,8 @@ def _replay(graph: torch.cuda.CUDAGraph, captured: Work) -> None:
 class Entry:
     """`truth` is the class that holds it back, two where they tie; `causes` are the names that fit it.
 
-    `mode` is what the profiler would call it: a captured graph, or launched op by op.
+    `mode` is what the profiler would call it: a captured graph, or launched op by op; `hint` is what a session knows of
+    a model's attention.
     """
 
     name: str
@@ -116,6 +118,7 @@ class Entry:
     needs_gpu: str | None = None  # why it cannot run on a CPU
     mode: str = "eager"
     dtype: str = "bfloat16"
+    hint: TokenShape = field(default_factory=TokenShape)
 
     @property
     def is_tie(self) -> bool:

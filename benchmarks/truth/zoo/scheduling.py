@@ -52,7 +52,7 @@ def _eager_decode(lab: Lab) -> Case:
 
 def _synced(lab: Lab) -> Case:
     """The kernel outlasts the host's way to the wait, so that the host does wait; and no Python surrounds the wait."""
-    work = _long_rows(lab, 2**16)
+    work = _long_rows(lab, 2**14)
     wait = torch.cuda.current_stream(lab.device).synchronize
 
     def run(*, syncs: bool) -> None:
@@ -76,9 +76,9 @@ def _starved(lab: Lab) -> Case:
     return Case(each([prepare, work] * 20), each([work] * 20))
 
 
-def _long_rows(lab: Lab, width: int = 2**19) -> Work:
-    """A kernel that keeps few processors busy for long: a softmax takes one block a row."""
-    return partial(torch.softmax, lab.random(16, width, dtype=torch.float32), -1)
+def _long_rows(lab: Lab, width: int = 2**17) -> Work:
+    """A kernel that keeps few processors busy for long: a softmax takes one block a row, and these rows fit into L2."""
+    return partial(torch.softmax, lab.random(16, width, dtype=torch.float64), -1)
 
 
 def _taking_turns(lab: Lab) -> Case:
@@ -151,6 +151,7 @@ ENTRIES: Sequence[Entry] = (
         without_syncs("one wait at the end"),
         _synced,
         needs_gpu="a CPU has nothing to wait for",
+        dtype="float64",
     ),
     Entry(
         "host.slow",
@@ -173,6 +174,7 @@ ENTRIES: Sequence[Entry] = (
         without_waits("the streams do not wait"),
         _taking_turns,
         needs_gpu=_NO_STREAMS,
+        dtype="float64",
     ),
     Entry(
         "streams.overloaded",
@@ -181,5 +183,6 @@ ENTRIES: Sequence[Entry] = (
         balanced("8 on each"),
         _overloaded_stream,
         needs_gpu=_NO_STREAMS,
+        dtype="float64",
     ),
 )
