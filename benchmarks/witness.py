@@ -172,7 +172,7 @@ def moved_parts(plain: Phase, delayed: Phase) -> dict[Cause, float]:
 def measure(options: argparse.Namespace) -> tuple[str, list[Row], dict[str, Any]]:
     """Title, claims and phases of the witnesses that `options` ask for."""
     rows: list[Row] = []
-    with open_bench(options.device, Plan.quick()) as bench:
+    with open_bench(options.device, Plan.quick(), by_the_clock=True) as bench:  # as the delays are
         measured = measure_delays(bench, options)
         for mode in dict.fromkeys(mode for mode, _ in measured):
             rows.append(active_row(mode, measured[mode, 0.0]))
