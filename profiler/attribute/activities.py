@@ -48,19 +48,21 @@ def limit(facts: Sequence[ActivityFacts], peaks: Peaks, band: Band | None = None
     """
     columns = (Resource.DRAM, Resource.TENSOR, Resource.ISSUE, Resource.PCIE, Resource.LINK)
     needs: dict[Resource, list[float]] = {resource: [] for resource in columns}
-    limited = Limited(ActivityCosts([], needs), [], [], [], [], [])
+    limited = Limited(ActivityCosts([], needs, []), [], [], [], [], [])
     for fact in facts:
         row = dict.fromkeys(columns, 0.0)
         if fact.activity is Activity.KERNEL:
             cost = kernel_cost(fact.duration_us, fact.kernel, peaks, band)
             fixed, limiter, cause, known = cost.fixed_us, cost.limiter, cost.cause, cost.known
-            traffic = cost.traffic_us
+            exposed, traffic = cost.exposed_us, cost.traffic_us
             row |= {Resource.DRAM: cost.dram_us, Resource.TENSOR: cost.tensor_us, Resource.ISSUE: cost.issue_us}
         else:
             limiter, cause = _COPY_CAUSE[fact.activity]
-            fixed, known, traffic = min(peaks.kernel_us, fact.duration_us), True, 0.0
+            fixed, known = min(peaks.kernel_us, fact.duration_us), True
+            exposed = traffic = 0.0
             row[limiter] = fact.duration_us - fixed
         limited.costs.fixed_us.append(fixed)
+        limited.costs.exposed_us.append(exposed)
         for resource, microseconds in row.items():
             needs[resource].append(microseconds)
         limited.limiters.append(limiter)

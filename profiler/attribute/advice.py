@@ -188,6 +188,8 @@ def _compute_remedies(ms: Mapping[Cause, float], setting: Setting) -> list[_Reme
 
 
 def _halve_dram(costs: ActivityCosts, causes: Sequence[Cause], cause: Cause) -> ActivityCosts:
-    dram = costs.needs_us[Resource.DRAM]
-    halved = [need / 2 if row_cause is cause else need for need, row_cause in zip(dram, causes, strict=True)]
-    return replace(costs, needs_us={**costs.needs_us, Resource.DRAM: halved})
+    def halved(column: list[float]) -> list[float]:
+        return [need / 2 if row_cause is cause else need for need, row_cause in zip(column, causes, strict=True)]
+
+    needs = {**costs.needs_us, Resource.DRAM: halved(costs.needs_us[Resource.DRAM])}
+    return replace(costs, needs_us=needs, exposed_us=halved(costs.exposed_us) if costs.exposed_us else [])

@@ -48,7 +48,7 @@ def matters(knob: Knob, scenario: Scenario) -> bool:
     """Whether the step needs anything of it."""
     if knob in (Knob.HOST, Knob.LATENCY):
         return True
-    return any(any(scenario.costs.needs_us.get(resource, ())) for resource in knob.resources)
+    return any(scenario.costs.uses(resource) for resource in knob.resources)
 
 
 def knob_share(scenario: Scenario, knob: Knob, speed: float) -> float:

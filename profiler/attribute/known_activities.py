@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -16,6 +17,11 @@ from profiler.report.evidence import KernelFacts
 from profiler.report.vocabulary import Cause
 from profiler.trace.graph import DependencyGraph
 from profiler.trace.timeline import Activity, Timeline
+
+# torch.special, and its functions of older names. Exponentials and the like cost the hardware a few instructions.
+_SPECIAL_FUNCTION = re.compile(
+    r"aten::(special_|lgamma|digamma|polygamma|erfinv|igamma|i0|mvlgamma|zeta|bessel|airy|ndtri)"
+)
 
 
 def known_activities(
@@ -79,6 +85,7 @@ def _known(
                 threads=_known_int(step.device.block[row].prod()),
                 registers=_known_int(step.device.registers[row]),
                 shared_bytes=_known_int(step.device.shared_bytes[row]),
+                is_special_function=_SPECIAL_FUNCTION.search(work.operation[row] or "") is not None,
                 is_matrix_product=category is Category.GEMM,
             ),
         ),

@@ -1,11 +1,11 @@
 """What limits one kernel: its memory traffic, its matrix units, its instructions, or the fixed cost of being a kernel.
 
-A kernel lasts `fixed + max(t_dram, t_tensor, t_issue)`. Its bytes and FLOPs over the measured ceilings give t_dram and
-t_tensor; whichever comes near to the time that is left after the fixed cost is what limits it. Time that neither
-explains went to issuing instructions or was stalled: a matrix product that needs its operands longer than the matrix
-units has nothing else to wait for but their latency, a grid that leaves processors or their schedulers without work
-stalls, and what fills the device issues. Arithmetic intensity is not asked: a kernel that moves bytes far below the
-bandwidth ceiling does not gain from more bandwidth.
+A kernel lasts `fixed + t_exposed + max(t_dram, t_tensor, t_issue)`. Its bytes and FLOPs over the measured ceilings give
+t_dram and t_tensor; whichever comes near to the time that is left after the fixed cost is what limits it. Memory that
+is further from it may still be waited for now and then. Time that neither explains went to issuing instructions or was
+stalled: a matrix product that needs its operands longer than the matrix units has nothing else to wait for but their
+latency, a grid that leaves processors or their schedulers without work stalls, and what fills the device issues.
+Arithmetic intensity is not asked: a kernel that moves bytes far below the bandwidth ceiling hardly gains from more.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ _LARGER_HALF = 0.5
 
 @dataclass(frozen=True, slots=True)
 class KernelCost:
-    """`fixed_us + max(dram_us, tensor_us, issue_us)` is the kernel's duration.
+    """`fixed_us + exposed_us + max(dram_us, tensor_us, issue_us)` is the kernel's duration.
 
-    `traffic_us` is what its bytes alone would take at the ceiling, whatever limits it.
+    `exposed_us` is the memory's and hidden by nothing, `dram_us` is its work beside the others'. `traffic_us` is what
+    its bytes alone would take at the ceiling, whatever limits it.
     """
 
     fixed_us: float
+    exposed_us: float
     dram_us: float
     tensor_us: float
     issue_us: float
@@ -72,8 +74,8 @@ def dram_bytes(bytes_: float, resident_bytes: float, l2_bytes: int | None) -> fl
 def kernel_cost(duration_us: float, facts: KernelFacts, peaks: Peaks, band: Band | None = None) -> KernelCost:
     """The cost model of one kernel from what is known of it.
 
-    Its leading unit explains the time from the upper end of `band` on, and none of it below the lower end. In between
-    it explains a part; of a kernel that fills the device, the leading unit is the limit from the middle on.
+    Its leading unit explains the time from the upper end of `band` on, and none of it below the lower end; in between
+    a part. Traffic below that explains the part that is exposed. What nothing explains is stalled, or other work.
     """
     band = band or Band()
     fixed = min(peaks.kernel_us, duration_us)
@@ -82,24 +84,32 @@ def kernel_cost(duration_us: float, facts: KernelFacts, peaks: Peaks, band: Band
     traffic = needs[Resource.DRAM]
     leader = max(needs, key=lambda resource: needs[resource])
     utilisation = needs[leader] / busy if busy > 0 else 0.0
-    rest = _unexplained(facts, is_thin=needs[Resource.DRAM] > needs[Resource.TENSOR])
-    stalling = 1.0 if busy <= fixed else _stalling_ratio(facts, peaks, is_thin=leader is Resource.DRAM)
-    weight = 1.0 if leader is rest and stalling < 1 else band.weight(utilisation)
-    if facts.is_matrix_product and leader is Resource.DRAM:
-        weight = max(weight, utilisation)  # nothing but its operands: what they take is never hidden
+    is_thin = leader is Resource.DRAM and needs[Resource.DRAM] > needs[Resource.TENSOR]
+    rest = _unexplained(facts, is_thin=is_thin)
+    stalling = 1.0 if busy <= fixed else _stalling_ratio(facts, peaks, is_thin=is_thin)
+    saturated = 1.0 if leader is rest and stalling < 1 else band.weight(utilisation)
+    if facts.is_matrix_product and is_thin:
+        saturated = max(saturated, utilisation)  # it has nothing to hide its operands behind, however few they are
+    exposed_ratio = _exposed_ratio(facts, utilisation) if is_thin else 0.0
+    explained = max(saturated, exposed_ratio)
 
-    stalled = busy * (1 - weight) * stalling
-    fixed, busy = fixed + stalled, busy - stalled
-    needs = {resource: min(need, busy) for resource, need in needs.items()}
-    if weight >= _LARGER_HALF or stalling >= 1:
-        needs[leader] = busy
-        needs[rest] = max(needs[rest], busy * (1 - weight) * (1 - stalling))
+    stalled = busy * (1 - explained) * stalling
+    exposed = busy * explained if exposed_ratio > saturated else 0.0
+    fixed, working = fixed + stalled, busy - stalled - exposed
+    needs[Resource.DRAM] = max(traffic - exposed, 0.0)
+    needs = {resource: min(need, working) for resource, need in needs.items()}
+    if exposed:
+        needs[rest] = working
+    elif saturated >= _LARGER_HALF or stalling >= 1:
+        needs[leader] = working
+        needs[rest] = max(needs[rest], busy * (1 - saturated) * (1 - stalling))
     else:
-        needs[rest] = busy
-    explained = leader if weight >= _LARGER_HALF else rest
-    limiter = Resource.LATENCY if weight < _LARGER_HALF <= stalling else explained
+        needs[rest] = working
+    unexplained = Resource.LATENCY if stalling >= _LARGER_HALF else rest
+    limiter = leader if explained >= _LARGER_HALF else unexplained
     return KernelCost(
         fixed_us=fixed,
+        exposed_us=exposed,
         dram_us=needs[Resource.DRAM],
         tensor_us=needs[Resource.TENSOR],
         issue_us=needs[Resource.ISSUE],
@@ -140,6 +150,16 @@ def _unexplained(facts: KernelFacts, *, is_thin: bool) -> Resource:
     units from doing better; one that needs its operands for longer (a thin one) is not held back by these.
     """
     return Resource.TENSOR if facts.uses_matrix_units and facts.flops and not is_thin else Resource.ISSUE
+
+
+def _exposed_ratio(facts: KernelFacts, utilisation: float) -> float:
+    """The part of a kernel's time in which it waits for memory and for nothing else, where memory leads.
+
+    Requests that come at any time find the memory busy with the probability of its utilisation (Wolff 1982: Poisson
+    arrivals see time averages). Of the time that its traffic takes, that part is exposed. Matrix products and attention
+    fetch ahead of their need.
+    """
+    return 0.0 if facts.uses_matrix_units else utilisation**2
 
 
 def _stalling_ratio(facts: KernelFacts, peaks: Peaks, *, is_thin: bool) -> float:

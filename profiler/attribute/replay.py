@@ -18,22 +18,30 @@ ON_DEVICE = (Resource.DRAM, Resource.TENSOR, Resource.ISSUE, Resource.PCIE, Reso
 
 @dataclass(frozen=True, slots=True)
 class ActivityCosts:
-    """Microseconds of each device row on each resource alone, and its fixed cost: `fixed + max(needs)` is its time.
+    """Microseconds of each device row: `fixed + exposed + max(needs)` is its time.
 
-    Where resources do not work at once (`overlapping` is false), its time is `fixed + sum(needs)`.
+    `needs_us` are what it takes of each resource while they work at once; `exposed_us` is time of the memory that
+    nothing else hides, empty where none has any.
     """
 
     fixed_us: list[float]
     needs_us: dict[Resource, list[float]]
-    overlapping: bool = True
+    exposed_us: list[float] = field(default_factory=list)
 
     def durations_us(self, speeds: Mapping[Resource, float]) -> list[float]:
         """How long each row takes when resources run `speeds` times as fast."""
         latency = speeds.get(Resource.LATENCY, 1.0)
         columns = [_at_speed(column, speeds.get(resource, 1.0)) for resource, column in self.needs_us.items()]
-        together = max if self.overlapping else sum
-        needs = map(together, zip(*columns, strict=True)) if columns else [0.0] * len(self.fixed_us)
-        return [fixed / latency + need for fixed, need in zip(self.fixed_us, needs, strict=True)]
+        needs = map(max, zip(*columns, strict=True)) if columns else [0.0] * len(self.fixed_us)
+        times = [fixed / latency + need for fixed, need in zip(self.fixed_us, needs, strict=True)]
+        if not self.exposed_us:
+            return times
+        dram = speeds.get(Resource.DRAM, 1.0)
+        return [time + exposed / dram for time, exposed in zip(times, self.exposed_us, strict=True)]
+
+    def uses(self, resource: Resource) -> bool:
+        """Whether any row takes time of this resource of the device."""
+        return any(self.needs_us.get(resource, ())) or (resource is Resource.DRAM and any(self.exposed_us))
 
 
 def _at_speed(column: list[float], speed: float) -> list[float]:

@@ -39,6 +39,8 @@ def scenarios_of(evidence: StepEvidence) -> tuple[list[Scenario], Limited]:
     for label, ratio in (("units limit early", UNSATURATED_RATIO), ("units limit late", SATURATED_RATIO)):
         found.append(scenario(label, clean.wall_ms, limit(facts, peaks, Band(ratio, ratio))))
     found.append(scenario("kernels stall on their traffic", clean.wall_ms, _stalls_on_traffic(best, facts)))
+    if any(fact.kernel.is_special_function and fact.kernel.issue_active_ratio is None for fact in facts):
+        found.append(scenario("special functions issue", clean.wall_ms, _special_as_issue(best, facts, peaks)))
     if clean.host_ms is None:
         for label, scale in _HOST_SCALES.items():
             found.append(scenario(label, clean.wall_ms, best, scale * graph.host_us / 1e3))
@@ -50,31 +52,46 @@ def scenarios_of(evidence: StepEvidence) -> tuple[list[Scenario], Limited]:
 def _stalls_on_traffic(best: Limited, facts: Sequence[ActivityFacts]) -> Limited:
     """Kernels that issue or stall, read as if their traffic did not overlap with that at all.
 
-    The best reading is the other end: that it overlaps wholly, so that faster memory would not help them. Kernels that
-    keep the matrix units busy fetch their operands ahead.
+    Kernels that keep the matrix units busy fetch their operands ahead.
     """
-    fixed = list(best.costs.fixed_us)
+    fixed, exposed = list(best.costs.fixed_us), [0.0] * len(best.costs.fixed_us)
     needs = {resource: [0.0] * len(fixed) for resource in best.costs.needs_us}
     for row, (fact, limiter, traffic) in enumerate(zip(facts, best.limiters, best.traffic_us, strict=True)):
         busy = fact.duration_us - fixed[row]
         if limiter is Resource.LATENCY:
             fixed[row] = fact.duration_us - traffic
-            needs[Resource.DRAM][row] = traffic
+            exposed[row] = traffic
         elif limiter is Resource.ISSUE:
-            needs[Resource.DRAM][row], needs[Resource.ISSUE][row] = traffic, busy - traffic
+            exposed[row], needs[Resource.ISSUE][row] = traffic, max(busy - traffic, 0.0)
         else:
             needs[limiter][row] = busy
-    return replace(best, costs=ActivityCosts(fixed, needs, overlapping=False))
+    return replace(best, costs=ActivityCosts(fixed, needs, exposed))
 
 
 def _unknown_as_memory(limited: Limited, facts: Sequence[ActivityFacts], peaks: Peaks) -> Limited:
-    """The kernels of unknown work, read as limited by memory: all but the fixed cost that any kernel has."""
-    fixed = list(limited.costs.fixed_us)
+    """The kernels of unknown work, read as limited by memory."""
+    return _as_limited_by(Resource.DRAM, limited, facts, peaks, [not known for known in limited.known])
+
+
+def _special_as_issue(limited: Limited, facts: Sequence[ActivityFacts], peaks: Peaks) -> Limited:
+    """Special functions, read as limited by their instructions, however near to the bandwidth ceiling they run.
+
+    Bessel's i0e ran at 0.93 of it on an H100, and with 1.4 times the bandwidth hardly faster.
+    """
+    chosen = [fact.kernel.is_special_function for fact in facts]
+    return _as_limited_by(Resource.ISSUE, limited, facts, peaks, chosen)
+
+
+def _as_limited_by(
+    resource: Resource, limited: Limited, facts: Sequence[ActivityFacts], peaks: Peaks, chosen: Sequence[bool]
+) -> Limited:
+    """The chosen rows limited by `resource`: all but the fixed cost that any kernel has."""
+    fixed, exposed = list(limited.costs.fixed_us), list(limited.costs.exposed_us)
     needs = {resource: list(column) for resource, column in limited.costs.needs_us.items()}
-    for row, (known, fact) in enumerate(zip(limited.known, facts, strict=True)):
-        if not known:
-            fixed[row] = min(peaks.kernel_us, fact.duration_us)
-            for resource in needs:
-                needs[resource][row] = 0.0
-            needs[Resource.DRAM][row] = fact.duration_us - fixed[row]
-    return replace(limited, costs=replace(limited.costs, fixed_us=fixed, needs_us=needs))
+    for row, (is_chosen, fact) in enumerate(zip(chosen, facts, strict=True)):
+        if is_chosen:
+            fixed[row], exposed[row] = min(peaks.kernel_us, fact.duration_us), 0.0
+            for column in needs.values():
+                column[row] = 0.0
+            needs[resource][row] = fact.duration_us - fixed[row]
+    return replace(limited, costs=replace(limited.costs, fixed_us=fixed, needs_us=needs, exposed_us=exposed))

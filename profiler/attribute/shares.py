@@ -58,9 +58,8 @@ def _shares(scenario: Scenario, step: float, speeds: Mapping[Resource, float]) -
         return shares
     waits_for_input = any(scenario.graph.input_us)
     for resource in Resource:
-        column = scenario.costs.needs_us.get(resource)
         on_host = resource in (Resource.HOST, Resource.LATENCY) or (resource is Resource.DISK and waits_for_input)
-        if on_host or (column and any(column)):
+        if on_host or scenario.costs.uses(resource):
             faster = {**speeds, resource: speeds.get(resource, 1.0) * step}
             shares[resource] = (1 - scenario.run(faster).period_us / base) / (1 - 1 / step)
     return shares

@@ -47,6 +47,7 @@ def timeline_record(
             stream_gap_us=_rounded(graph.stream_gap_us),
             held_by=[list(rows) for rows in graph.held_by],
             fixed_us=_rounded(costs.fixed_us),
+            exposed_us=_rounded(costs.exposed_us),
             needs_us={resource: _rounded(need) for resource, need in costs.needs_us.items() if any(need)},
         ),
         names=list(numbers),
@@ -102,7 +103,7 @@ def replayable(timeline: Timeline) -> tuple[DependencyGraph, ActivityCosts]:
         held_by=device.held_by,
         wall_us=timeline.traced_wall_us,
     )
-    return graph, ActivityCosts(device.fixed_us, dict(device.needs_us))
+    return graph, ActivityCosts(device.fixed_us, dict(device.needs_us), device.exposed_us)
 
 
 def _rounded(values: Sequence[float]) -> list[float]:

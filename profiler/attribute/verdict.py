@@ -16,6 +16,10 @@ from profiler.report.vocabulary import BottleneckClass, Cause, Resource, Verdict
 ClassShares = Mapping[BottleneckClass, float]
 
 # Causes through which each resource shows in the parts; the larger part among them names the cause.
+# Two shares that differ by less are a tie. The same program on two cards differs by about as much in what it says of a
+# share, because their clocks do (docs/accuracy.md, the hardware swap).
+TIE = 0.1
+
 CAUSES_OF_RESOURCE: dict[Resource, tuple[Cause, ...]] = {
     Resource.DRAM: (Cause.MEMORY_WEIGHTS, Cause.MEMORY_KV_CACHE, Cause.MEMORY_ACTIVATIONS, Cause.MEMORY_COPY),
     Resource.TENSOR: (Cause.COMPUTE_TENSOR,),
@@ -60,7 +64,7 @@ def judge(
         high=high,
         runner_up=runner_up,
         runner_up_share=best[runner_up],
-        state=VerdictState.CLEAR if whole and low > others_high else VerdictState.INCONCLUSIVE,
+        state=VerdictState.CLEAR if whole and low > others_high and is_apart(best) else VerdictState.INCONCLUSIVE,
         throttled=throttled,
         confidence=led / len(by_scenario) * min(max(trust, 0.0), 1.0),
         evidence=list(evidence),
@@ -72,6 +76,12 @@ def trusted(verdict: Verdict, ratio: float) -> Verdict:
     if verdict.confidence is None:
         return verdict
     return structs.replace(verdict, confidence=verdict.confidence * ratio)
+
+
+def is_apart(shares: ClassShares) -> bool:
+    """Whether the first class is so far ahead of the second that they are no tie."""
+    leader, runner_up = _ranked(shares)[:2]
+    return shares[leader] - shares[runner_up] >= TIE
 
 
 def undermined(verdict: Verdict, reasons: Sequence[str]) -> Verdict:
@@ -148,7 +158,7 @@ def judge_request(phases: Sequence[tuple[str, float, Verdict, Sequence[Share]]])
     verdicts = [verdict for _, _, verdict, _ in judged]
     clear = low[leader] > max(high[klass] for klass in BottleneckClass if klass is not leader)
     # What makes most of the request doubtful, or cannot be judged, makes it so.
-    clear = clear and longest.state is VerdictState.CLEAR and unjudged_ms == 0
+    clear = clear and is_apart(value) and longest.state is VerdictState.CLEAR and unjudged_ms == 0
     return Verdict(
         class_=leader,
         cause=next((verdict.cause for verdict in verdicts if verdict.class_ is leader), None),

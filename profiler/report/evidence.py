@@ -51,6 +51,7 @@ class KernelFacts:
     threads: int | None = None
     registers: int | None = None
     shared_bytes: int | None = None
+    is_special_function: bool = False  # tens to hundreds of instructions an element, which nobody counted
     is_matrix_product: bool = False  # and no attention, which does more than multiply
     counted_bytes: float | None = None
     tensor_active_ratio: float | None = None

@@ -164,9 +164,9 @@ class HostRows(Struct, frozen=True, kw_only=True):
 class DeviceRows(Struct, frozen=True, kw_only=True):
     """Device side of one step in columns, a row an activity, in launch order.
 
-    An activity lasts `fixed_us` plus the largest of its `needs_us` (by resource). It starts `issue_delay_us` after the
-    host row `launched_by` (-1: before the step), `stream_gap_us` after the activity before it in its stream, and
-    after the rows `held_by`, whichever is last.
+    An activity lasts `fixed_us`, `exposed_us` of memory and the largest of its `needs_us` (by resource). It starts
+    `issue_delay_us` after the host row `launched_by` (-1: before the step), `stream_gap_us` after the activity before
+    it in its stream, and after the rows `held_by`, whichever is last.
     """
 
     stream: list[int]
@@ -181,6 +181,7 @@ class DeviceRows(Struct, frozen=True, kw_only=True):
     held_by: list[list[int]]
     fixed_us: list[float]
     needs_us: dict[Resource, list[float]]
+    exposed_us: list[float] = field(default_factory=list)
 
 
 class Timeline(Struct, frozen=True, kw_only=True):

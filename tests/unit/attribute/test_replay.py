@@ -41,10 +41,12 @@ def test_an_activity_lasts_its_fixed_cost_and_the_largest_of_its_needs():
     assert costs.durations_us({LATENCY: 2}) == [6.5]
 
 
-def test_an_activity_whose_needs_do_not_overlap_lasts_their_sum():
-    costs = ActivityCosts([1.0], {DRAM: [6.0], Resource.ISSUE: [5.0]}, overlapping=False)
+def test_exposed_time_of_the_memory_comes_on_top_and_shrinks_with_it():
+    costs = ActivityCosts([1.0], {DRAM: [2.0], Resource.ISSUE: [5.0]}, [6.0])
     assert costs.durations_us({}) == [12]
     assert costs.durations_us({DRAM: 2}) == [9]
+    assert costs.durations_us({Resource.ISSUE: 5}) == [1 + 6 + 2]
+    assert [costs.uses(resource) for resource in (DRAM, PCIE)] == [True, False]
 
 
 def test_an_activity_without_needs_lasts_its_fixed_cost():

@@ -57,6 +57,12 @@ def test_a_third_class_that_could_lead_leaves_it_inconclusive():
     assert (found.class_, found.runner_up, found.state) == (COMPUTE, SCHEDULING, VerdictState.INCONCLUSIVE)
 
 
+def test_shares_that_are_nearly_equal_are_a_tie_however_narrow_their_intervals():
+    nearly, apart = [classes(compute=0.54, memory=0.46)], [classes(compute=0.56, memory=0.44)]
+    assert judge(nearly, [], []).state is VerdictState.INCONCLUSIVE
+    assert judge(apart, [], []).state is VerdictState.CLEAR
+
+
 def test_a_tie_is_inconclusive():
     assert judge([classes(memory=0.5, io=0.5)], [], []).state is VerdictState.INCONCLUSIVE
 
