@@ -14,23 +14,34 @@ import dataclasses
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from statistics import median
 from typing import Any
 
 from benchmarks._common import Estimate, Row, arguments, finish, stage
 from benchmarks._workload import describe, load_preset_model, open_bench, phase_plan
+from benchmarks.truth.interleaved import time_in_turns
+from profiler.measure.host_time import measure_host_ms
 from profiler.measure.plan import Plan
+from profiler.measure.repeat import measure_telemetry
 from profiler.report.records import Phase
 from profiler.report.vocabulary import Cause, Resource
 from profiler.session.bench import Bench
 from profiler.session.cross_checks import busy_ms
-from profiler.session.measured_phase import TimedPhase, time_phase, trace_phase
+from profiler.session.measured_phase import TimedPhase, trace_phase
 from profiler.workload.engines import Phases
-from profiler.workload.phase import PhaseShape, RunnablePhase
+from profiler.workload.phase import PhaseShape, RunnablePhase, ShortenedPhase
 from profiler.workload.spec import WorkloadSpec
 
 TOLERANCE = 0.05  # of the wall time
+STEPS = 8  # after each reset: few context lengths, so that all have been met when timing begins
+PLAN = dataclasses.replace(
+    Plan.standard(),
+    repeat_seconds=0.2,
+    most_iterations=20,
+    warmup_seconds=1.0,
+    telemetry_seconds=1.1,
+    host_iterations=10,
+)
 
 
 def spin(milliseconds: float) -> None:
@@ -172,7 +183,7 @@ def moved_parts(plain: Phase, delayed: Phase) -> dict[Cause, float]:
 def measure(options: argparse.Namespace) -> tuple[str, list[Row], dict[str, Any]]:
     """Title, claims and phases of the witnesses that `options` ask for."""
     rows: list[Row] = []
-    with open_bench(options.device, Plan.quick(), by_the_clock=True) as bench:  # as the delays are
+    with open_bench(options.device, PLAN, by_the_clock=True) as bench:  # as the delays are
         measured = measure_delays(bench, options)
         for mode in dict.fromkeys(mode for mode, _ in measured):
             rows.append(active_row(mode, measured[mode, 0.0]))
@@ -187,27 +198,47 @@ def measure(options: argparse.Namespace) -> tuple[str, list[Row], dict[str, Any]
 
 
 def measure_delays(bench: Bench, options: argparse.Namespace) -> dict[tuple[str, float], list[Phase]]:
-    """The decode by mode and planted delay, as often as asked for."""
+    """The decode by mode and planted delay: timed in turns, as hosts drift, then traced as often as asked for."""
     spec = WorkloadSpec(
         model=options.model, weights="random", prompt_tokens=options.prompt_tokens, new_tokens=options.new_tokens
     )
     with stage("building"):
         loaded = load_preset_model(spec, bench.device)
     on_gpu = bench.device.properties.kind == "cuda"
+    delays_ms = (0.0, *options.delays_ms)
     timed: list[tuple[str, float, TimedPhase]] = []
     for mode in options.modes or (["eager", "graph"] if on_gpu else ["eager"]):
         mode_spec = dataclasses.replace(spec, mode=mode)
-        plan_of = partial(phase_plan, spec=mode_spec, loaded=loaded)
         decode = Phases(loaded, mode_spec, bench.device).decode
-        for _ in range(options.pairs):
-            for delay_ms in (0.0, *options.delays_ms):
-                with stage(f"{mode}: decode with {delay_ms:g} ms planted"):
-                    timed.append((mode, delay_ms, time_phase(bench, DelayedPhase(decode, delay_ms), plan_of)))
+        steps = min(STEPS, decode.iterations_per_reset)
+        phases = [ShortenedPhase(DelayedPhase(decode, delay_ms), steps) for delay_ms in delays_ms]
+        with stage(f"{mode}: timing with {', '.join(f'{delay_ms:g}' for delay_ms in delays_ms)} ms planted"):
+            cleans = time_in_turns(phases, bench.device, bench.clock, bench.plan)
+            hosts = _hosts_in_turns(bench, phases)
+        with stage(f"{mode}: telemetry"):
+            telemetry = measure_telemetry(
+                phases[0], bench.device, bench.sampler, bench.clock, bench.plan, bench.progress
+            )
+        for delay_ms, phase, clean, host_ms in zip(delays_ms, phases, cleans, hosts, strict=True):
+            plan = phase_plan(phase, mode_spec, loaded)
+            timed.append((mode, delay_ms, TimedPhase(plan, clean, host_ms, None if delay_ms else telemetry)))
     measured: dict[tuple[str, float], list[Phase]] = {}
-    for mode, delay_ms, phase in timed:  # a process that has traced is not as before
-        with stage(f"{mode}: tracing with {delay_ms:g} ms planted"):
-            measured.setdefault((mode, delay_ms), []).append(trace_phase(bench, phase).record)
+    for _ in range(options.pairs):  # a process that has traced is not as before
+        for mode, delay_ms, ready in timed:
+            with stage(f"{mode}: tracing with {delay_ms:g} ms planted"):
+                measured.setdefault((mode, delay_ms), []).append(trace_phase(bench, ready).record)
     return measured
+
+
+def _hosts_in_turns(bench: Bench, phases: list[ShortenedPhase]) -> list[float | None]:
+    """The host alone, for each phase, over as long a time as it takes to meet the host in all its moods."""
+    plan = dataclasses.replace(bench.plan, host_iterations=2)
+    turns = [
+        [measure_host_ms(phase, bench.device, bench.clock, plan) for phase in phases]
+        for _ in range(bench.plan.host_iterations)
+    ]
+    columns = [[value for value in column if value is not None] for column in zip(*turns, strict=True)]
+    return [median(column) if column else None for column in columns]
 
 
 def summary(record: Phase) -> dict[str, Any]:
@@ -228,7 +259,7 @@ def options_parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", default="llama-3.1-8b", help="a preset (default: %(default)s)")
     parser.add_argument("--prompt-tokens", type=int, default=512)
     parser.add_argument("--new-tokens", type=int, default=64)
-    parser.add_argument("--pairs", type=int, default=3, help="runs of each (default: %(default)s)")
+    parser.add_argument("--pairs", type=int, default=2, help="traces of each (default: %(default)s)")
     parser.add_argument("--delays-ms", type=float, nargs="+", default=[10.0])
     parser.add_argument("--modes", nargs="+", choices=["eager", "graph"], help="default: eager, on a GPU graph too")
     return parser
