@@ -42,6 +42,7 @@ class KernelWork:
     weights_bytes: Floats
     kv_cache_bytes: Floats
     flops: Floats
+    queries: Floats  # of each head, where it is attention
     cause: list[Cause | None]  # what most of the bytes are
     category: list[Category | None]
     data_type: list[str | None]  # torch's name for the type computed in
@@ -112,6 +113,7 @@ def _nothing_known(count: int) -> KernelWork:
         weights_bytes=numbers(),
         kv_cache_bytes=numbers(),
         flops=numbers(),
+        queries=numbers(),
         cause=objects(),
         category=objects(),
         data_type=objects(),
@@ -230,6 +232,8 @@ def _divide(timeline: Timeline, found: OperationWork, rows: list[int], work: Ker
     for row in mains:
         work.cause[row], work.category[row], work.data_type[row] = found.cause, found.category, found.data_type
     work.flops[mains] = found.flops * shares
+    if found.queries is not None:
+        work.queries[mains] = found.queries
     work.read_bytes[mains] = found.read_bytes * shares
     work.write_bytes[mains] = found.write_bytes * shares
     work.weights_bytes[mains] = found.weights_bytes * shares

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from profiler.attribute.activities import ActivityFacts
+from profiler.attribute.attention_tile import executed_ratio, rate_ratio
 from profiler.attribute.counted import Counted
 from profiler.attribute.kernel_work import KernelWork
 from profiler.attribute.operation_work import Category
@@ -30,12 +31,16 @@ def known_activities(
     work: KernelWork,
     gemm_flops_per_s: Mapping[str, float | None],
     counted: Counted | None = None,
+    compute_capability: tuple[int, int] | None = None,
 ) -> list[KnownActivity]:
     """The device rows of `graph`, in its order. `gemm_flops_per_s` holds the measured ceilings by their names.
 
     What counters say of a kernel stands beside what its shapes say.
     """
-    known = [_known(step, graph, index, row, work, gemm_flops_per_s) for index, row in enumerate(graph.source_row)]
+    known = [
+        _known(step, graph, index, row, work, gemm_flops_per_s, compute_capability)
+        for index, row in enumerate(graph.source_row)
+    ]
     return (
         known
         if counted is None
@@ -66,10 +71,14 @@ def _known(
     row: int,
     work: KernelWork,
     gemm_flops_per_s: Mapping[str, float | None],
+    compute_capability: tuple[int, int] | None,
 ) -> KnownActivity:
     category, grid = work.category[row], step.device.grid[row]
     name = step.name_of(step.device.name, row)
-    moved = _number(float(work.bytes[row]))
+    moved, flops = _number(float(work.bytes[row])), _number(float(work.flops[row]))
+    gemm = gemm_flops_per_s.get(f"gemm.{_computed_in(name, work.data_type[row])}")
+    executed = executed_ratio(name, float(work.queries[row])) if category is Category.ATTENTION else 1.0
+    rate = rate_ratio(name, compute_capability) if category is Category.ATTENTION else 1.0
     return KnownActivity(
         facts=ActivityFacts(
             activity=Activity(graph.activity[index]),
@@ -77,16 +86,17 @@ def _known(
             kernel=KernelFacts(
                 bytes=moved,
                 resident_bytes=_number(float(work.activations_bytes[row])) or 0.0,
-                flops=_number(float(work.flops[row])),
+                flops=flops,
                 uses_matrix_units=category is not None and category.uses_matrix_units,
                 blocks=int(grid[0] * grid[1] * grid[2]) if grid[0] > 0 else None,
                 memory_cause=work.cause[row] or Cause.MEMORY_ACTIVATIONS,
-                tensor_flops_per_s=gemm_flops_per_s.get(f"gemm.{_computed_in(name, work.data_type[row])}"),
+                tensor_flops_per_s=None if gemm is None else gemm * rate,
                 threads=_known_int(step.device.block[row].prod()),
                 registers=_known_int(step.device.registers[row]),
                 shared_bytes=_known_int(step.device.shared_bytes[row]),
                 is_special_function=_SPECIAL_FUNCTION.search(work.operation[row] or "") is not None,
                 is_matrix_product=category is Category.GEMM,
+                executed_flops=flops * executed if flops is not None and executed > 1 else None,
             ),
         ),
         name=name,

@@ -122,7 +122,7 @@ def kernel_cost(duration_us: float, facts: KernelFacts, peaks: Peaks, band: Band
 
 def _needs(facts: KernelFacts, peaks: Peaks, busy_us: float) -> dict[Resource, float]:
     """What each unit would take alone, at most the time there is. Counted activity comes before what shapes say."""
-    flops = facts.flops if facts.uses_matrix_units else 0.0
+    flops = (facts.executed_flops or facts.flops) if facts.uses_matrix_units else 0.0
     tensor = _time_us(flops, facts.tensor_flops_per_s)
     if facts.tensor_active_ratio is not None:
         tensor = max(tensor, facts.tensor_active_ratio * busy_us)

@@ -47,12 +47,13 @@ class KernelFacts:
     uses_matrix_units: bool
     blocks: int | None
     memory_cause: Cause
-    tensor_flops_per_s: float | None = None  # the GEMM ceiling of its number format
+    tensor_flops_per_s: float | None = None  # the ceiling for its number format and kind of kernel
     threads: int | None = None
     registers: int | None = None
     shared_bytes: int | None = None
     is_special_function: bool = False  # tens to hundreds of instructions an element, which nobody counted
     is_matrix_product: bool = False  # and no attention, which does more than multiply
+    executed_flops: float | None = None  # more than `flops` where a kernel computes whole tiles
     counted_bytes: float | None = None
     tensor_active_ratio: float | None = None
     issue_active_ratio: float | None = None

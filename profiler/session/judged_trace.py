@@ -82,7 +82,14 @@ def judge_trace(
     rates = rates_of(bench, plan, clean.wall_ms.median, work)
     judgement = judge_phase(
         graph,
-        known_activities(step, graph, work, bench.gemm_flops_per_s(), counted.counted),
+        known_activities(
+            step,
+            graph,
+            work,
+            bench.gemm_flops_per_s(),
+            counted.counted,
+            bench.device.properties.compute_capability,
+        ),
         CleanTimes(clean.wall_ms.median, clean.wall_ms.low, clean.wall_ms.high, host_ms),
         peaks,
         Context(

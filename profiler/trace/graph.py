@@ -160,7 +160,8 @@ def _delays(
         issue.append(seen_issue)
         gap.append(seen_gap)
     usual_issue = median([value for value in issue if value is not None] or [0.0])
-    usual_gap = median([value for value in gap if value is not None] or [min(max(usual_issue, 0.0), 1.0)])
+    # Where no gap was seen there is none to add: the fixed cost of a kernel is the period of the smallest.
+    usual_gap = median([value for value in gap if value is not None] or [0.0])
     return (
         [usual_issue if value is None else value for value in issue],
         [usual_gap if value is None else value for value in gap],

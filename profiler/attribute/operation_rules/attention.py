@@ -73,6 +73,7 @@ class _Form:
             read_bytes=query.stored_bytes + kept + (mask.stored_bytes if mask else 0.0),
             write_bytes=written,
             kv_cache_bytes=kept,
+            queries=queries,
         )
 
     def _sizes(self, tensor: Tensor) -> tuple[int, int, int, int]:

@@ -50,6 +50,7 @@ class OperationWork:
     write_bytes: float
     weights_bytes: float = 0.0
     kv_cache_bytes: float = 0.0
+    queries: int | None = None  # of each head, where it is attention
 
     @property
     def bytes(self) -> float:

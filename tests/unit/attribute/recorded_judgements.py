@@ -63,7 +63,7 @@ def recorded(name: str) -> Recorded:
         body = read_kineto(RECORDINGS / f"{name}_body.json.gz")
         launched = cut(body, steps_of(body)[-1])
         work = transfer(work, kernels_work(launched, token_shape(name)), match_body(step, launched))
-    activities = known_activities(step, graph, work, GEMM_FLOPS_PER_S)
+    activities = known_activities(step, graph, work, GEMM_FLOPS_PER_S, compute_capability=(9, 0))
     samples = sorted(index()[name]["wall_ms_synchronised"])
     clean_ms = median(samples)
     quarter = len(samples) // 4
