@@ -48,7 +48,7 @@ def test_the_instructions_of_older_gpus_do_not_reach_a_hopper_s_rate():
 
 
 def test_a_decode_that_pads_its_query_is_held_back_by_its_products_although_it_streams_the_cache_at_0_89():
-    """32 heads of 32 sequences over 8,192 tokens: an H200, whose memory is 1.41 times as fast, took 0.97 of the time."""
+    """32 heads of 32 sequences over 8,192 tokens: an H200, with memory 1.41 times as fast, took 0.97 of the time."""
     timeline = read_kineto(gzip.decompress(TRACE.read_bytes()))
     chosen = steps_of(timeline)[0]
     step = cut(timeline, chosen)
