@@ -23,9 +23,10 @@ PROBE_EVERY_MS = 10.0
 PLAUSIBLE_SLOWDOWN = (0.5, 4.0)
 # A host whose launching alone takes so much of an iteration paces it, as far as one knows before the repeats say.
 PACING_RATIO = 0.8
-# The prior knowledge's standard deviation, and the least that repeats scatter.
-_PRIOR_DEVIATION = 0.3
-_LEAST_SCATTER = 0.002
+# How sure that is, as a standard deviation of the dependence; and by how much a short repeat of a step that only the
+# host paces was seen to scatter about its yardstick (5% over 0.3 s, 8% over 0.15 s): less than that proves nothing.
+_PRIOR_DEVIATION = 0.1
+_LEAST_SCATTER = 0.08
 
 Clock = Callable[[], int]
 

@@ -81,12 +81,12 @@ def test_a_reference_of_another_host_changes_nothing() -> None:
     assert elsewhere.at_full_speed(host_ms=20.0) == one.clean
 
 
-SLOW = [[1.0 + 0.1 * repeat] * 4 for repeat in range(10)]
+SLOW = [[1.0 + repeat % 2] * 4 for repeat in range(20)]  # a neighbour that comes and goes
 slownesses = st.lists(st.floats(1.0, 3.0), min_size=3, max_size=20)
 
 
 def test_an_iteration_that_the_device_paces_stays_as_it_was() -> None:
-    wall_ms = [[9.0 + 0.01 * (repeat % 3)] * 4 for repeat in range(10)]
+    wall_ms = [[9.0 + 0.01 * (repeat % 3)] * 4 for repeat in range(20)]
     depends = dependence(wall_ms, SLOW, paces=False)
     assert depends == pytest.approx(0.0, abs=0.01)
     assert at_full_speed(wall_ms, SLOW, depends)[9][0] == pytest.approx(9.0, rel=0.01)
@@ -94,9 +94,11 @@ def test_an_iteration_that_the_device_paces_stays_as_it_was() -> None:
 
 def test_what_the_repeats_show_outweighs_what_was_believed() -> None:
     of_the_host = [[20.0 * slow for slow in repeat] for repeat in SLOW]
-    assert dependence(of_the_host, SLOW, paces=False) == pytest.approx(1.0, abs=0.01)
+    assert dependence(of_the_host, SLOW, paces=False) > 0.7
+    assert dependence(of_the_host, SLOW, paces=True) == pytest.approx(1.0)
     of_the_device = [[20.0] * 4 for _ in SLOW]
-    assert dependence(of_the_device, SLOW, paces=True) == pytest.approx(0.0, abs=0.01)
+    assert dependence(of_the_device, SLOW, paces=True) < 0.3
+    assert dependence(of_the_device, SLOW, paces=False) == 0.0
 
 
 @pytest.mark.parametrize(("paces", "expected"), [(True, 1.0), (False, 0.0)])
