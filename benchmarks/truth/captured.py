@@ -66,7 +66,7 @@ class FilledRequest(StaticRequest):
     def prefill(self) -> torch.Tensor:
         """Fill the cache; random first tokens, of shape (batch_size, 1)."""
         self.cache.early_initialization(
-            self.spec.batch_size, self._heads, self._head_size, self.model.dtype, self.torch_device
+            self.spec.batch_size, self._heads, self._head_size, self.model.dtype, torch.device(self.torch_device)
         )
         layers: list[Any] = self.cache.layers
         for layer in layers:

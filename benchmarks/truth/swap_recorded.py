@@ -22,7 +22,7 @@ from profiler.attribute.shares import Scenario
 from profiler.attribute.step_evidence import StepEvidence
 from profiler.attribute.timeline_record import restored
 from profiler.attribute.whatif import finite_share, predict
-from profiler.report.records import Phase
+from profiler.report.records import Phase, Timeline
 from profiler.report.vocabulary import Resource
 
 STEP = 1.408
@@ -119,7 +119,7 @@ def _evidence(truth: Truth, phases: Sequence[Phase]) -> StepEvidence | None:
         # The traces are test data, and one place knows how they were made.
         from tests.unit.attribute.recorded_judgements import recorded
 
-        timeline = recorded(truth.recording).judgement.timeline
+        timeline: Timeline | None = recorded(truth.recording).judgement.timeline
     else:
         timeline = next((phase.timeline for phase in phases if phase.name == UNRECORDED.name), None)
     return restored(timeline) if timeline is not None else None

@@ -15,6 +15,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -42,6 +43,7 @@ _CALLS = 8  # kernels an iteration
 _COPY = "copy"
 
 Work = Callable[[], object]
+Place = Callable[[], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,7 @@ class GreenPhase:
     launch = None
     iterations_per_reset = NO_RESET
 
-    def __init__(
-        self, name: str, work: Work, place: Callable[[], AbstractContextManager[object]] = nullcontext
-    ) -> None:
+    def __init__(self, name: str, work: Work, place: Place = nullcontext) -> None:
         self.name = name
         self._work = work
         self._place = place
@@ -99,9 +99,9 @@ def run(options: argparse.Namespace) -> Section:
             return _witness(bench, environment, total, works, green)
 
 
-def _witness(bench: Bench, environment: dict[str, object], total: int, works: dict[str, Work], green: Work) -> Section:
+def _witness(bench: Bench, environment: dict[str, object], total: int, works: dict[str, Work], green: Place) -> Section:
     places = [(name, work, place) for name, work in works.items() for place in (nullcontext, green)]
-    phases = [GreenPhase(name, work, place) for name, work, place in places]  # type: ignore[arg-type]
+    phases = [GreenPhase(name, work, place) for name, work, place in places]
     with stage("timing on all and on some multiprocessors"):
         cleans = time_in_turns(phases, bench.device, bench.clock, bench.plan)
     speed = MULTIPROCESSORS / total
@@ -156,13 +156,13 @@ def section_of(
     )
 
 
-def _green_context(bench: Bench) -> tuple[Callable[[], AbstractContextManager[object]] | None, str | None]:
+def _green_context(bench: Bench) -> tuple[Place | None, str | None]:
     if bench.device.properties.kind != "cuda":
         return None, "a CPU has no multiprocessors to take away"
     try:
         from torch.cuda.green_contexts import GreenContext
 
-        context = GreenContext.create(num_sms=MULTIPROCESSORS, device_id=torch.cuda.current_device())
+        context: Any = GreenContext.create(num_sms=MULTIPROCESSORS, device_id=torch.cuda.current_device())
     except (ImportError, RuntimeError) as error:
         return None, f"no green context: {str(error).partition(chr(10))[0]}"
 
@@ -200,5 +200,5 @@ def _evidence(bench: Bench, phase: GreenPhase, clean: Clean) -> StepEvidence | N
         needed=NeededWork(None, None, None),
         needed_note="a workload of the benchmark",
     )
-    record = trace_phase(bench, TimedPhase(plan, clean, None, None)).record  # type: ignore[arg-type]
+    record = trace_phase(bench, TimedPhase(plan, clean, None, None)).record
     return None if record.timeline is None else restored(record.timeline)
