@@ -49,8 +49,9 @@ bandwidth.""",
     "counters": """DRAM bytes by PM sampling, attributed to kernels, against Nsight Compute on the same step.""",
     "observer": """Both sides of a ratio are measured in turns, in one process. Delays are planted on the host by
 spinning.""",
-    "repeatability": """Ten processes, one after the other, measure the same decode step. Eager times are at the host's
-full speed; the table shows what the clock said, too.""",
+    "repeatability": """Ten processes, one after the other, measure the same decode step. The host of these machines is
+shared, and its speed changes by half within seconds: so an eager time by the clock is mostly the neighbours', and its
+claims may fail on such a host. What the step would take at the host's full speed is held to the same claims.""",
 }
 
 _TAIL = """## What this does not show

@@ -11,11 +11,11 @@ from msgspec import structs
 
 from profiler.device.base import Device, Stopwatch
 from profiler.measure.cycle import Cycle
-from profiler.measure.pace import PACING_RATIO, HostPace, Pacer, at_full_speed, dependence, is_plausible
+from profiler.measure.pace import PACING_RATIO, HostPace, Pacer, at_full_speed, dependence, is_plausible, usual_range
 from profiler.measure.plan import Plan, iterations_for, repeats_for
 from profiler.measure.statistics import DEVICE_RUN_TO_RUN, HOST_RUN_TO_RUN, distribution
 from profiler.progress import Progress
-from profiler.report.records import Clean, Source
+from profiler.report.records import Clean, Distribution, Source
 from profiler.report.vocabulary import Tier
 from profiler.workload.phase import NO_RESET, RunnablePhase
 
@@ -42,36 +42,52 @@ class CleanPass:
     gpu_ms: list[list[float]] | None
     slowdown: list[list[float]] | None = None
 
-    def at_full_speed(self, host_ms: float | None) -> Clean:
-        """The record with the host's slowness taken out. `host_ms`: its launching alone, at its full speed.
-
-        Where that is not known, or the host was not probed, the iterations stay as they were timed.
-        """
-        if self.slowdown is None or host_ms is None:
-            return self.clean
+    @property
+    def host_slowdown(self) -> float | None:
+        """The median of what the probes found; None without them, or where their reference cannot be this host's."""
+        if not self.slowdown:
+            return None
         slow = median(value for repeat in self.slowdown for value in repeat)
-        if not is_plausible(slow):
+        return slow if is_plausible(slow) else None
+
+    def beside_full_speed(self, host_ms: float | None) -> Clean:
+        """The record with the times at the host's full speed beside those of the clock, whose interval knows of them.
+
+        `host_ms` is the host's launching alone, at its full speed. Another run meets the host in another mood: so the
+        interval of `wall_ms` is that at full speed times the slowdowns that the middle nine tenths of the probes found,
+        as far as they reach an iteration.
+        """
+        slow = self.host_slowdown
+        if slow is None or host_ms is None or self.slowdown is None:
             return self.clean
-        depends = dependence(self.wall_ms, self.slowdown, host_ms >= PACING_RATIO * self.clean.wall_ms.median / slow)
-        run_to_run = math.hypot(DEVICE_RUN_TO_RUN, depends * HOST_RUN_TO_RUN)
-        wall_ms = distribution(at_full_speed(self.wall_ms, self.slowdown, depends), run_to_run)
-        gpu_ms = None
-        if self.gpu_ms is not None:
-            gpu_ms = distribution(at_full_speed(self.gpu_ms, self.slowdown, depends), run_to_run)
+        timed = self.clean.wall_ms
+        depends = dependence(self.wall_ms, self.slowdown, paces=host_ms >= PACING_RATIO * timed.median / slow)
+        full_speed = distribution(
+            at_full_speed(self.wall_ms, self.slowdown, depends),
+            math.hypot(DEVICE_RUN_TO_RUN, depends * HOST_RUN_TO_RUN),
+        )
         return structs.replace(
             self.clean,
-            wall_ms=wall_ms,
-            gpu_ms=gpu_ms,
-            as_timed_ms=self.clean.wall_ms,
+            wall_ms=_widened(timed, full_speed, *(factor**depends for factor in usual_range(self.slowdown))),
+            full_speed_ms=full_speed,
             host_slowdown=slow,
             host_dependence=depends,
             sources={**self.clean.sources, **dict.fromkeys(_PACED, _PROBED)},
         )
 
 
-_PACED = ("as_timed_ms", "host_slowdown", "host_dependence")
+def _widened(timed: Distribution, full_speed: Distribution, least: float, most: float) -> Distribution:
+    """`timed` with an interval that also holds `full_speed` at slowdowns from `least` to `most`."""
+    if timed.low is None or timed.high is None or full_speed.low is None or full_speed.high is None:
+        return timed
+    return structs.replace(
+        timed, low=min(timed.low, full_speed.low * least), high=max(timed.high, full_speed.high * most)
+    )
+
+
+_PACED = ("full_speed_ms", "host_slowdown", "host_dependence")
 _PROBED = Source(tier=Tier.HOST, note="a fixed piece of host work, timed between the iterations")
-_NOT_PROBED = Source(missing="the host was not probed between the iterations: they are as they were timed")
+_NOT_PROBED = Source(missing="the host was not probed between the iterations, or cannot be timed alone")
 
 
 class Interrupted(KeyboardInterrupt):

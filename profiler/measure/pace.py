@@ -1,4 +1,4 @@
-"""What an iteration would take a host at its own full speed.
+"""How slow the host was, and what an iteration would take at its full speed.
 
 A host that others share changes its speed by half within a second, and a launch-bound step with it: no average of ten
 seconds on such a machine says what the next ten will show. So a fixed piece of host work is timed between iterations.
@@ -23,6 +23,7 @@ PROBE_EVERY_MS = 10.0
 PLAUSIBLE_SLOWDOWN = (0.5, 4.0)
 # A host whose launching alone takes so much of an iteration paces it, as far as one knows before the repeats say.
 PACING_RATIO = 0.8
+USUAL = 0.9  # of the iterations
 # How sure that is, as a standard deviation of the dependence; and by how much a short repeat of a step that only the
 # host paces was seen to scatter about its yardstick (5% over 0.3 s, 8% over 0.15 s): less than that proves nothing.
 _PRIOR_DEVIATION = 0.1
@@ -95,6 +96,13 @@ def at_full_speed(
         [time / slow**depends for time, slow in zip(times, slows, strict=True)]
         for times, slows in zip(wall_ms, slowdown, strict=True)
     ]
+
+
+def usual_range(slowdown: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """The slowdowns between which nine tenths of all iterations met the host."""
+    found = sorted(value for repeat in slowdown for value in repeat)
+    outside = round((1 - USUAL) / 2 * (len(found) - 1))
+    return found[outside], found[-1 - outside]
 
 
 def is_plausible(slowdown: float) -> bool:

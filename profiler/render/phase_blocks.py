@@ -43,6 +43,7 @@ from profiler.report.vocabulary import BottleneckClass
 _SHARE_SMALLEST = 0.01
 # So many numbers that are missing for one reason share a line.
 _MANY_MISSING = 3
+_WORTH_SAYING = 1.05  # of the time at full host speed: less lies within what runs differ by
 
 
 def phase_blocks(
@@ -81,6 +82,16 @@ def _facts(phase: Phase, notes: Footnotes) -> list[Fact]:
     spread = f"another run: {interval(wall.low, wall.high)}, " if wall.low is not None and wall.high is not None else ""
     steady = "" if phase.clean.steady else ", not steady"
     facts = [Fact("time", f"{duration(wall.median)}{each}", f"{spread}n {len(wall.samples)}{steady}")]
+    full, slowdown = phase.clean.full_speed_ms, phase.clean.host_slowdown
+    if full is not None and slowdown is not None and wall.median > _WORTH_SAYING * full.median:
+        spread = (
+            f"another run: {interval(full.low, full.high)}, " if full.low is not None and full.high is not None else ""
+        )
+        facts.append(
+            Fact(
+                "at full host speed", f"{duration(full.median)}{each}", f"{spread}the host was {slowdown:.2f}x as slow"
+            )
+        )
     if phase.clean.gpu_ms is not None:
         facts.append(Fact("device span", duration(phase.clean.gpu_ms.median), "between events on the device"))
 

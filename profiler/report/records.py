@@ -41,8 +41,8 @@ class Clean(Struct, frozen=True, kw_only=True):
     """The clean pass: nothing attached. `gpu_ms` is the span between CUDA events around an iteration.
 
     `first_time_ms` is what an iteration took at a context length that the process had not met before. Where the host
-    was probed, `wall_ms` and `gpu_ms` are at its full speed: the host was `host_slowdown` times as slow as at its best,
-    of which `host_dependence` (0 to 1) reached an iteration, and by the clock one took `as_timed_ms`.
+    was probed, it was `host_slowdown` times as slow as at its best, of which `host_dependence` (0 to 1) reached an
+    iteration; at its full speed one would have taken `full_speed_ms`.
     """
 
     wall_ms: Distribution
@@ -50,7 +50,7 @@ class Clean(Struct, frozen=True, kw_only=True):
     warmup_iterations: int
     steady: bool
     first_time_ms: float | None = None
-    as_timed_ms: Distribution | None = None
+    full_speed_ms: Distribution | None = None
     host_slowdown: float | None = None
     host_dependence: float | None = None
     sources: Sources = field(default_factory=dict)

@@ -86,15 +86,14 @@ def cross_check(phase: Phase, work: KernelWork | None, l2_bytes: int | None) -> 
     def warn(code: str, message: str) -> None:
         found.append(ReportWarning(code=code, message=message, phase=phase.name))
 
-    by_the_clock = phase.clean.as_timed_ms or phase.clean.wall_ms
-    slowed = by_the_clock.median / phase.clean.wall_ms.median if phase.clean.wall_ms.median > 0 else 1.0
-    if slowed > SLOWED_HOST and phase.clean.host_slowdown is not None:
+    first, usual = phase.clean.first_time_ms, phase.clean.wall_ms.median
+    full_speed, slowdown = phase.clean.full_speed_ms, phase.clean.host_slowdown
+    if full_speed is not None and slowdown is not None and usual > SLOWED_HOST * full_speed.median:
         warn(
             "host_slowed",
-            f"others slowed this host by {phase.clean.host_slowdown:.2f}: by the clock an iteration took "
-            f"{by_the_clock.median:.3g} ms, at the host's full speed {phase.clean.wall_ms.median:.3g}",
+            f"the host was {slowdown:.2f} times as slow as at its best: at its full speed, an iteration would take "
+            f"{full_speed.median:.3g} ms instead of {usual:.3g}",
         )
-    first, usual = phase.clean.first_time_ms, by_the_clock.median
     if first is not None and first > SLOW_FIRST_TIME * usual:
         warn(
             "slow_first_time",

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from profiler.errors import OutOfMemoryError
 from profiler.measure.clean import measure_clean
-from profiler.measure.host_time import measure_host_ms
 from profiler.measure.plan import Plan
 from profiler.progress import Progress
 from profiler.report.records import Growth, Phase
@@ -61,15 +60,13 @@ class _AfterPrompt:
 
 
 def _between(bench: Bench, decode: Phase, context_tokens: int, other: RunnablePhase) -> Growth:
-    quick, pace = replace(Plan.quick(), repeats=min(bench.plan.repeats, Plan.quick().repeats)), bench.pace()
-    passed = measure_clean(other, bench.device, bench.clock, quick, bench.progress, pace)
-    phase = ShortenedPhase(other, passed.cycle)
-    clean = passed.at_full_speed(measure_host_ms(phase, bench.device, bench.clock, quick, pace))
-    shape = phase.shape
+    quick = replace(Plan.quick(), repeats=min(bench.plan.repeats, Plan.quick().repeats))
+    passed = measure_clean(other, bench.device, bench.clock, quick, bench.progress)
+    shape = ShortenedPhase(other, passed.cycle).shape
     there_tokens = shape.context_tokens if shape else context_tokens
     if there_tokens == context_tokens:
         return _missing("the model has no second context length to measure")
-    here, there = decode.clean.wall_ms, clean.wall_ms
+    here, there = decode.clean.wall_ms, passed.clean.wall_ms
     thousands = (there_tokens - context_tokens) / 1000
     slopes = (_slope(there.low, here.high, thousands), _slope(there.high, here.low, thousands))
     low, high = slopes if thousands > 0 else slopes[::-1]

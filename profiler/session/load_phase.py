@@ -75,7 +75,7 @@ def load_phase(legs: Sequence[LoadLeg], seconds: float | None = None, *, throttl
                 "wall_ms": Source(tier=Tier.HOST, note=_ONCE),
                 "gpu_ms": Source(missing=_NOT_RUN),
                 **dict.fromkeys(
-                    ("first_time_ms", "as_timed_ms", "host_slowdown", "host_dependence"),
+                    ("first_time_ms", "full_speed_ms", "host_slowdown", "host_dependence"),
                     Source(missing="a model is loaded once"),
                 ),
             },

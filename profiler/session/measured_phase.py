@@ -70,8 +70,11 @@ def time_phase(
     phase = ShortenedPhase(whole, passed.cycle)
     plan = plan_of(phase)
     keep(phase_record(bench, plan, passed.clean, None, None, _ENDED))
-    host_ms = measure_host_ms(phase, bench.device, bench.clock, bench.plan, pace)
-    clean = passed.at_full_speed(host_ms)
+    slowdown = passed.host_slowdown
+    host_ms = measure_host_ms(phase, bench.device, bench.clock, bench.plan, pace if slowdown is not None else None)
+    clean = passed.beside_full_speed(host_ms)
+    if host_ms is not None and slowdown is not None:
+        host_ms *= slowdown  # as slow as it was when the iterations were timed
     telemetry = measure_telemetry(phase, bench.device, bench.sampler, bench.clock, bench.plan, bench.progress)
     keep(phase_record(bench, plan, clean, telemetry, None, _ENDED))
     return TimedPhase(plan, clean, host_ms, telemetry)

@@ -94,15 +94,13 @@ def test_a_first_time_that_is_much_slower_is_told() -> None:
     assert codes(replace(slow, clean=replace(slow.clean, first_time_ms=usual * 1.1))) == []
 
 
-def test_a_host_that_others_slow_is_told_and_makes_no_first_time_slow() -> None:
+def test_a_host_that_was_slow_is_told() -> None:
     found = phase()
     usual = found.clean.wall_ms
-    by_the_clock = replace(usual, median=usual.median * 1.5)
-    slowed = replace(
-        found.clean, as_timed_ms=by_the_clock, host_slowdown=1.6, host_dependence=0.9, first_time_ms=usual.median * 1.6
-    )
+    at_best = replace(usual, median=usual.median / 1.5)
+    slowed = replace(found.clean, full_speed_ms=at_best, host_slowdown=1.6, host_dependence=0.9)
     assert codes(replace(found, clean=slowed)) == ["host_slowed"]
-    assert codes(replace(found, clean=replace(slowed, as_timed_ms=usual, first_time_ms=None))) == []
+    assert codes(replace(found, clean=replace(slowed, full_speed_ms=usual))) == []
 
 
 def test_energy_is_divided_by_the_tokens_of_all_iterations() -> None:

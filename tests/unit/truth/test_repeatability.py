@@ -75,6 +75,18 @@ def test_the_share_of_a_class_is_that_of_its_resources() -> None:
     assert total == pytest.approx(sum(share.share for share in phase.shares))
 
 
+def test_the_time_at_full_speed_is_held_to_the_same_and_need_not_fail_with_the_clock() -> None:
+    runs = []
+    for run in range(10):
+        phase = eager(20.0 + 2 * run, 1.5)  # a host of many moods
+        at_best = replace(phase.clean.wall_ms, median=18.0 + 0.05 * run, low=17.0, high=19.5)
+        runs.append(replace(phase, clean=replace(phase.clean, full_speed_ms=at_best, host_slowdown=1.5)))
+    claims = claims_of("decode eager", runs)
+    assert [claim.holds for claim in claims] == [True, False, True, True, True]
+    assert "by the clock" in claims[1].text
+    assert "full speed" in claims[3].text
+
+
 def report(median: float) -> Report:
     return replace(sample.report(), phases=[eager(median, 1.0)])
 
