@@ -15,7 +15,7 @@ from profiler.attribute.other_device import device_speeds
 from profiler.attribute.scenarios import scenarios_of
 from profiler.attribute.step_evidence import StepEvidence
 from profiler.attribute.timeline_record import restored
-from profiler.attribute.whatif import predict
+from profiler.attribute.whatif import BETWEEN_CARDS, predict
 from profiler.catalogue.datasheet import Datasheet, find_datasheet
 from profiler.report.records import Report
 from profiler.report.vocabulary import Resource
@@ -90,7 +90,7 @@ def predict_other(
     """One configuration's predictions, from the evidence of the first card."""
     scenarios, _ = scenarios_of(evidence)
     clean = evidence.clean
-    ours = predict(scenarios, clean, speeds)
+    ours = predict(scenarios, clean, speeds, BETWEEN_CARDS)
     memory_only = predict(scenarios, clean, {Resource.DRAM: bandwidth})
     return Outcome(
         name=name,

@@ -11,7 +11,7 @@ from profiler.attribute.other_device import device_speeds
 from profiler.attribute.scenarios import scenarios_of
 from profiler.attribute.step_evidence import StepEvidence
 from profiler.attribute.timeline_record import restored
-from profiler.attribute.whatif import finite_share, predict
+from profiler.attribute.whatif import BETWEEN_CARDS, finite_share, predict
 from profiler.catalogue.datasheet import Datasheet, find_datasheet
 from profiler.errors import FailedError, UsageError
 from profiler.report.records import Phase, Report, ReportWarning, Source, Sources
@@ -56,7 +56,8 @@ def what_if(
     for each in asked:
         evidence = _evidence(each)
         if isinstance(evidence, StepEvidence):
-            predictions.append(predict_phase(each, evidence, speeds, turned or list(Knob)))
+            spread = BETWEEN_CARDS if target is not None else 0.0
+            predictions.append(predict_phase(each, evidence, speeds, turned or list(Knob), spread))
         else:
             refused.append(NotPredicted(name=each.name, reason=evidence))
     if not predictions and any(left_out.reason == _TOO_OLD for left_out in refused):
@@ -80,12 +81,16 @@ def what_if(
 
 
 def predict_phase(
-    phase: Phase, evidence: StepEvidence, speeds: Mapping[Resource, float], knobs: Sequence[Knob]
+    phase: Phase,
+    evidence: StepEvidence,
+    speeds: Mapping[Resource, float],
+    knobs: Sequence[Knob],
+    spread: float = 0.0,
 ) -> PhasePrediction:
     """One phase at these speeds, and the curves of these knobs."""
     scenarios, _ = scenarios_of(evidence)
     clean = evidence.clean
-    before, after = predict(scenarios, clean, {}), predict(scenarios, clean, speeds)
+    before, after = predict(scenarios, clean, {}), predict(scenarios, clean, speeds, spread)
     # What made the report's own verdict doubtful makes this one so.
     doubtful = phase.verdict.state is not VerdictState.CLEAR and before.leader.state is VerdictState.CLEAR
     leaders = [

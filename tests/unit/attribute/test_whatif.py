@@ -109,3 +109,12 @@ def test_a_share_at_a_finite_step_is_that_of_one_factor() -> None:
     assert finite_share(1.25, {Resource.TENSOR: 2.0, Resource.ISSUE: 2.0}) == pytest.approx(0.4)
     assert finite_share(1.25, {Resource.DRAM: 2.0, Resource.HOST: 3.0}) is None
     assert finite_share(1.0, {}) is None
+
+
+def test_another_card_may_differ_by_more_than_its_speeds_say():
+    scenarios, clean = kept("decode_b1_graph")
+    here, there = (predict(scenarios, clean, {Resource.DRAM: 1.4}, spread) for spread in (0.0, 0.03))
+    assert there.ms == here.ms
+    assert here.low_ms is not None
+    assert here.high_ms is not None
+    assert (there.low_ms, there.high_ms) == (pytest.approx(here.low_ms * 0.97), pytest.approx(here.high_ms * 1.03))
