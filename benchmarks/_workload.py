@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from msgspec.structs import replace
-
 from profiler.device.base import Device
 from profiler.device.cache import load_or_measure
 from profiler.device.gpu import gpu_of
@@ -33,18 +31,12 @@ def load_preset_model(spec: WorkloadSpec, device: Device) -> LoadedModel:
 
 
 @contextmanager
-def open_bench(device_name: str, plan: Plan, *, by_the_clock: bool = False) -> Iterator[Bench]:
-    """A device with its ceilings and its telemetry process.
-
-    `by_the_clock` leaves a host's slowness in the times: right where the host spends some by the clock itself.
-    """
+def open_bench(device_name: str, plan: Plan) -> Iterator[Bench]:
+    """A device with its ceilings and its telemetry process."""
     driver = open_driver()
     device = select_device(device_name, driver=driver)
     with SamplerProcess(sampler_config(device)) as sampler:
         ceilings = load_or_measure(device, now=now, gpu=gpu_of(device, driver)[0])
-        if by_the_clock:
-            kept = [ceiling for ceiling in ceilings.ceilings if ceiling.name != "host_work"]
-            ceilings = replace(ceilings, ceilings=kept)
         yield Bench(device, ceilings, sampler, time.monotonic_ns, plan, SilentProgress())
 
 

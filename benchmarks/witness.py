@@ -183,7 +183,7 @@ def moved_parts(plain: Phase, delayed: Phase) -> dict[Cause, float]:
 def measure(options: argparse.Namespace) -> tuple[str, list[Row], dict[str, Any]]:
     """Title, claims and phases of the witnesses that `options` ask for."""
     rows: list[Row] = []
-    with open_bench(options.device, PLAN, by_the_clock=True) as bench:  # as the delays are
+    with open_bench(options.device, PLAN) as bench:
         measured = measure_delays(bench, options)
         for mode in dict.fromkeys(mode for mode, _ in measured):
             rows.append(active_row(mode, measured[mode, 0.0]))

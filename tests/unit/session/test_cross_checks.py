@@ -49,7 +49,7 @@ def phase(**values: float | None) -> Phase:
 def work_of(moved: float) -> KernelWork:
     """One kernel that reads so many bytes of weights."""
     some, none = np.array([moved]), np.array([0.0])
-    return KernelWork(some, some, none, some, none, none, *([None] for _ in range(6)))
+    return KernelWork(some, some, none, some, none, none, none, *([None] for _ in range(6)))
 
 
 def codes(found: Phase, work: KernelWork | None = None) -> list[str]:

@@ -26,7 +26,7 @@ def plan(dtype: str = "", needed: NeededWork | None = None) -> PhasePlan:
 def traced(flops: list[float], moved: list[float], data_types: list[str | None]) -> KernelWork:
     nothing = [None] * len(flops)
     return KernelWork(
-        *(np.array(column) for column in (moved, moved, moved, moved, moved, flops)),
+        *(np.array(column) for column in (moved, moved, moved, moved, moved, flops, moved)),
         nothing,
         nothing,
         data_types,
