@@ -87,6 +87,17 @@ def test_a_negative_rest_is_shown_and_not_clipped() -> None:
     assert "-1.5%" in text
 
 
+@pytest.mark.parametrize(("times_as_slow", "is_said"), [(1.4, True), (1.02, False)])
+def test_the_time_at_full_host_speed_is_said_where_it_is_another(times_as_slow: float, is_said: bool) -> None:
+    decode = sample.decode()
+    timed = decode.clean.wall_ms
+    at_best = replace(timed, median=timed.median / times_as_slow, low=timed.median / 1.5, high=timed.median)
+    clean = replace(decode.clean, full_speed_ms=at_best, host_slowdown=1.6, host_dependence=1.0)
+    text = joined(shown(replace(sample.report(), phases=[replace(decode, clean=clean)])))
+    assert ("at full host speed" in text) is is_said
+    assert ("the host was 1.60x as slow" in text) is is_said
+
+
 def test_a_missing_number_is_a_dash_with_its_reason_below() -> None:
     text = shown(sample.report())
     energy = next(line for line in text.splitlines() if line.startswith("energy") and "–" in line)
