@@ -22,15 +22,12 @@ from benchmarks._workload import describe
 from benchmarks.truth.counted_step import steps
 from benchmarks.truth.ncu import NcuFailedError, NcuKernel, function_name, run_ncu
 from benchmarks.truth.section import Claim, Section, Table
-from profiler.attribute.counted import Counted, CountersUnusable, count_kernels
+from profiler.attribute.counted import Counted
 from profiler.attribute.kernel_runs import told_apart
-from profiler.device.base import Device
 from profiler.device.select import open_driver, select_device
-from profiler.measure.counted_pass import MARKER_BYTES, MARKER_COPIES, Counters, record_counted
 from profiler.measure.counters.source import Counter
+from profiler.session.counted_phase import count
 from profiler.session.machine import counters_of
-from profiler.trace.kineto import read_kineto
-from profiler.workload.phase import RunnablePhase
 
 WHOLE_WITHIN, CLASS_WITHIN = 0.03, 0.10
 CLASS_FROM = 0.01  # of the step's bytes
@@ -63,7 +60,7 @@ def run(options: argparse.Namespace) -> Section:
     with counters_of(device) as counters:
         for phase in steps(device, small=options.small):
             with stage(f"counting {phase.name}"):
-                counted[phase.name] = count(phase, device, counters)
+                counted[phase.name] = count(phase, device, counters, time.monotonic_ns)
     theirs: list[NcuKernel] = []
     reason = next((found for found in counted.values() if isinstance(found, str)), None)
     if reason is None or any(isinstance(found, Counted) for found in counted.values()):
@@ -73,23 +70,6 @@ def run(options: argparse.Namespace) -> Section:
         except NcuFailedError as failure:
             reason = failure.message
     return section_of(describe(device), counted, theirs, reason)
-
-
-def count(phase: RunnablePhase, device: Device, counters: Counters) -> Counted | str:
-    """What was counted of the phase, or why nothing was."""
-    recorded = record_counted(phase, device, counters, time.monotonic_ns)
-    if recorded.trace is None:
-        return recorded.failure or "nothing was counted"
-    try:
-        return count_kernels(
-            read_kineto(recorded.trace),
-            recorded.recording,
-            marker_bytes=MARKER_BYTES,
-            marker_copies=MARKER_COPIES,
-            iterations=recorded.iterations,
-        )
-    except CountersUnusable as refusal:
-        return str(refusal)
 
 
 def section_of(

@@ -90,7 +90,9 @@ def _candidates(bench: Bench, wanted: Sequence[Configuration]) -> list[_Candidat
     for configuration in wanted:
         if configuration.model not in loaded:
             with stage(f"building {configuration.model}"):
-                loaded[configuration.model] = load_preset_model(configuration.spec, bench.device)
+                # The weights alone: what a phase needs besides is asked for when it is run.
+                small = dataclasses.replace(configuration.spec, batch_size=1, prompt_tokens=1)
+                loaded[configuration.model] = load_preset_model(small, bench.device)
     return [_Candidate(one, loaded[one.model], one.phase_of(loaded[one.model], bench.device)) for one in wanted]
 
 

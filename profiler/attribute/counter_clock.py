@@ -62,6 +62,8 @@ def find_clock(start_ns: Ints, end_ns: Ints, counted: Floats, markers: Sequence[
     edges = np.append(start_ns, end_ns[-1]).astype(np.float64) - origin
     placed = [_Marker.of(marker, anchor) for marker in markers]
     step = float(np.median(np.diff(edges))) / _STEPS_PER_SAMPLE
+    if not step > 0.0:
+        return None  # samples without times
     coarse = _slide(edges, counted, placed, step)
     if coarse is None:
         return None

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from profiler.attribute.counted import Counted, CountersUnusable, Estimate, count_kernels
+from profiler.device.base import Device
+from profiler.measure.clean import Clock
 from profiler.measure.counted_pass import MARKER_BYTES, MARKER_COPIES, record_counted
+from profiler.measure.counted_pass import Counters as Sampled
 from profiler.measure.counters.source import Counter
 from profiler.report.counters import CountedAmount, CountedKernel, Counters, CounterSeries
 from profiler.report.records import ReportWarning
@@ -13,6 +16,7 @@ from profiler.session.bench import Bench
 from profiler.trace.kineto import read_kineto
 from profiler.workload.phase import RunnablePhase
 
+_ATTEMPTS = 3
 NOT_ASKED = "not asked for (--counters)"
 
 
@@ -40,20 +44,33 @@ def count_phase(bench: Bench, phase: RunnablePhase) -> CountedPhase:
     if bench.counters is None:
         return CountedPhase()
     bench.progress.stage(f"{phase.name}: counting")
-    recorded = record_counted(phase, bench.device, bench.counters, bench.clock)
-    if recorded.trace is None:
-        return CountedPhase(missing=recorded.failure or "nothing was counted")
-    try:
-        counted = count_kernels(
-            read_kineto(recorded.trace),
-            recorded.recording,
-            marker_bytes=MARKER_BYTES,
-            marker_copies=MARKER_COPIES,
-            iterations=recorded.iterations,
-        )
-    except CountersUnusable as reason:
-        return CountedPhase(missing=str(reason))
-    return CountedPhase(counted)
+    found = count(phase, bench.device, bench.counters, bench.clock)
+    return CountedPhase(missing=found) if isinstance(found, str) else CountedPhase(found)
+
+
+def count(phase: RunnablePhase, device: Device, counters: Sampled, clock: Clock) -> Counted | str:
+    """What was counted of the phase, or why nothing was.
+
+    A recording that lost samples is made again: the counters then sample less, or less finely.
+    """
+    reason = "nothing was counted"
+    for _ in range(_ATTEMPTS):
+        recorded = record_counted(phase, device, counters, clock)
+        if recorded.trace is None:
+            return recorded.failure or reason
+        try:
+            return count_kernels(
+                read_kineto(recorded.trace),
+                recorded.recording,
+                marker_bytes=MARKER_BYTES,
+                marker_copies=MARKER_COPIES,
+                iterations=recorded.iterations,
+            )
+        except CountersUnusable as refusal:
+            reason = str(refusal)
+            if recorded.recording.failure is None:
+                break
+    return reason
 
 
 def _record(counted: Counted) -> Counters:

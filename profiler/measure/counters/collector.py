@@ -16,14 +16,13 @@ from typing import Protocol
 
 import msgspec
 
-from profiler.measure.counters.cupti import CountersRefused, CuptiSampler
+from profiler.measure.counters.cupti import POLL_S, CountersRefused, CuptiSamplers
 from profiler.measure.counters.source import CounterConfig, CounterRecording
 from profiler.measure.worker import READY, Lines
 
 SAMPLE = "sample"
 SAMPLING = "sampling"
 STOP = "stop"
-_POLL_S = 0.005
 
 
 class CounterSampler(Protocol):
@@ -39,8 +38,16 @@ class CounterSampler(Protocol):
         """No more: everything since `start`."""
 
 
-def serve(open_sampler: Callable[[int], CounterSampler], commands: Lines, answer: Callable[[bytes], None]) -> None:
-    """Serve until the commands end. A refusal is an answer, and the next `sample` tries anew."""
+def serve(
+    open_sampler: Callable[[int], CounterSampler],
+    commands: Lines,
+    answer: Callable[[bytes], None],
+    give_up: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until the commands end. A refusal is an answer, and the next `sample` tries anew.
+
+    `give_up` is told of a recording that lost samples, before the next.
+    """
     line = commands.wait()
     if line is None:
         return
@@ -56,13 +63,16 @@ def serve(open_sampler: Callable[[int], CounterSampler], commands: Lines, answer
             answer(msgspec.json.encode(CounterRecording(failure=str(refusal))))
             continue
         answer(SAMPLING.encode())
-        answer(msgspec.json.encode(_recorded(sampler, commands)))
+        recording = _recorded(sampler, commands)
+        if recording.failure is not None:
+            give_up()
+        answer(msgspec.json.encode(recording))
 
 
 def _recorded(sampler: CounterSampler, commands: Lines) -> CounterRecording:
     """What is sampled until the next command; what there is until a refusal, with the refusal."""
     refused = None
-    while commands.wait(_POLL_S) is None and not commands.ended:
+    while commands.wait(POLL_S) is None and not commands.ended:
         try:
             if refused is None:
                 sampler.poll()
@@ -82,7 +92,8 @@ def main() -> None:
         sys.stdout.buffer.write(line + b"\n")
         sys.stdout.buffer.flush()
 
-    serve(CuptiSampler, Lines(sys.stdin.fileno()), answer)
+    samplers = CuptiSamplers()
+    serve(samplers, Lines(sys.stdin.fileno()), answer, samplers.give_up)
 
 
 if __name__ == "__main__":

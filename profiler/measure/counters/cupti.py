@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,15 +24,13 @@ NOT_ALLOWED = (
 )
 
 _BUFFER_BYTES = 512 << 20  # of host memory; what decoding does not keep up with for half a second must fit
-_SAMPLES_A_DECODE = 4_000  # each decode sets up an image for so many, full or not
 _PERCENT = 0.01
 _LIBRARIES = ("libnvperf_host.so", "libnvperf_target.so", "libcupti.so.13")
 # Turing and the A100 cannot sample by time. Their samples are as long as the clock makes them: each has its own times.
 _SYSTEM_CLOCK_GHZ = 1.4
 
-# What is asked of the device at once (one pass of its counters), best first: CUPTI's name, and its factor to our unit.
-# Only `..._realtime` counters can be had together with the rest. The named set is CUPTI's own for this purpose, but
-# records all of its 131 metrics: 60 KB and 40 us of decoding a sample on an H100, where two metrics take 10 us.
+# What is asked of the device at once (one pass of its counters): CUPTI's name, and its factor to our unit. Only
+# `..._realtime` counters can be had together with the rest.
 Metrics = dict[Counter, tuple[str, float]]
 _DRAM: Metrics = {
     Counter.DRAM_READ: ("dram__bytes_read.sum", 1.0),
@@ -43,20 +43,106 @@ _ALL: Metrics = {
     Counter.PCIE_READ: ("pcie__read_bytes.sum", 1.0),
     Counter.PCIE_WRITE: ("pcie__write_bytes.sum", 1.0),
 }
-CONFIGURATIONS: tuple[tuple[Metrics, str | None], ...] = ((_ALL, None), (_ALL, "TriageCompute"), (_DRAM, None))
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What is asked for, in which named set of CUPTI's, and how many times as long as wished a sample must be."""
+
+    metrics: Metrics
+    set_name: str | None
+    interval_factor: float
+
+
+# Best first. The named set is CUPTI's own for this purpose, but records all of its 131 metrics: 60 KB and 40 to 70 us
+# of decoding a sample on an H100, where two metrics take 10 us. Not every one that a device accepts gives samples.
+CONFIGURATIONS = (
+    Configuration(_ALL, None, 1.0),
+    Configuration(_ALL, "TriageCompute", 2.5),
+    Configuration(_DRAM, None, 1.0),
+)
+POLL_S = 0.05
+_TRIAL_S = 0.02
+# Of the samples that the trial should hold, and of how long each should be.
+_ENOUGH = 0.5
+_LENGTHS = (0.5, 2.0)
 
 
 class CountersRefused(Exception):  # noqa: N818 - a refusal is an answer, not an error
     """Why there are no counters, in one line."""
 
 
-class CuptiSampler:
-    """Samples the first device that this process sees. Everything it raises is `CountersRefused`."""
+class CuptiSamplers:
+    """Makes samplers of the first device that this process sees, and remembers what works there."""
 
-    def __init__(self, interval_ns: int) -> None:
-        """Set up sampling every `interval_ns`; nothing is sampled yet."""
-        self._sampling = _import()
-        self._collector, self._metrics = _configured(self._sampling, interval_ns)
+    def __init__(self, sleep: Callable[[float], None] = time.sleep, sampling: Any = None) -> None:
+        """`sampling` stands in for the module `cupti.pm_sampling`."""
+        self._sleep = sleep
+        self._sampling = sampling
+        self._works: tuple[Configuration, Any, int] | None = None
+        self._given_up: set[int] = set()
+
+    def give_up(self) -> None:
+        """The latest sampler lost samples: the next is the next best, if there is one."""
+        if self._works is not None:
+            self._given_up.add(CONFIGURATIONS.index(self._works[0]))
+            self._works = None
+
+    def __call__(self, interval_ns: int) -> CuptiSampler:
+        """A sampler every `interval_ns`, or as near as the device allows; nothing is sampled yet.
+
+        Raises `CountersRefused`.
+        """
+        if self._sampling is None:
+            self._sampling = _import()
+        if self._works is None:
+            self._works = self._find(interval_ns)
+        configuration, trigger, interval = self._works
+        wished_ns = interval_ns * configuration.interval_factor
+        # Each decode sets up an image for as many samples as it may yield, full or not: twice those of a poll.
+        at_once = round(2 * POLL_S * 1e9 / wished_ns)
+        return CuptiSampler(_opened(self._sampling, configuration, trigger, interval), configuration.metrics, at_once)
+
+    def _find(self, interval_ns: int) -> tuple[Configuration, Any, int]:
+        """The best of `CONFIGURATIONS` that the device takes and gives samples for, which a short trial shows."""
+        refusals: list[str] = []
+        modes = self._sampling.TriggerMode
+        for trigger, ticks_a_ns in ((modes.GPU_TIME_INTERVAL, 1.0), (modes.GPU_SYSCLK_INTERVAL, _SYSTEM_CLOCK_GHZ)):
+            for configuration in CONFIGURATIONS:
+                if CONFIGURATIONS.index(configuration) in self._given_up:
+                    continue
+                wished_ns = interval_ns * configuration.interval_factor
+                interval = round(wished_ns * ticks_a_ns)
+                try:
+                    self._try(_opened(self._sampling, configuration, trigger, interval), wished_ns)
+                except CountersRefused as refusal:
+                    refusals.append(str(refusal))
+                else:
+                    return configuration, trigger, interval
+        raise CountersRefused(refusals[0] if refusals else "CUPTI: no way of sampling keeps up on this machine")
+
+    def _try(self, collector: Any, wished_ns: float) -> None:
+        try:
+            _guarded(collector.start)
+            self._sleep(_TRIAL_S)
+            data = _guarded(partial(collector.decode, round(2 * _TRIAL_S * 1e9 / wished_ns)))
+            _guarded(collector.stop)
+        finally:
+            _guarded(collector.disable)
+        low, high = (length * wished_ns for length in _LENGTHS)
+        spans = list(zip(data._start_timestamps, data._end_timestamps, strict=True))[1:]
+        whole = sum(low <= end - start <= high for start, end in spans)
+        if whole < _ENOUGH * _TRIAL_S * 1e9 / wished_ns:
+            raise CountersRefused(f"CUPTI: of {len(spans)} samples in {_TRIAL_S * 1e3:.0f} ms, {whole} have a length")
+
+
+class CuptiSampler:
+    """Samples with one collector. Everything it raises is `CountersRefused`."""
+
+    def __init__(self, collector: Any, metrics: Metrics, at_once: int) -> None:
+        self._collector = collector
+        self._metrics = metrics
+        self._at_once = at_once
         self._decoded: list[Any] = []
 
     def start(self) -> None:
@@ -64,16 +150,20 @@ class CuptiSampler:
         _guarded(self._collector.start)
 
     def poll(self) -> None:
-        """Take the samples there are out of the buffer; call it every few milliseconds."""
+        """Take the samples there are out of the buffer; call it every `POLL_S`."""
         while True:
-            data = _guarded(partial(self._collector.decode, _SAMPLES_A_DECODE))
+            data = _guarded(partial(self._collector.decode, self._at_once))
             if len(data):
                 self._decoded.append(data)
-            if len(data) < _SAMPLES_A_DECODE:
+            if len(data) < self._at_once:
                 return
 
-    def stop(self) -> CounterRecording:
-        """No more: all samples but the first, which holds what was before."""
+    def stop(self, evaluate: Callable[[Any], list[list[float]]] | None = None) -> CounterRecording:
+        """No more: all samples but the first, which holds what was before.
+
+        `evaluate` gives the metrics of every sample of a decoded piece, by default as CUPTI does.
+        """
+        evaluate = evaluate or _evaluated
         failure = None
         try:
             self.poll()
@@ -87,14 +177,17 @@ class CuptiSampler:
         for data in self._decoded:
             start_ns += data._start_timestamps
             end_ns += data._end_timestamps
-            rows = _evaluated(data)
+            rows = evaluate(data)
             for index, column in enumerate(values.values()):
                 column += [row[index] * factors[index] for row in rows]
         _guarded(self._collector.disable)
+        kept = [row for row in range(1, len(start_ns)) if 0 < start_ns[row] < end_ns[row]]
+        if failure is None and len(kept) < len(start_ns) - 1:
+            failure = f"CUPTI: {len(start_ns) - 1 - len(kept)} of {len(start_ns) - 1} samples have no length"
         return CounterRecording(
-            start_ns=start_ns[1:],
-            end_ns=end_ns[1:],
-            values={counter: column[1:] for counter, column in values.items()},
+            start_ns=[start_ns[row] for row in kept],
+            end_ns=[end_ns[row] for row in kept],
+            values={counter: [column[row] for row in kept] for counter, column in values.items()},
             failure=failure,
         )
 
@@ -130,33 +223,25 @@ def _load_library() -> None:
             return
 
 
-def _configured(sampling: Any, interval_ns: int) -> tuple[Any, Metrics]:
-    """A collector with the best of `CONFIGURATIONS` that this device takes."""
-    refusals: list[str] = []
-    for trigger, interval in (
-        (sampling.TriggerMode.GPU_TIME_INTERVAL, interval_ns),
-        (sampling.TriggerMode.GPU_SYSCLK_INTERVAL, round(interval_ns * _SYSTEM_CLOCK_GHZ)),
-    ):
-        for metrics, set_name in CONFIGURATIONS:
-            collector = sampling.Collector(0)
-            _guarded(collector.enable)
-            try:
-                _guarded(
-                    partial(
-                        collector.configure,
-                        metrics=[name for name, _ in metrics.values()],
-                        hardware_buffer_size=_BUFFER_BYTES,
-                        sampling_interval=interval,
-                        trigger_mode=trigger,
-                        single_pass_metric_set_name=set_name,
-                    )
-                )
-            except CountersRefused as refusal:
-                refusals.append(str(refusal))
-                _guarded(collector.disable)
-            else:
-                return collector, metrics
-    raise CountersRefused(refusals[0])
+def _opened(sampling: Any, configuration: Configuration, trigger: Any, interval: int) -> Any:
+    """A collector of its own with this configuration: one serves no second."""
+    collector = sampling.Collector(0)
+    _guarded(collector.enable)
+    try:
+        _guarded(
+            partial(
+                collector.configure,
+                metrics=[name for name, _ in configuration.metrics.values()],
+                hardware_buffer_size=_BUFFER_BYTES,
+                sampling_interval=interval,
+                trigger_mode=trigger,
+                single_pass_metric_set_name=configuration.set_name,
+            )
+        )
+    except CountersRefused:
+        _guarded(collector.disable)
+        raise
+    return collector
 
 
 def _evaluated(data: Any) -> list[list[float]]:
