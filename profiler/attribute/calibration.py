@@ -111,7 +111,7 @@ def calibrate(
     low, high = PLAUSIBLE_KERNEL_SCALE
     plausible = low <= all_alike <= high
     agreement = 1.0 if plausible or all_alike <= 0 else min(all_alike, 1 / all_alike)
-    return Calibrated(Calibration(all_alike, all_alike, all_alike), host_known, plausible, agreement)
+    return Calibrated(Calibration(all_alike, all_alike, all_alike, all_alike), host_known, plausible, agreement)
 
 
 def _agreement(scale: float, plausible: tuple[float, float]) -> float:

@@ -56,6 +56,7 @@ class Calibration:
     host_scale: float = 1.0
     kernel_scale: float = 1.0
     gap_scale: float = 1.0
+    input_scale: float = 1.0
 
 
 @dataclass(slots=True)
@@ -86,7 +87,7 @@ def replay(
     """The step at other speeds: all traced times where `speeds` is empty and the calibration is 1."""
     speeds = speeds or {}
     host = calibration.host_scale / speeds.get(Resource.HOST, 1.0)
-    disk = speeds.get(Resource.DISK, 1.0)
+    waiting = calibration.input_scale / speeds.get(Resource.DISK, 1.0)
     latency = calibration.gap_scale / speeds.get(Resource.LATENCY, 1.0)
     duration = [time * calibration.kernel_scale for time in costs.durations_us(speeds)]
 
@@ -130,7 +131,7 @@ def replay(
 
     clock = [0.0] * len(graph.tail_us)
     for call, thread in enumerate(graph.thread):
-        arrived = clock[thread] + graph.input_us[call] / disk
+        arrived = clock[thread] + graph.input_us[call] * waiting
         if arrived > clock[thread]:
             result.input_us.append((clock[thread], arrived))
         start = arrived + graph.gap_us[call] * host

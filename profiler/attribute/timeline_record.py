@@ -56,6 +56,7 @@ def timeline_record(
         host_scale=scenario.calibration.host_scale,
         kernel_scale=scenario.calibration.kernel_scale,
         gap_scale=scenario.calibration.gap_scale,
+        input_scale=scenario.calibration.input_scale,
         evidence=_evidence_record(evidence),
     )
 

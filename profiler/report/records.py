@@ -187,8 +187,8 @@ class DeviceRows(Struct, frozen=True, kw_only=True):
 class Timeline(Struct, frozen=True, kw_only=True):
     """One traced step: enough for a picture, and for a replay at other speeds.
 
-    Times are as traced. `host_scale`, `kernel_scale` and `gap_scale` bring them to those of the clean pass. With
-    `evidence` the step can be judged again; reports before schema 1.1 lack it.
+    Times are as traced. `host_scale`, `kernel_scale`, `gap_scale` and `input_scale` bring them to those of the clean
+    pass. With `evidence` the step can be judged again; reports before schema 1.1 lack it.
     """
 
     names: list[str]
@@ -199,6 +199,7 @@ class Timeline(Struct, frozen=True, kw_only=True):
     host_scale: float
     kernel_scale: float
     gap_scale: float = 1.0
+    input_scale: float = 1.0
     evidence: Evidence | None = None
 
 

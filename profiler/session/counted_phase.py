@@ -70,6 +70,8 @@ def count(phase: RunnablePhase, device: Device, counters: Sampled, clock: Clock)
             reason = str(refusal)
             if recorded.recording.failure is None:
                 break
+        except (ValueError, ArithmeticError) as error:  # counters must never cost the run that they stand beside
+            return f"the samples make no sense: {error}"
     return reason
 
 

@@ -40,6 +40,11 @@ def test_the_host_alone_is_measured_with_its_wait_for_input_and_scaled_without_i
     assert calibrate(*LATE, 120.0, 90.0).calibration.host_scale == pytest.approx(1)
 
 
+def test_a_run_that_was_slower_as_a_whole_waited_longer_too():
+    scenario = Scenario("slow", *LATE, calibrate(*LATE, 240.0, None))
+    assert scenario.run().period_us == pytest.approx(240, rel=1e-3)
+
+
 def test_a_loader_that_fetches_while_the_device_works_costs_nothing():
     ahead = graph_of(
         [HostCall(gap=10), HostCall(input=80, kind="sync", waits_for=[0])], [Work(0, {Resource.TENSOR: 150.0})]
