@@ -107,7 +107,8 @@ def _glance(sections: Sequence[Section]) -> list[str]:
         counts = " | ".join(str(states.count(state)) for state in (True, False, None))
         device, date = (section.environment.get(key) or "-" for key in ("device", "date"))
         lines.append(f"| [{section.name}](#{section.name}) | {counts} | {device} | {date} |")
-    return lines
+    ran = {section.name for section in sections}
+    return [*lines, *(f"| {name} | not run yet | | | | |" for name in ORDER if name not in ran)]
 
 
 def _section(section: Section) -> list[str]:

@@ -92,11 +92,15 @@ def report(median: float) -> Report:
 
 
 def test_what_runs_left_is_judged_again(tmp_path: Path) -> None:
-    reports = [report(20.0), report(20.4)]
+    reports = [report(20.0 + 0.04 * number) for number in range(10)]
     for number, one in enumerate(reports):
         write_report(tmp_path, f"repeatability-{number}", one)
     found = evaluate_folder(tmp_path)
     assert found == evaluate(reports)
     assert found.holds
     assert found.environment["device"] == reports[0].environment.device
-    assert [row[1] for row in found.tables[0].rows] == ["0", "1"]
+    assert [row[1] for row in found.tables[0].rows] == [str(number) for number in range(10)]
+
+
+def test_fewer_than_ten_runs_prove_nothing() -> None:
+    assert not evaluate([report(20.0), report(20.4)]).holds
