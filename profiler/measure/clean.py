@@ -54,8 +54,8 @@ class CleanPass:
         """The record with the times at the host's full speed beside those of the clock, whose interval knows of them.
 
         `host_ms` is the host's launching alone, at its full speed. Another run meets the host in another mood: so the
-        interval of `wall_ms` is that at full speed times the slowdowns that the middle nine tenths of the probes found,
-        as far as they reach an iteration.
+        interval of `wall_ms` reaches from full speed to the slowdown that a twentieth of the probes exceeded, as far as
+        it reaches an iteration.
         """
         slow = self.host_slowdown
         if slow is None or host_ms is None or self.slowdown is None:
@@ -66,9 +66,10 @@ class CleanPass:
             at_full_speed(self.wall_ms, self.slowdown, depends),
             math.hypot(DEVICE_RUN_TO_RUN, depends * HOST_RUN_TO_RUN),
         )
+        least, most = usual_range(self.slowdown)
         return structs.replace(
             self.clean,
-            wall_ms=_widened(timed, full_speed, *(factor**depends for factor in usual_range(self.slowdown))),
+            wall_ms=_widened(timed, full_speed, min(least, 1.0) ** depends, most**depends),
             full_speed_ms=full_speed,
             host_slowdown=slow,
             host_dependence=depends,

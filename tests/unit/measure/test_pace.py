@@ -76,6 +76,15 @@ def test_the_interval_as_timed_knows_the_moods_of_the_host() -> None:
     assert held([one.beside_full_speed(host_ms=20.0).wall_ms for one in passes]) > 0.7
 
 
+def test_another_run_may_meet_the_host_at_its_full_speed() -> None:
+    for one in recorded_passes():
+        clean = one.beside_full_speed(host_ms=20.0)
+        assert clean.full_speed_ms is not None
+        assert clean.full_speed_ms.low is not None
+        assert clean.wall_ms.low is not None
+        assert clean.wall_ms.low <= clean.full_speed_ms.low
+
+
 def test_the_times_by_the_clock_stay_the_times() -> None:
     one = recorded_passes()[0]
     clean = one.beside_full_speed(host_ms=20.0)
