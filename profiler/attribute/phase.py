@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from profiler.attribute.activities import ActivityFacts
+from profiler.attribute.activities import ActivityFacts, Limited
 from profiler.attribute.advice import Setting, advise
 from profiler.attribute.calibration import Calibrated
 from profiler.attribute.evidence import Observed, sentences
 from profiler.attribute.kernel_table import KernelRow, kernel_table, module_costs
 from profiler.attribute.parts import exclusive_us, split
+from profiler.attribute.replay import Replayed
 from profiler.attribute.scenarios import scenarios_of
-from profiler.attribute.shares import class_shares, share_records, share_table
+from profiler.attribute.shares import Scenario, class_shares, share_records, share_table
 from profiler.attribute.step_evidence import StepEvidence
 from profiler.attribute.timeline_record import timeline_record
 from profiler.attribute.verdict import judge
@@ -67,6 +68,42 @@ class Judgement:
     warnings: list[ReportWarning]
 
 
+@dataclass(frozen=True, slots=True)
+class Footing:
+    """What a verdict rests on beside its shares: how much of the time is known, agrees, and adds up.
+
+    `unknown_ratio` is the part of the step in kernels whose bytes nobody knows, `rest_ms` what the parts leave of the
+    clean time, `is_whole` whether that is as little as is promised.
+    """
+
+    unknown_ratio: float
+    agreement: float
+    rest_ms: float
+    is_whole: bool
+
+    @property
+    def trust(self) -> float:
+        """What bounds a verdict's confidence, 0 to 1."""
+        return (1 - self.unknown_ratio) * self.agreement
+
+
+def footing_of(
+    evidence: StepEvidence, best: Scenario, limited: Limited, replayed: Replayed, device_kind: str
+) -> Footing:
+    """The footing of a step whose best reading `best` was `replayed`."""
+    own = exclusive_us(replayed, evidence.graph.activity)
+    unknown_us = sum(float(us) for us, known in zip(own, limited.known, strict=True) if not known)
+    wall_ms = evidence.clean.wall_ms
+    rest_ms = wall_ms - replayed.period_us / 1e3
+    return Footing(
+        unknown_ratio=unknown_us / replayed.period_us if replayed.period_us > 0 else 0.0,
+        # On a CPU, tracing slows the operations too: that both had to be scaled says nothing against the trace.
+        agreement=best.calibrated.agreement if device_kind == "cuda" else 1.0,
+        rest_ms=rest_ms,
+        is_whole=abs(rest_ms) <= _MOST_REST * wall_ms,
+    )
+
+
 def judge_phase(
     graph: DependencyGraph,
     activities: Sequence[KnownActivity],
@@ -106,8 +143,7 @@ def judge_phase(
         )
         for known, microseconds, limiter, cause in zip(activities, own, limited.limiters, limited.causes, strict=True)
     ]
-    unknown_us = sum(float(us) for us, known in zip(own, limited.known, strict=True) if not known)
-    unknown_ratio = unknown_us / replayed.period_us if replayed.period_us > 0 else 0.0
+    footing = footing_of(evidence, best, limited, replayed, context.device_kind)
     kernels = sum(known.facts.activity is Activity.KERNEL for known in activities)
     observed = Observed(
         device_kind=context.device_kind,
@@ -122,17 +158,13 @@ def judge_phase(
         mfu=context.mfu,
     )
     leader = max(by_class[0], key=lambda klass: by_class[0][klass])
-    rest_ms = clean.wall_ms - replayed.period_us / 1e3
-    whole = abs(rest_ms) <= _MOST_REST * clean.wall_ms
-    # On a CPU, tracing slows the operations too: that both had to be scaled says nothing against the trace.
-    agreement = best.calibrated.agreement if context.device_kind == "cuda" else 1.0
     verdict = judge(
         by_class,
         shares,
         parts,
         evidence=sentences(leader, parts, copies, observed),
-        trust=(1 - unknown_ratio) * agreement,
-        whole=whole,
+        trust=footing.trust,
+        whole=footing.is_whole,
         throttled=context.throttled,
     )
     setting = Setting(
@@ -157,14 +189,12 @@ def judge_phase(
         timeline=timeline_record(best, evidence, [known.name for known in activities], limited.causes),
         verdict=verdict,
         advice=advise(scenarios, parts, setting),
-        warnings=_warnings(
-            best.calibrated, clean, replayed.period_us, unknown_ratio, context.phase, context.device_kind
-        ),
+        warnings=_warnings(best.calibrated, clean, footing, context.phase, context.device_kind),
     )
 
 
 def _warnings(
-    calibrated: Calibrated, clean: CleanTimes, period_us: float, unknown_ratio: float, phase: str, device_kind: str
+    calibrated: Calibrated, clean: CleanTimes, footing: Footing, phase: str, device_kind: str
 ) -> list[ReportWarning]:
     found: list[ReportWarning] = []
 
@@ -183,9 +213,8 @@ def _warnings(
             f"traced kernels had to be scaled by {calibrated.calibration.kernel_scale:.2f} to fit the clean time of "
             f"{clean.wall_ms:.3g} ms: the traced and the clean runs were not alike",
         )
-    rest_ms = clean.wall_ms - period_us / 1e3
-    if abs(rest_ms) > _MOST_REST * clean.wall_ms:
-        warn("parts_do_not_sum", f"the parts leave {rest_ms:+.3g} ms of {clean.wall_ms:.3g} ms unexplained")
-    if unknown_ratio > _UNKNOWN_WARNING:
-        warn("unknown_kernels", f"{unknown_ratio:.0%} of the time is in kernels whose bytes nobody knows")
+    if not footing.is_whole:
+        warn("parts_do_not_sum", f"the parts leave {footing.rest_ms:+.3g} ms of {clean.wall_ms:.3g} ms unexplained")
+    if footing.unknown_ratio > _UNKNOWN_WARNING:
+        warn("unknown_kernels", f"{footing.unknown_ratio:.0%} of the time is in kernels whose bytes nobody knows")
     return found

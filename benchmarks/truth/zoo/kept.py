@@ -8,9 +8,9 @@ import msgspec
 
 from benchmarks.truth.section import Section
 from benchmarks.truth.zoo.entries import NAMES, entry_of
-from benchmarks.truth.zoo.outcome import MeasuredGain, Outcome, outcome_of, rejudged
+from benchmarks.truth.zoo.outcome import MeasuredGain, Outcome, outcome_of, rejudge, rejudged
 from benchmarks.truth.zoo.presentation import section_of
-from profiler.report.records import Report
+from profiler.report.records import Report, Verdict
 
 # The key of the measured gains in the section's details.
 GAINS = "gains"
@@ -37,4 +37,20 @@ def section_again(report: Report, section: Section) -> Section:
         details=section.details,
         on_gpu=report.environment.device_kind == "cuda",
     )
-    return replace(found, notes=[*found.notes, "Judged again from the report of an earlier run."])
+    return replace(found, notes=[*found.notes, _judged_again(report)])
+
+
+def _judged_again(report: Report) -> str:
+    """That the verdicts are not those of the run, and which of them were others then."""
+    now = dict(rejudge(report))
+    otherwise = [
+        f"{phase.name} was {phase.verdict.cause or 'refused'}, {phase.verdict.state}"
+        for phase in report.phases
+        if phase.name in NAMES and _said(phase.verdict) != _said(now[phase.name])
+    ]
+    changed = f"{'; '.join(otherwise)} then" if otherwise else "none was another then"
+    return f"The verdicts are made anew, by the cost model as it is now, from the report of an earlier run: {changed}."
+
+
+def _said(verdict: Verdict) -> tuple[object, ...]:
+    return verdict.class_, verdict.cause, verdict.state

@@ -14,6 +14,7 @@ from benchmarks._common import Estimate
 from benchmarks.truth.zoo.entry import Entry
 from benchmarks.truth.zoo.relief import Gain
 from profiler.attribute.parts import split
+from profiler.attribute.phase import footing_of
 from profiler.attribute.rates import Rates
 from profiler.attribute.scenarios import scenarios_of
 from profiler.attribute.shares import class_shares, share_records, share_table
@@ -110,7 +111,16 @@ def _judged_again(phase: Phase, device_kind: str) -> Verdict:
         return refuse("the report holds no evidence", *phase.verdict.evidence)
     scenarios, limited = scenarios_of(evidence)
     table = share_table(scenarios)
-    parts = split(evidence.graph, scenarios[0].run(), limited.causes, limited.tiers)
-    verdict = judge(class_shares(table), share_records(table), parts)
+    replayed = scenarios[0].run()
+    parts = split(evidence.graph, replayed, limited.causes, limited.tiers)
+    footing = footing_of(evidence, scenarios[0], limited, replayed, device_kind)
+    verdict = judge(
+        class_shares(table),
+        share_records(table),
+        parts,
+        trust=footing.trust,
+        whole=footing.is_whole,
+        throttled=phase.verdict.throttled,
+    )
     rates = Rates(phase.ideal_ms, phase.mfu, phase.mbu, phase.weights_gb_per_s, phase.kv_cache_gb_per_s, {})
     return undermined(verdict, doubts(phase.telemetry, rates, device_kind))
