@@ -1,0 +1,155 @@
+"""How the time of one trace was spent, to the nanosecond: busy and idle, what overlaps, and whose each instant is.
+
+Everything is integer nanoseconds and exact: the parts of the busy time and the idle time sum to the span. Where a trace
+shows several devices, they are taken together: an instant counts as busy if one of them is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from profiler.trace import intervals
+from profiler.trace.timeline import Activity, DeviceEvents, Ints
+
+Rows = NDArray[np.bool_]
+
+HOST_COPIES = (Activity.H2D, Activity.D2H, Activity.P2P)
+# What works in the device's own memory: kernels, and copies and memsets within it.
+COMPUTE = (Activity.KERNEL, Activity.D2D, Activity.MEMSET)
+_KERNELS = (Activity.KERNEL, Activity.COLLECTIVE)
+# Whose an instant is where several kinds run: compute comes before copies that leave the device, these before
+# collectives, which hide best. `profiler.attribute.parts` splits a replay in the same order.
+_PRECEDENCE = {
+    kind: place for place, kinds in enumerate((COMPUTE, HOST_COPIES, (Activity.COLLECTIVE,))) for kind in kinds
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTime:
+    """One stream: `busy_ns` is the time under any of its activities, `copies` counts memsets too."""
+
+    device: int
+    stream: int
+    busy_ns: int
+    kernels: int
+    copies: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accounting:
+    """One trace in nanoseconds.
+
+    The span runs from the first start to the last end on the device, `busy_ns` is its time under any activity and
+    `idle_ns` the rest. `kernel_ns` is the sum of all kernels' durations, collectives included: more than the time under
+    them where they run at once. Copies are those that leave the device.
+    """
+
+    start_ns: int
+    span_ns: int
+    busy_ns: int
+    idle_ns: int
+    kernel_ns: int
+    compute_ns: int  # time under kernels, copies and memsets within the device
+    copy_ns: int
+    exposed_copy_ns: int  # neither under compute nor under a collective
+    copy_compute_ns: int  # of copies, under compute
+    collective_ns: int
+    exposed_collective_ns: int  # neither under compute nor under a copy
+    collective_compute_ns: int
+    streams: list[StreamTime]
+
+
+def account(device: DeviceEvents) -> Accounting:
+    """The account of all device rows; all zeros where there are none."""
+    if not len(device):
+        return Accounting(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, [])
+    lasts = device.end_ns - device.start_ns
+    start = int(device.start_ns.min())
+    span = int(device.end_ns.max()) - start
+    busy = intervals.total(_spans(device))
+    compute, copies, collectives = (
+        intervals.merge(_spans(device, np.isin(device.kind, kinds)))
+        for kinds in (COMPUTE, HOST_COPIES, (Activity.COLLECTIVE,))
+    )
+    return Accounting(
+        start_ns=start,
+        span_ns=span,
+        busy_ns=busy,
+        idle_ns=span - busy,
+        kernel_ns=int(lasts[np.isin(device.kind, _KERNELS)].sum()),
+        compute_ns=intervals.total(compute),
+        copy_ns=intervals.total(copies),
+        exposed_copy_ns=busy - intervals.total(np.concatenate([compute, collectives])),
+        copy_compute_ns=intervals.total(intervals.intersect(copies, compute)),
+        collective_ns=intervals.total(collectives),
+        exposed_collective_ns=busy - intervals.total(np.concatenate([compute, copies])),
+        collective_compute_ns=intervals.total(intervals.intersect(collectives, compute)),
+        streams=_streams(device),
+    )
+
+
+def exclusive_ns(device: DeviceEvents) -> Ints:
+    """Nanoseconds that each device row has for itself, shape (n,); their sum is the busy time.
+
+    An instant under k rows of the same precedence gives each 1/k. What integers cannot divide, at most k - 1 ns between
+    two events, goes to the row that lasts longest of those running.
+    """
+    own = np.zeros(len(device), np.int64)
+    edges = np.unique(np.concatenate([device.start_ns, device.end_ns]))
+    free = np.diff(edges)  # of each piece between neighbouring edges, what nobody has yet
+    precedence = np.array([_PRECEDENCE[kind] for kind in Activity], np.int64)[device.kind]
+    for place in range(max(_PRECEDENCE.values()) + 1):
+        rows = np.flatnonzero((precedence == place) & (device.end_ns > device.start_ns))
+        rows = rows[np.argsort(device.start_ns[rows], kind="stable")]
+        if not len(rows):
+            continue
+        first = np.searchsorted(edges, device.start_ns[rows])
+        last = np.searchsorted(edges, device.end_ns[rows])
+        change = np.bincount(first, minlength=len(edges)) - np.bincount(last, minlength=len(edges))
+        running = np.cumsum(change)[:-1]
+        each, rest = np.divmod(np.where(running > 0, free, 0), np.maximum(running, 1))
+        before = np.concatenate([[0], np.cumsum(each)])
+        own[rows] += before[last] - before[first]
+        longest = _longest_so_far(device.end_ns[rows])
+        odd = np.flatnonzero(rest)
+        begun = np.searchsorted(first, odd, side="right") - 1
+        np.add.at(own, rows[longest[begun]], rest[odd])
+        free = np.where(running > 0, 0, free)
+    return own
+
+
+def idle_gaps(device: DeviceEvents) -> tuple[Ints, Ints]:
+    """The gaps within the span, shape (n, 2), and of each the row whose start ends it, shape (n,).
+
+    -1 for a gap that only an activity without duration, the last of the trace, ends.
+    """
+    if not len(device):
+        return np.empty((0, 2), np.int64), np.empty(0, np.int64)
+    gaps = intervals.complement(_spans(device), int(device.start_ns.min()), int(device.end_ns.max()))
+    lasting = np.flatnonzero(device.end_ns > device.start_ns)
+    lasting = lasting[np.argsort(device.start_ns[lasting], kind="stable")]
+    return gaps, np.append(lasting, -1)[np.searchsorted(device.start_ns[lasting], gaps[:, 1])]
+
+
+def _longest_so_far(ends: Ints) -> Ints:
+    """For each position the one up to it with the latest end."""
+    leads = ends == np.maximum.accumulate(ends)
+    return np.maximum.accumulate(np.where(leads, np.arange(len(ends)), 0))
+
+
+def _streams(device: DeviceEvents) -> list[StreamTime]:
+    is_kernel = np.isin(device.kind, _KERNELS)
+    lanes, lane = np.unique(np.stack([device.device, device.stream], axis=1), axis=0, return_inverse=True)
+    found = []
+    for number, (card, stream) in enumerate(lanes.tolist()):
+        mine = lane.reshape(-1) == number
+        busy = intervals.total(_spans(device, mine))
+        found.append(StreamTime(card, stream, busy, int((mine & is_kernel).sum()), int((mine & ~is_kernel).sum())))
+    return found
+
+
+def _spans(device: DeviceEvents, rows: Rows | slice = slice(None)) -> Ints:
+    return intervals.from_columns(device.start_ns[rows], device.end_ns[rows])
