@@ -24,6 +24,7 @@ from profiler.trace import intervals
 from profiler.trace.timeline import Activity, Ints, Timeline
 
 FEWEST_SAMPLES = 200  # of the iterations; a regression with an error needs some for each kernel
+LONGEST_HOLE = 0.01  # of a sample: an H100 left 0.08 us between two of 50
 OTHER_WORK = 1.5  # a duration further from the counted ones than this is of work that was not counted
 SURE = 0.15  # of what a full memory bus moves meanwhile
 WORST_UNEXPLAINED = 0.1  # a larger rest, and counters and trace do not belong together
@@ -72,7 +73,8 @@ class Counted:
     """What was counted of a phase; `kernels` the longest first.
 
     `whole` is of one iteration, whatever moved it: bytes, or the part of its device time in which a unit was active.
-    `explained_ratio` is the part of the read bytes that the kernels account for.
+    `explained_ratio` is the part of the read bytes that the kernels account for. `unit_sample_us` is how long a sample
+    is of what another recording added; None where nothing was added.
     """
 
     kernels: list[CountedKernel]
@@ -84,6 +86,7 @@ class Counted:
     explained_ratio: float
     top_bytes_per_us: float
     series: Series
+    unit_sample_us: float | None = None
 
     def is_sure(self, kernel: CountedKernel) -> bool:
         """Whether the error of its bytes is small beside what the memory moves in its time."""
@@ -113,8 +116,9 @@ def count_kernels(
     """What each kernel of a trace counted, from samples taken meanwhile.
 
     The trace holds, for each entry of `iterations`, a marker (`marker_copies` copies of `marker_bytes` within the
-    device), so many iterations, and another marker. The first iteration of each is left out: what the marker wrote is
-    still on its way to memory then.
+    device), so many iterations, and another marker. The first iteration of several is left out: what the marker wrote
+    is still on its way to memory then. Of a phase that needs a reset before each iteration there is only one; what is
+    written in it is then off by what L2 holds back at its start and at its end, which are about alike.
 
     Raises `CountersUnusable`.
     """
@@ -124,6 +128,8 @@ def count_kernels(
     if len(markers) != 2 * len(iterations):
         raise CountersUnusable(f"the trace shows {len(markers)} of {2 * len(iterations)} markers")
     start_ns, end_ns = np.asarray(recording.start_ns, np.int64), np.asarray(recording.end_ns, np.int64)
+    if (start_ns[1:] - end_ns[:-1] > LONGEST_HOLE * (end_ns - start_ns)[1:]).any():
+        raise CountersUnusable(recording.failure or "samples are missing in between")
     read = np.asarray(recording.values[Counter.DRAM_READ], np.float64)
     clock = find_clock(start_ns, end_ns, read, [_bursts(timeline, rows) for rows in markers])
     if clock is None:
@@ -147,14 +153,15 @@ def _bursts(timeline: Timeline, rows: Ints) -> Bursts:
 
 
 def _window(timeline: Timeline, before: Ints, after: Ints, iterations: int) -> _Window | None:
-    """The iterations between two markers, less the first. None where that leaves none."""
+    """The iterations between two markers, less the first of several. None where nothing ran."""
     rows = np.arange(int(before[-1]) + 1, int(after[0]))
     per_iteration, odd = divmod(len(rows), max(iterations, 1))
-    if iterations < 2 or per_iteration == 0:
+    if per_iteration == 0:
         return None
-    rows = rows[per_iteration + odd :]  # where iterations differ, what is odd is taken for the first one's
+    if iterations > 1:
+        rows = rows[per_iteration + odd :]  # where iterations differ, what is odd is taken for the first one's
     device = timeline.device
-    return _Window(rows, int(device.start_ns[rows[0]]), int(device.end_ns[rows].max()), iterations - 1)
+    return _Window(rows, int(device.start_ns[rows[0]]), int(device.end_ns[rows].max()), max(iterations - 1, 1))
 
 
 def _attributed(

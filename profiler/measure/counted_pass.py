@@ -11,7 +11,7 @@ import torch
 
 from profiler.device.base import Device
 from profiler.measure.clean import Clock
-from profiler.measure.counters.source import CounterRecording
+from profiler.measure.counters.source import CounterGroup, CounterRecording
 from profiler.measure.cycle import Cycle
 from profiler.measure.quiet import garbage_collector_off
 from profiler.measure.tracing import device_trace
@@ -21,16 +21,18 @@ MARKER_BYTES = 128 * 2**20  # twice any L2 there is, so that each copy reads and
 # Milliseconds after each of a marker's copies. No two neighbours are alike, so the marker fits in one place only.
 MARKER_PAUSES_MS = (0.1, 0.3, 0.15, 0.5, 0.2, 0.4, 0.1, 0.25, 0.2)
 MARKER_COPIES = len(MARKER_PAUSES_MS)
-COUNTED_SECONDS = 0.4  # 20,000 samples: enough for a hundred kernels
+# Of iterations. 20,000 samples of traffic are enough for a hundred kernels; of the units, 5,000 coarser ones are.
+COUNTED_SECONDS = {CounterGroup.TRAFFIC: 0.4, CounterGroup.UNITS: 0.25}
+MOST_SECONDS = 1.0  # with markers, of which a short phase that is reset often has many
 MOST_ITERATIONS = 400  # of a tiny phase, whose trace would grow large
-FEWEST_ITERATIONS = 3  # the first is left out, and an error needs more than one
+FEWEST_ITERATIONS = 3  # the first may be left out, and an error needs more than one
 
 
 class Counters(Protocol):
     """What counts meanwhile: a `CounterProcess`, or a stand-in."""
 
-    def begin(self) -> str | None:
-        """Count from now on: None once it does, else why it cannot."""
+    def begin(self, group: CounterGroup) -> str | None:
+        """Count this from now on: None once it does, else why it cannot."""
 
     def end(self) -> CounterRecording:
         """What was counted since."""
@@ -53,11 +55,14 @@ def record_counted(
     device: Device,
     counters: Counters,
     clock: Clock,
+    group: CounterGroup = CounterGroup.TRAFFIC,
     *,
-    seconds: float = COUNTED_SECONDS,
+    seconds: float | None = None,
     pause: Callable[[float], None] = time.sleep,
 ) -> CountedPass:
-    """Trace iterations of the phase for so long while the device is sampled. Resets lie outside the markers.
+    """Trace iterations of the phase for `seconds` (as long as the group needs) while the device is sampled.
+
+    Resets lie outside the markers.
 
     Tracing and sampling slow the host, so only what the device did in each kernel is to be read from this.
     """
@@ -68,10 +73,11 @@ def record_counted(
     iterations: list[int] = []
     with garbage_collector_off(), device_trace(device) as export:
         # Only now: the tracer's first start can take seconds, in which the sampler's buffer would run over.
-        if reason := counters.begin():
+        if reason := counters.begin(group):
             return _failed(reason)
         try:
-            _run(phase, device, marker, clock, round(seconds * 1e9), iterations)
+            wanted_s = COUNTED_SECONDS[group] if seconds is None else seconds
+            _run(phase, device, marker, clock, round(wanted_s * 1e9), iterations)
         finally:
             recording = counters.end()
     return CountedPass(export(), recording, iterations)
@@ -87,9 +93,11 @@ def _run(
 ) -> None:
     """Sections of a marker, iterations until the phase needs a reset, and a marker; `iterations` counts each one's."""
     cycle = Cycle(phase, device)
-    spent_ns, total = 0, 0
-    while total < FEWEST_ITERATIONS or (spent_ns < wanted_ns and total < MOST_ITERATIONS):
+    most_ns = round(MOST_SECONDS * 1e9)
+    spent_ns, sections_ns, total = 0, 0, 0
+    while total < FEWEST_ITERATIONS or (spent_ns < wanted_ns and total < MOST_ITERATIONS and sections_ns < most_ns):
         cycle.prepare()
+        section_ns = clock()
         marker.run()
         begin_ns = clock()
         count = 0
@@ -106,6 +114,7 @@ def _run(
         iterations.append(count)
         total += count
         spent_ns += now_ns - begin_ns
+        sections_ns += clock() - section_ns
 
 
 class _Marker:

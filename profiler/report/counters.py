@@ -51,7 +51,8 @@ class Counters(Struct, frozen=True, kw_only=True):
     """The counted pass. Bytes are of one iteration, whatever moved them; ratios are of its time on the device.
 
     `explained_ratio` is the part of the read bytes that `kernels` account for; `marker_misfit` is how far the samples
-    of copies of known size were off, as a part of those, after they were laid onto the trace.
+    of copies of known size were off, as a part of those, after they were laid onto the trace. Active ratios and PCIe
+    are of a second recording, whose samples are `unit_sample_us` long; None where there was none.
     """
 
     iterations: int
@@ -67,3 +68,4 @@ class Counters(Struct, frozen=True, kw_only=True):
     marker_misfit: float
     kernels: list[CountedKernel]
     series: CounterSeries
+    unit_sample_us: float | None = None

@@ -2,77 +2,116 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from profiler.attribute.counted import Counted, CountersUnusable, Estimate, count_kernels
+from profiler.attribute.merged_counts import with_units
 from profiler.device.base import Device
 from profiler.measure.clean import Clock
 from profiler.measure.counted_pass import MARKER_BYTES, MARKER_COPIES, record_counted
 from profiler.measure.counted_pass import Counters as Sampled
-from profiler.measure.counters.source import Counter
+from profiler.measure.counters.source import Counter, CounterGroup
 from profiler.report.counters import CountedAmount, CountedKernel, Counters, CounterSeries
 from profiler.report.records import ReportWarning
 from profiler.session.bench import Bench
 from profiler.trace.kineto import read_kineto
 from profiler.workload.phase import RunnablePhase
 
-_ATTEMPTS = 3
+_ATTEMPTS = 3  # of each group
+_NOTHING = "nothing was counted"
 NOT_ASKED = "not asked for (--counters)"
 
 
 @dataclass(frozen=True, slots=True)
 class CountedPhase:
-    """What the counters say of a phase; where they say nothing, `missing` says why."""
+    """What the counters say of a phase; where they say nothing, `missing` says why.
+
+    `notes` are what else somebody who asked for counters must hear: what is not among them, and what was tried.
+    """
 
     counted: Counted | None = None
     missing: str = NOT_ASKED
+    notes: tuple[str, ...] = ()
 
     def record(self) -> Counters | None:
         """The report's."""
         return None if self.counted is None else _record(self.counted)
 
     def warnings(self, phase: str) -> list[ReportWarning]:
-        """A refusal that somebody who asked for counters must hear of."""
+        """A refusal that somebody who asked for counters must hear of, and what was given up on the way."""
+        notes = [ReportWarning(code="counters_limited", message=note, phase=phase) for note in self.notes]
         if self.counted is not None or self.missing == NOT_ASKED:
-            return []
+            return notes
         message = f"no hardware counters, so bytes are those of the operations' shapes: {self.missing}"
-        return [ReportWarning(code="no_counters", message=message, phase=phase)]
+        return [ReportWarning(code="no_counters", message=message, phase=phase), *notes]
 
 
 def count_phase(bench: Bench, phase: RunnablePhase) -> CountedPhase:
-    """Run the counted pass, if counters were asked for. It traces, so nothing may be timed after it."""
+    """Run the counted passes, if counters were asked for. They trace, so nothing may be timed after them."""
     if bench.counters is None:
         return CountedPhase()
     bench.progress.stage(f"{phase.name}: counting")
-    found = count(phase, bench.device, bench.counters, bench.clock)
-    return CountedPhase(missing=found) if isinstance(found, str) else CountedPhase(found)
+    return count(phase, bench.device, bench.counters, bench.clock)
 
 
-def count(phase: RunnablePhase, device: Device, counters: Sampled, clock: Clock) -> Counted | str:
-    """What was counted of the phase, or why nothing was.
+@dataclass(slots=True)
+class _Recorded:
+    """One group of counters: what was found, or why nothing was. Ways of sampling that were given up in between."""
 
-    A recording that lost samples is made again: the counters then sample less, or less finely.
-    """
-    reason = "nothing was counted"
+    counted: Counted | None = None
+    reason: str = _NOTHING
+    is_refused: bool = False  # counting did not even begin
+    given_up: list[str] = field(default_factory=list)
+
+
+def count(phase: RunnablePhase, device: Device, counters: Sampled, clock: Clock) -> CountedPhase:
+    """What was counted of the phase, in a recording of its traffic and another of its units; or why nothing was."""
+    traffic = _count_group(phase, device, counters, clock, CounterGroup.TRAFFIC)
+    if traffic.is_refused:
+        return CountedPhase(missing=traffic.reason, notes=_given_up(traffic))
+    units = _count_group(phase, device, counters, clock, CounterGroup.UNITS)
+    notes = _given_up(traffic, units)
+    if units.counted is None:
+        notes = (f"no counters of matrix pipes, instructions and PCIe: {units.reason}", *notes)
+        return CountedPhase(traffic.counted, traffic.reason, notes)
+    if traffic.counted is None:  # the units' recording counts bytes, too, only less finely
+        return CountedPhase(units.counted, notes=(f"bytes are counted less finely: {traffic.reason}", *notes))
+    return CountedPhase(with_units(traffic.counted, units.counted), notes=notes)
+
+
+def _count_group(
+    phase: RunnablePhase, device: Device, counters: Sampled, clock: Clock, group: CounterGroup
+) -> _Recorded:
+    """One group. A recording that lost samples is made again, as the counters then sample in another way."""
+    found = _Recorded()
     for _ in range(_ATTEMPTS):
-        recorded = record_counted(phase, device, counters, clock)
+        recorded = record_counted(phase, device, counters, clock, group)
+        found.given_up = recorded.recording.given_up  # a refusal names them itself
         if recorded.trace is None:
-            return recorded.failure or reason
+            found.is_refused = found.reason == _NOTHING
+            found.reason = recorded.failure or found.reason
+            break
         try:
-            return count_kernels(
+            found.counted = count_kernels(
                 read_kineto(recorded.trace),
                 recorded.recording,
                 marker_bytes=MARKER_BYTES,
                 marker_copies=MARKER_COPIES,
                 iterations=recorded.iterations,
             )
+            break
         except CountersUnusable as refusal:
-            reason = str(refusal)
+            found.reason = str(refusal)
             if recorded.recording.failure is None:
                 break
         except (ValueError, ArithmeticError) as error:  # counters must never cost the run that they stand beside
-            return f"the samples make no sense: {error}"
-    return reason
+            found.reason = f"the samples make no sense: {error}"
+            break
+    return found
+
+
+def _given_up(*recorded: _Recorded) -> tuple[str, ...]:
+    return tuple(f"sampling given up: {way}" for one in recorded for way in one.given_up)
 
 
 def _record(counted: Counted) -> Counters:
@@ -81,6 +120,7 @@ def _record(counted: Counted) -> Counters:
         iterations=counted.iterations,
         samples=counted.samples,
         sample_us=counted.sample_us,
+        unit_sample_us=counted.unit_sample_us,
         read_bytes=whole[Counter.DRAM_READ],
         write_bytes=whole[Counter.DRAM_WRITE],
         tensor_active_ratio=whole.get(Counter.TENSOR_ACTIVE),

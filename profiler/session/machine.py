@@ -13,7 +13,7 @@ from profiler.device.driver import Driver, DriverUnavailable
 from profiler.device.select import open_driver, select_device
 from profiler.measure.counted_pass import Counters
 from profiler.measure.counters.process import CounterProcess
-from profiler.measure.counters.source import CounterRecording
+from profiler.measure.counters.source import CounterGroup, CounterRecording
 from profiler.measure.repeat import Sampler
 from profiler.measure.telemetry.process import SamplerProcess
 from profiler.measure.telemetry.sampler import SamplerConfig
@@ -22,13 +22,15 @@ from profiler.measure.telemetry.sampler import SamplerConfig
 class NoCounters:
     """Stands where nothing can be counted, and says why."""
 
-    def begin(self) -> str | None:
+    reason = "a CPU has no counters that are read here"
+
+    def begin(self, group: CounterGroup) -> str | None:
         """Why not."""
-        return "a CPU has no counters that are read here"
+        return self.reason
 
     def end(self) -> CounterRecording:
         """The same."""
-        return CounterRecording(failure=self.begin())
+        return CounterRecording(failure=self.reason)
 
 
 def counters_of(device: Device) -> AbstractContextManager[Counters]:

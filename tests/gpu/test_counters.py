@@ -8,13 +8,12 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from profiler.attribute.counted import Counted, count_kernels
+from profiler.attribute.counted import Counted
 from profiler.device.driver import Driver
 from profiler.device.select import select_device
-from profiler.measure.counted_pass import MARKER_BYTES, MARKER_COPIES, record_counted
 from profiler.measure.counters.process import CounterProcess
 from profiler.measure.counters.source import Counter
-from profiler.trace.kineto import read_kineto
+from profiler.session.counted_phase import CountedPhase, count
 from profiler.workload.phase import NO_RESET
 
 pytestmark = [
@@ -47,21 +46,19 @@ class MatrixVector:
 
 
 @pytest.fixture(scope="module")
-def counted() -> Counted:
+def phase() -> CountedPhase:
     device = select_device("cuda", driver=Driver.open())
     with CounterProcess(device.properties.uuid) as counters:
-        if reason := counters.begin():
-            pytest.skip(f"no hardware counters here: {reason}")
-        counters.end()
-        passed = record_counted(MatrixVector(), device, counters, time.monotonic_ns)
-    assert passed.trace is not None
-    return count_kernels(
-        read_kineto(passed.trace),
-        passed.recording,
-        marker_bytes=MARKER_BYTES,
-        marker_copies=MARKER_COPIES,
-        iterations=passed.iterations,
-    )
+        found = count(MatrixVector(), device, counters, time.monotonic_ns)
+    if found.counted is None:
+        pytest.skip(f"no hardware counters here: {found.missing}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def counted(phase: CountedPhase) -> Counted:
+    assert phase.counted is not None
+    return phase.counted
 
 
 def test_an_iteration_reads_its_matrices_once(counted: Counted) -> None:
@@ -74,3 +71,11 @@ def test_the_product_is_what_reads_and_the_addition_is_not(counted: Counted) -> 
     assert product.each[Counter.DRAM_READ].value == pytest.approx(ROWS * COLUMNS * 2, rel=0.02)
     for kernel in others:
         assert kernel.each[Counter.DRAM_READ].value < 0.01 * ROWS * COLUMNS * 2
+
+
+def test_a_product_of_a_vector_issues_instructions_or_the_report_says_why_not(phase: CountedPhase) -> None:
+    assert phase.counted is not None
+    if Counter.ISSUE_ACTIVE in phase.counted.whole:
+        assert 0 < phase.counted.whole[Counter.ISSUE_ACTIVE] < 1
+    else:
+        assert any(note.startswith("no counters of matrix pipes") for note in phase.notes)

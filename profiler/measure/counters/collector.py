@@ -1,8 +1,9 @@
 """The counters' process: samples on request, and answers with one line of JSON.
 
 Started as `python -m profiler.measure.counters.collector` by process.py. Its first line of input is a `CounterConfig`,
-which it answers with `ready`. Then `sample` makes it sample, which it answers with `sampling` once it does or with a
-`CounterRecording` that says why not, and `stop` makes it answer with what it has. It ends when its input does.
+which it answers with `ready`. Then `sample` and a `CounterGroup` make it sample that, which it answers with `sampling`
+once it does or with a `CounterRecording` that says why not, and `stop` makes it answer with what it has. It ends when
+its input does.
 
 It is a process of its own because cupti-python brings a newer libcupti than torch's, of which a process can have one;
 and it imports no torch. PM sampling is the device's: it sees what every process does.
@@ -17,7 +18,7 @@ from typing import Protocol
 import msgspec
 
 from profiler.measure.counters.cupti import POLL_S, CountersRefused, CuptiSamplers
-from profiler.measure.counters.source import CounterConfig, CounterRecording
+from profiler.measure.counters.source import CounterConfig, CounterGroup, CounterRecording
 from profiler.measure.worker import READY, Lines
 
 SAMPLE = "sample"
@@ -39,14 +40,14 @@ class CounterSampler(Protocol):
 
 
 def serve(
-    open_sampler: Callable[[int], CounterSampler],
+    open_sampler: Callable[[CounterGroup, int], CounterSampler],
     commands: Lines,
     answer: Callable[[bytes], None],
-    give_up: Callable[[], None] = lambda: None,
+    give_up: Callable[[str], None] = lambda reason: None,
 ) -> None:
     """Serve until the commands end. A refusal is an answer, and the next `sample` tries anew.
 
-    `give_up` is told of a recording that lost samples, before the next.
+    `give_up` is told why a recording lost samples, before the next.
     """
     line = commands.wait()
     if line is None:
@@ -54,10 +55,11 @@ def serve(
     config = msgspec.json.decode(line, type=CounterConfig)
     answer(READY.encode())
     while (command := commands.wait()) is not None:
-        if command.decode() != SAMPLE:
+        verb, _, group = command.decode().partition(" ")
+        if verb != SAMPLE:
             continue
         try:
-            sampler = open_sampler(config.interval_ns)
+            sampler = open_sampler(CounterGroup(group), config.interval_ns)
             sampler.start()
         except CountersRefused as refusal:
             answer(msgspec.json.encode(CounterRecording(failure=str(refusal))))
@@ -65,7 +67,7 @@ def serve(
         answer(SAMPLING.encode())
         recording = _recorded(sampler, commands)
         if recording.failure is not None:
-            give_up()
+            give_up(recording.failure)
         answer(msgspec.json.encode(recording))
 
 

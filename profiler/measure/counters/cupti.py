@@ -9,14 +9,16 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import time
+from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from profiler.device.cupti_home import HOW_TO_INSTALL, look_into_folder, why_missing
-from profiler.measure.counters.source import Counter, CounterRecording
+from profiler.measure.counters.sample_times import mend
+from profiler.measure.counters.source import Counter, CounterGroup, CounterRecording
+from profiler.measure.counters.ways import WAYS, Way
 
 NOT_ALLOWED = (
     "the driver keeps hardware counters for administrators: load the nvidia module with "
@@ -24,48 +26,19 @@ NOT_ALLOWED = (
 )
 
 _BUFFER_BYTES = 512 << 20  # of host memory; what decoding does not keep up with for half a second must fit
-_PERCENT = 0.01
 _LIBRARIES = ("libnvperf_host.so", "libnvperf_target.so", "libcupti.so.13")
 # Turing and the A100 cannot sample by time. Their samples are as long as the clock makes them: each has its own times.
 _SYSTEM_CLOCK_GHZ = 1.4
 
-# What is asked of the device at once (one pass of its counters): CUPTI's name, and its factor to our unit. Only
-# `..._realtime` counters can be had together with the rest.
-Metrics = dict[Counter, tuple[str, float]]
-_DRAM: Metrics = {
-    Counter.DRAM_READ: ("dram__bytes_read.sum", 1.0),
-    Counter.DRAM_WRITE: ("dram__bytes_write.sum", 1.0),
-}
-_ALL: Metrics = {
-    **_DRAM,
-    Counter.TENSOR_ACTIVE: ("sm__pipe_tensor_cycles_active_realtime.avg.pct_of_peak_sustained_elapsed", _PERCENT),
-    Counter.ISSUE_ACTIVE: ("sm__inst_executed_realtime.avg.pct_of_peak_sustained_elapsed", _PERCENT),
-    Counter.PCIE_READ: ("pcie__read_bytes.sum", 1.0),
-    Counter.PCIE_WRITE: ("pcie__write_bytes.sum", 1.0),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """What is asked for, in which named set of CUPTI's, and how many times as long as wished a sample must be."""
-
-    metrics: Metrics
-    set_name: str | None
-    interval_factor: float
-
-
-# Best first. The named set is CUPTI's own for this purpose, but records all of its 131 metrics: 60 KB and 40 to 70 us
-# of decoding a sample on an H100, where two metrics take 10 us. Not every one that a device accepts gives samples.
-CONFIGURATIONS = (
-    Configuration(_ALL, None, 1.0),
-    Configuration(_ALL, "TriageCompute", 2.5),
-    Configuration(_DRAM, None, 1.0),
-)
 POLL_S = 0.05
 _TRIAL_S = 0.02
 # Of the samples that the trial should hold, and of how long each should be.
 _ENOUGH = 0.5
 _LENGTHS = (0.5, 2.0)
+# Undecoded samples that may wait in the buffer: under half of what was seen to fit.
+_MOST_WAITING = 10_000
+# More than should have come since: an interval is only near the one asked for.
+_SPARE_RATIO, _SPARE = 0.1, 200
 
 
 class CountersRefused(Exception):  # noqa: N818 - a refusal is an answer, not an error
@@ -75,51 +48,83 @@ class CountersRefused(Exception):  # noqa: N818 - a refusal is an answer, not an
 class CuptiSamplers:
     """Makes samplers of the first device that this process sees, and remembers what works there."""
 
-    def __init__(self, sleep: Callable[[float], None] = time.sleep, sampling: Any = None) -> None:
+    def __init__(
+        self,
+        sleep: Callable[[float], None] = time.sleep,
+        sampling: Any = None,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
         """`sampling` stands in for the module `cupti.pm_sampling`."""
         self._sleep = sleep
         self._sampling = sampling
-        self._works: tuple[Configuration, Any, int] | None = None
-        self._given_up: set[int] = set()
+        self._clock = clock
+        self._works: dict[CounterGroup, tuple[Way, Any]] = {}
+        self._given_up: dict[CounterGroup, dict[int, str]] = defaultdict(dict)
+        self._latest: tuple[CounterGroup, Way, int] | None = None
 
-    def give_up(self) -> None:
-        """The latest sampler lost samples: the next is the next best, if there is one."""
-        if self._works is not None:
-            self._given_up.add(CONFIGURATIONS.index(self._works[0]))
-            self._works = None
+    def give_up(self, reason: str) -> None:
+        """The latest sampler lost samples: the next of its group is the next best, if there is one."""
+        if self._latest is not None:
+            group, way, interval_ns = self._latest
+            self._given_up[group][WAYS[group].index(way)] = f"{way.described(interval_ns)}: {reason}"
+            self._works.pop(group, None)
 
-    def __call__(self, interval_ns: int) -> CuptiSampler:
+    def __call__(self, group: CounterGroup, interval_ns: int) -> CuptiSampler:
         """A sampler every `interval_ns`, or as near as the device allows; nothing is sampled yet.
 
         Raises `CountersRefused`.
         """
         if self._sampling is None:
             self._sampling = _import()
-        if self._works is None:
-            self._works = self._find(interval_ns)
-        configuration, trigger, interval = self._works
-        wished_ns = interval_ns * configuration.interval_factor
-        # Each decode sets up an image for as many samples as it may yield, full or not: twice those of a poll.
-        at_once = round(2 * POLL_S * 1e9 / wished_ns)
-        return CuptiSampler(_opened(self._sampling, configuration, trigger, interval), configuration.metrics, at_once)
+        if group not in self._works:
+            self._works[group] = self._find(group, interval_ns)
+        way, trigger = self._works[group]
+        self._latest = (group, way, interval_ns)
+        collector = self._opened(way, trigger, interval_ns)
+        return CuptiSampler(collector, way, way.wished_ns(interval_ns), self._clock, [*self._given_up[group].values()])
 
-    def _find(self, interval_ns: int) -> tuple[Configuration, Any, int]:
-        """The best of `CONFIGURATIONS` that the device takes and gives samples for, which a short trial shows."""
-        refusals: list[str] = []
+    def _find(self, group: CounterGroup, interval_ns: int) -> tuple[Way, Any]:
+        """The best way that the device takes and gives samples for, which a short trial shows."""
+        given_up = self._given_up[group]
+        refused: dict[int, str] = {}
         modes = self._sampling.TriggerMode
-        for trigger, ticks_a_ns in ((modes.GPU_TIME_INTERVAL, 1.0), (modes.GPU_SYSCLK_INTERVAL, _SYSTEM_CLOCK_GHZ)):
-            for configuration in CONFIGURATIONS:
-                if CONFIGURATIONS.index(configuration) in self._given_up:
+        for trigger in (modes.GPU_TIME_INTERVAL, modes.GPU_SYSCLK_INTERVAL):
+            for index, way in enumerate(WAYS[group]):
+                if index in given_up:
                     continue
-                wished_ns = interval_ns * configuration.interval_factor
-                interval = round(wished_ns * ticks_a_ns)
                 try:
-                    self._try(_opened(self._sampling, configuration, trigger, interval), wished_ns)
+                    self._try(self._opened(way, trigger, interval_ns), way.wished_ns(interval_ns))
                 except CountersRefused as refusal:
-                    refusals.append(str(refusal))
+                    refused.setdefault(index, str(refusal))
                 else:
-                    return configuration, trigger, interval
-        raise CountersRefused(refusals[0] if refusals else "CUPTI: no way of sampling keeps up on this machine")
+                    for worse, reason in refused.items():
+                        given_up[worse] = f"{WAYS[group][worse].described(interval_ns)}: {reason}"
+                    given_up.pop(index, None)  # where only the other trigger was refused
+                    return way, trigger
+        if refused:
+            raise CountersRefused(next(iter(refused.values())))
+        raise CountersRefused("; ".join(given_up.values()) or "CUPTI: no way of sampling is known")
+
+    def _opened(self, way: Way, trigger: Any, interval_ns: int) -> Any:
+        """A collector of its own with this configuration: one serves no second."""
+        ticks_a_ns = _SYSTEM_CLOCK_GHZ if trigger == self._sampling.TriggerMode.GPU_SYSCLK_INTERVAL else 1.0
+        collector = self._sampling.Collector(0)
+        _guarded(collector.enable)
+        try:
+            _guarded(
+                partial(
+                    collector.configure,
+                    metrics=[name for name, _ in way.metrics.values()],
+                    hardware_buffer_size=_BUFFER_BYTES,
+                    sampling_interval=round(way.wished_ns(interval_ns) * ticks_a_ns),
+                    trigger_mode=trigger,
+                    single_pass_metric_set_name=way.set_name,
+                )
+            )
+        except CountersRefused:
+            _guarded(collector.disable)
+            raise
+        return collector
 
     def _try(self, collector: Any, wished_ns: float) -> None:
         try:
@@ -139,57 +144,80 @@ class CuptiSamplers:
 class CuptiSampler:
     """Samples with one collector. Everything it raises is `CountersRefused`."""
 
-    def __init__(self, collector: Any, metrics: Metrics, at_once: int) -> None:
+    def __init__(
+        self, collector: Any, way: Way, interval_ns: float, clock: Callable[[], int], given_up: list[str]
+    ) -> None:
+        """`interval_ns` is how long a sample should be; `given_up` says what was tried before this way."""
         self._collector = collector
-        self._metrics = metrics
-        self._at_once = at_once
+        self._way = way
+        self._interval_ns = interval_ns
+        self._clock = clock
+        self._given_up = given_up
+        self._begun_ns = 0
         self._decoded: list[Any] = []
 
     def start(self) -> None:
         """Sample from now on."""
+        self._begun_ns = self._clock()
         _guarded(self._collector.start)
 
     def poll(self) -> None:
-        """Take the samples there are out of the buffer; call it every `POLL_S`."""
-        while True:
-            data = _guarded(partial(self._collector.decode, self._at_once))
-            if len(data):
-                self._decoded.append(data)
-            if len(data) < self._at_once:
-                return
+        """Take out of the buffer what must not wait; call it every `POLL_S`."""
+        if not self._way.keeps_up:
+            while self._waiting() >= _MOST_WAITING and self._decode(_MOST_WAITING):
+                pass
+            return
+        # Each decoding sets up an image for as many samples as it may yield, full or not: twice those of a poll.
+        at_once = round(2 * POLL_S * 1e9 / self._interval_ns)
+        while self._decode(at_once) >= at_once:
+            pass
 
     def stop(self, evaluate: Callable[[Any], list[list[float]]] | None = None) -> CounterRecording:
         """No more: all samples but the first, which holds what was before.
 
         `evaluate` gives the metrics of every sample of a decoded piece, by default as CUPTI does.
         """
-        evaluate = evaluate or _evaluated
         failure = None
         try:
             self.poll()
+            if not self._way.keeps_up:
+                self._decode(round(self._waiting() * (1 + _SPARE_RATIO)) + _SPARE)
             _guarded(self._collector.stop)
         except CountersRefused as refusal:
             failure = str(refusal)
         start_ns: list[int] = []
         end_ns: list[int] = []
-        values: dict[Counter, list[float]] = {counter: [] for counter in self._metrics}
-        factors = [factor for _, factor in self._metrics.values()]
+        values: dict[Counter, list[float]] = {counter: [] for counter in self._way.metrics}
+        factors = [factor for _, factor in self._way.metrics.values()]
         for data in self._decoded:
             start_ns += data._start_timestamps
             end_ns += data._end_timestamps
-            rows = evaluate(data)
+            rows = (evaluate or _evaluated)(data)
             for index, column in enumerate(values.values()):
                 column += [row[index] * factors[index] for row in rows]
         _guarded(self._collector.disable)
-        kept = [row for row in range(1, len(start_ns)) if 0 < start_ns[row] < end_ns[row]]
-        if failure is None and len(kept) < len(start_ns) - 1:
-            failure = f"CUPTI: {len(start_ns) - 1 - len(kept)} of {len(start_ns) - 1} samples have no length"
+        times = mend(start_ns[1:], end_ns[1:])
+        if failure is None and times.lost:
+            failure = f"CUPTI: {times.lost} of {len(start_ns) - 1} samples have no length"
         return CounterRecording(
-            start_ns=[start_ns[row] for row in kept],
-            end_ns=[end_ns[row] for row in kept],
-            values={counter: [column[row] for row in kept] for counter, column in values.items()},
+            start_ns=times.start_ns,
+            end_ns=times.end_ns,
+            values={counter: [column[1 + row] for row in times.kept] for counter, column in values.items()},
             failure=failure,
+            given_up=self._given_up,
         )
+
+    def _waiting(self) -> int:
+        """How many samples should lie in the buffer."""
+        due = (self._clock() - self._begun_ns) / self._interval_ns
+        return max(0, round(due) - sum(len(data) for data in self._decoded))
+
+    def _decode(self, most: int) -> int:
+        """Take so many samples out, or as many as there are: how many there were."""
+        data = _guarded(partial(self._collector.decode, most))
+        if len(data):
+            self._decoded.append(data)
+        return len(data)
 
 
 def _import() -> Any:
@@ -221,27 +249,6 @@ def _load_library() -> None:
             for path in paths:
                 ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
             return
-
-
-def _opened(sampling: Any, configuration: Configuration, trigger: Any, interval: int) -> Any:
-    """A collector of its own with this configuration: one serves no second."""
-    collector = sampling.Collector(0)
-    _guarded(collector.enable)
-    try:
-        _guarded(
-            partial(
-                collector.configure,
-                metrics=[name for name, _ in configuration.metrics.values()],
-                hardware_buffer_size=_BUFFER_BYTES,
-                sampling_interval=interval,
-                trigger_mode=trigger,
-                single_pass_metric_set_name=configuration.set_name,
-            )
-        )
-    except CountersRefused:
-        _guarded(collector.disable)
-        raise
-    return collector
 
 
 def _evaluated(data: Any) -> list[list[float]]:

@@ -7,13 +7,13 @@ import sys
 import msgspec
 
 from profiler.measure.counters.collector import SAMPLE, SAMPLING, STOP
-from profiler.measure.counters.source import CounterConfig, CounterRecording
+from profiler.measure.counters.source import CounterConfig, CounterGroup, CounterRecording
 from profiler.measure.worker import START_TIMEOUT_S, WorkerProcess
 
 _COMMAND = [sys.executable, "-P", "-m", "profiler.measure.counters.collector"]
 BEGIN_TIMEOUT_S = 15.0  # the first time, CUPTI builds its tables of the chip's counters
 END_TIMEOUT_S = 60.0  # evaluating takes about 0.1 ms a sample
-INTERVAL_NS = 20_000  # decoding keeps up with that; an H100 keeps to it within a part in ten thousand
+INTERVAL_NS = 20_000  # of traffic: decoding keeps up with that; an H100 keeps to it within a part in ten thousand
 
 
 class CounterProcess(WorkerProcess):
@@ -41,10 +41,10 @@ class CounterProcess(WorkerProcess):
         self._end_timeout_s = end_timeout_s
         self._is_sampling = False
 
-    def begin(self) -> str | None:
-        """Count from now on: None once it does, else why it cannot."""
+    def begin(self, group: CounterGroup) -> str | None:
+        """Count this from now on: None once it does, else why it cannot."""
         self.wait_until_ready()
-        self._send(SAMPLE.encode())
+        self._send(f"{SAMPLE} {group}".encode())
         line = self._receive(self._begin_timeout_s)
         self._is_sampling = line == SAMPLING.encode()
         if self._is_sampling:

@@ -23,6 +23,13 @@ class Counter(StrEnum):
         return self not in (Counter.TENSOR_ACTIVE, Counter.ISSUE_ACTIVE)
 
 
+class CounterGroup(StrEnum):
+    """What one recording is for. Both count DRAM bytes, by which the samples are laid onto the trace."""
+
+    TRAFFIC = "traffic"  # DRAM bytes, finely
+    UNITS = "units"  # matrix pipes, instructions and PCIe, more coarsely
+
+
 class CounterConfig(Struct, frozen=True, kw_only=True):
     """How finely to sample; the device keeps an interval of its own that is near."""
 
@@ -32,13 +39,15 @@ class CounterConfig(Struct, frozen=True, kw_only=True):
 class CounterRecording(Struct, frozen=True, kw_only=True):
     """Samples in the order of time, one after the other: `[start_ns[i], end_ns[i])` on a clock of their own.
 
-    A counter that this GPU lacks is not in `values`. `failure` says why there is nothing, or no more.
+    A counter that this GPU lacks is not in `values`. `failure` says why there is nothing, or no more; `given_up` which
+    better ways of sampling were tried before, each with what was wrong with it.
     """
 
     start_ns: list[int] = field(default_factory=list)
     end_ns: list[int] = field(default_factory=list)
     values: dict[Counter, list[float]] = field(default_factory=dict)
     failure: str | None = None
+    given_up: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.start_ns)

@@ -7,8 +7,14 @@ import pytest
 import torch
 
 from profiler.measure import counted_pass
-from profiler.measure.counted_pass import FEWEST_ITERATIONS, MARKER_COPIES, MARKER_PAUSES_MS, record_counted
-from profiler.measure.counters.source import CounterRecording
+from profiler.measure.counted_pass import (
+    FEWEST_ITERATIONS,
+    MARKER_COPIES,
+    MARKER_PAUSES_MS,
+    MOST_SECONDS,
+    record_counted,
+)
+from profiler.measure.counters.source import CounterGroup, CounterRecording
 from tests.unit.measure.stand_ins import FakeClock, FakeDevice, FakePhase
 
 
@@ -18,7 +24,7 @@ class FakeCounters:
     refusal: str | None = None
     recording: CounterRecording = field(default_factory=lambda: CounterRecording(start_ns=[0], end_ns=[1]))
 
-    def begin(self) -> str | None:
+    def begin(self, group: CounterGroup) -> str | None:
         self.log.append("begin")
         return self.refusal
 
@@ -33,10 +39,16 @@ class Scene:
 
     refusal: str | None = None
     iterations_per_reset: int = 1000
+    pause_ms: float = 0.0
     log: list[str] = field(default_factory=list)
 
     def run(self, seconds: float) -> counted_pass.CountedPass:
         clock = FakeClock()
+
+        def pause(_: float) -> None:
+            self.log.append("pause")
+            clock.advance_ms(self.pause_ms)
+
         self.phase = FakePhase(clock, self.log, iterations_per_reset=self.iterations_per_reset)
         return record_counted(
             self.phase,
@@ -44,7 +56,7 @@ class Scene:
             FakeCounters(self.log, self.refusal),
             clock,
             seconds=seconds,
-            pause=lambda _: self.log.append("pause"),
+            pause=pause,
         )
 
     @property
@@ -82,6 +94,17 @@ def test_resets_lie_outside_the_markers() -> None:
 
 def test_an_iteration_longer_than_the_time_is_still_run_often_enough_for_an_error() -> None:
     assert Scene().run(0.001).iterations == [FEWEST_ITERATIONS]
+
+
+def test_a_phase_with_a_reset_before_each_iteration_is_counted_in_sections_of_one() -> None:
+    assert Scene(iterations_per_reset=1).run(0.05).iterations == [1] * 5
+
+
+def test_markers_do_not_stretch_a_recording_beyond_what_a_sampler_can_hold() -> None:
+    scene = Scene(iterations_per_reset=1, pause_ms=10.0)
+    sections = len(scene.run(5.0).iterations)
+    each_s = (10.0 + 2 * MARKER_COPIES * scene.pause_ms) / 1e3
+    assert FEWEST_ITERATIONS <= sections <= MOST_SECONDS / each_s + 1
 
 
 def test_refused_counters_cost_no_iteration_and_leave_the_reason() -> None:

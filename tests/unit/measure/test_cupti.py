@@ -7,10 +7,21 @@ from typing import Any
 
 import pytest
 
-from profiler.measure.counters.cupti import CountersRefused, CuptiSamplers
-from profiler.measure.counters.source import Counter
+from profiler.measure.counters.cupti import CountersRefused, CuptiSampler, CuptiSamplers
+from profiler.measure.counters.source import Counter, CounterGroup
+from tests.unit.measure.stand_ins import FakeClock
 
+TRAFFIC, UNITS = CounterGroup.TRAFFIC, CounterGroup.UNITS
 WISHED_NS = 20_000
+COARSE_NS = 50_000
+Ways = dict[tuple[str | None, int], int | None]
+ALL_WORK: Ways = {
+    (None, 2): WISHED_NS,
+    ("TriageCompute", 2): COARSE_NS,
+    ("TriageCompute", 6): COARSE_NS,
+    (None, 6): COARSE_NS,
+    (None, 4): COARSE_NS,
+}
 
 
 class Cupti:
@@ -18,33 +29,41 @@ class Cupti:
 
     TriggerMode = SimpleNamespace(GPU_TIME_INTERVAL="time", GPU_SYSCLK_INTERVAL="clock")
 
-    def __init__(self, lengths: dict[tuple[str | None, int], int | None]) -> None:
+    def __init__(self, lengths: Ways, clock: FakeClock) -> None:
         self.lengths = lengths
-        self.opened: list[tuple[str | None, int, int]] = []
+        self.clock = clock
+        self.opened: list[tuple[str | None, int]] = []
+        self.intervals: list[int] = []
+        self.decoded: list[int] = []
 
     def Collector(self, device: int) -> Collector:  # noqa: N802 - cupti-python's name
         return Collector(self)
 
 
 class Collector:
+    """Gives the samples that its clock says were made, as many as an image holds."""
+
     def __init__(self, cupti: Cupti) -> None:
         self.cupti = cupti
         self.length = 0
+        self.begun_ns = 0
+        self.given = 0
         self.running = False
 
     def configure(
         self, *, metrics: list[str], sampling_interval: int, single_pass_metric_set_name: str | None, **_: Any
     ) -> None:
-        length = self.cupti.lengths[single_pass_metric_set_name, len(metrics)]
+        length = self.cupti.lengths.get((single_pass_metric_set_name, len(metrics)))
         if length is None:
             raise RuntimeError("ERROR_INVALID_PARAMETER")
-        self.length = length
-        self.cupti.opened.append((single_pass_metric_set_name, len(metrics), sampling_interval))
+        self.length, self.interval = length, sampling_interval
+        self.cupti.opened.append((single_pass_metric_set_name, len(metrics)))
+        self.cupti.intervals.append(sampling_interval)
 
     def enable(self) -> None: ...
 
     def start(self) -> None:
-        self.running = True
+        self.running, self.begun_ns = True, self.cupti.clock.now_ns
 
     def stop(self) -> None:
         self.running = False
@@ -53,83 +72,171 @@ class Collector:
         assert not self.running
 
     def decode(self, most: int) -> Data:
-        return Data(self.length, most - 1)
+        self.cupti.decoded.append(most)
+        there = (self.cupti.clock.now_ns - self.begun_ns) // self.interval - self.given
+        count = min(most, there)
+        first, self.given = self.given, self.given + count
+        return Data(self.length, count, first)
 
 
 class Data:
-    def __init__(self, length: int, count: int) -> None:
-        self._start_timestamps = [100 + row * length for row in range(count)]
-        self._end_timestamps = [100 + (row + 1) * length for row in range(count)]
+    def __init__(self, length: int, count: int, first: int = 0) -> None:
+        rows = range(first, first + count)
+        self._start_timestamps = [(100 + row * length) if length else 0 for row in rows]
+        self._end_timestamps = [(100 + (row + 1) * length) if length else 0 for row in rows]
 
     def __len__(self) -> int:
         return len(self._start_timestamps)
 
 
-def samplers(**lengths: int | None) -> tuple[Cupti, CuptiSamplers]:
-    cupti = Cupti(
-        {
-            (None, 6): lengths.get("all"),
-            ("TriageCompute", 6): lengths.get("named"),
-            (None, 2): lengths.get("dram"),
-        }
-    )
-    return cupti, CuptiSamplers(sleep=lambda seconds: None, sampling=cupti)
+class Bench:
+    """Samplers on such a device."""
+
+    def __init__(self, **changed: int | None) -> None:
+        """`dram`, `set`, `all`, `sm` and `set_dram` change how long samples are in each way."""
+        names = {"dram": (None, 2), "set_dram": ("TriageCompute", 2), "set": ("TriageCompute", 6)}
+        names |= {"all": (None, 6), "sm": (None, 4)}
+        self.clock = FakeClock()
+        self.cupti = Cupti(ALL_WORK | {names[name]: length for name, length in changed.items()}, self.clock)
+        self.samplers = CuptiSamplers(
+            lambda seconds: self.clock.advance_ms(seconds * 1e3), sampling=self.cupti, clock=self.clock
+        )
+
+    def open(self, group: CounterGroup) -> CuptiSampler:
+        return self.samplers(group, WISHED_NS)
 
 
-def test_everything_is_sampled_as_finely_as_wished_where_that_works():
-    cupti, open_sampler = samplers(all=WISHED_NS, named=50_000, dram=WISHED_NS)
-    open_sampler(WISHED_NS)
-    assert cupti.opened == [(None, 6, WISHED_NS)] * 2, "once to try, once to sample"
+def zeros(data: Any) -> list[list[float]]:
+    return [[0.0] * 6] * len(data)
 
 
-def test_samples_without_a_length_are_seen_in_a_trial_and_the_next_way_is_taken():
-    cupti, open_sampler = samplers(all=0, named=50_000, dram=WISHED_NS)
-    open_sampler(WISHED_NS)
-    assert cupti.opened[-1] == ("TriageCompute", 6, 50_000)
+def test_traffic_is_sampled_as_finely_as_wished_and_units_more_coarsely() -> None:
+    bench = Bench()
+    bench.open(TRAFFIC)
+    assert bench.cupti.opened == [(None, 2)] * 2, "once to try, once to sample"
+    bench.open(UNITS)
+    assert bench.cupti.opened[2:] == [("TriageCompute", 6)] * 2
+    assert bench.cupti.intervals == [WISHED_NS] * 2 + [COARSE_NS] * 2
 
 
-def test_what_works_is_remembered():
-    cupti, open_sampler = samplers(all=0, named=50_000)
-    open_sampler(WISHED_NS)
-    tried = len(cupti.opened)
-    open_sampler(WISHED_NS)
-    assert len(cupti.opened) == tried + 1
+def test_samples_without_a_length_are_seen_in_a_trial_and_the_next_way_is_taken() -> None:
+    bench = Bench(set=0)
+    bench.open(UNITS)
+    assert bench.cupti.opened[-1] == (None, 6)
 
 
-def test_traffic_alone_is_better_than_nothing():
-    _, open_sampler = samplers(dram=WISHED_NS)
-    recording = open_sampler(WISHED_NS)
-    recording.start()
-    recording.poll()
-    kept = recording.stop(lambda data: [[1.0, 2.0]] * len(data))
-    assert set(kept.values) == {Counter.DRAM_READ, Counter.DRAM_WRITE}
-    assert kept.end_ns[0] - kept.start_ns[0] == WISHED_NS
+def test_what_works_is_remembered() -> None:
+    bench = Bench(set=0)
+    bench.open(UNITS)
+    tried = len(bench.cupti.opened)
+    bench.open(UNITS)
+    assert len(bench.cupti.opened) == tried + 1
+
+
+def test_matrix_pipes_alone_are_better_than_nothing() -> None:
+    bench = Bench(set=None, all=None)
+    sampler = bench.open(UNITS)
+    sampler.start()
+    bench.clock.advance_ms(10)
+    kept = sampler.stop(lambda data: [[1.0, 2.0, 50.0, 25.0]] * len(data))
+    assert {counter: column[0] for counter, column in kept.values.items()} == {
+        Counter.DRAM_READ: 1.0,
+        Counter.DRAM_WRITE: 2.0,
+        Counter.TENSOR_ACTIVE: 0.5,
+        Counter.ISSUE_ACTIVE: 0.25,
+    }
+    assert kept.end_ns[0] - kept.start_ns[0] == COARSE_NS
     assert kept.failure is None
 
 
-def test_where_nothing_works_the_first_reason_is_given():
-    _, open_sampler = samplers()
+def test_a_recording_says_which_ways_were_given_up_and_why() -> None:
+    bench = Bench(set=0)
+    bench.open(UNITS)
+    bench.samplers.give_up("the buffer ran over")
+    sampler = bench.open(UNITS)
+    sampler.start()
+    assert sampler.stop(zeros).given_up == [
+        "the set TriageCompute every 50 us: CUPTI: of 399 samples in 20 ms, 0 have a length",
+        "6 metrics every 50 us: the buffer ran over",
+    ]
+    traffic = bench.open(TRAFFIC)
+    traffic.start()
+    assert traffic.stop(zeros).given_up == [], "what is said of one group is not of the other"
+
+
+def test_where_nothing_works_the_first_reason_is_given() -> None:
     with pytest.raises(CountersRefused, match="ERROR_INVALID_PARAMETER"):
-        open_sampler(WISHED_NS)
-    _, open_sampler = samplers(all=0, named=0, dram=0)
+        Bench(dram=None, set_dram=None).open(TRAFFIC)
     with pytest.raises(CountersRefused, match="0 have a length"):
-        open_sampler(WISHED_NS)
+        Bench(set=0, all=0, sm=0).open(UNITS)
 
 
-def test_a_way_that_lost_samples_is_not_taken_again():
-    cupti, open_sampler = samplers(all=WISHED_NS, named=50_000, dram=WISHED_NS)
-    for expected in ((None, 6), ("TriageCompute", 6), (None, 2)):
-        open_sampler(WISHED_NS)
-        assert cupti.opened[-1][:2] == expected
-        open_sampler.give_up()
-    with pytest.raises(CountersRefused, match="keeps up"):
-        open_sampler(WISHED_NS)
+def test_a_way_that_lost_samples_is_not_taken_again() -> None:
+    bench = Bench()
+    for expected in (("TriageCompute", 6), (None, 6), (None, 4)):
+        bench.open(UNITS)
+        assert bench.cupti.opened[-1] == expected
+        bench.samplers.give_up(f"{expected[1]} metrics lost samples")
+    with pytest.raises(CountersRefused, match=r"TriageCompute every 50 us: 6 metrics lost.*4 metrics lost samples"):
+        bench.open(UNITS)
 
 
-def test_samples_without_a_length_are_left_out_and_said():
-    _, open_sampler = samplers(dram=WISHED_NS)
-    recording = open_sampler(WISHED_NS)
-    recording._decoded = [Data(WISHED_NS, 5), Data(0, 3)]
-    kept = recording.stop(lambda data: [[1.0, 2.0]] * len(data))
-    assert all(end - start == WISHED_NS for start, end in zip(kept.start_ns, kept.end_ns, strict=True))
-    assert kept.failure == f"CUPTI: 3 of {len(kept) + 3} samples have no length"
+def test_a_way_whose_decoding_does_not_keep_up_is_decoded_once_when_all_is_sampled() -> None:
+    bench = Bench()
+    sampler = bench.open(UNITS)
+    sampler.start()
+    bench.cupti.decoded.clear()
+    for _ in range(8):
+        bench.clock.advance_ms(50)
+        sampler.poll()
+    assert bench.cupti.decoded == []
+    recording = sampler.stop(zeros)
+    assert len(recording) == 400_000_000 // COARSE_NS - 1  # the first holds the past
+    assert len(bench.cupti.decoded) == 1
+    assert len(recording) < bench.cupti.decoded[0] < 1.2 * len(recording), "an image of the right size, and never full"
+
+
+def test_before_the_buffer_is_half_full_such_samples_are_taken_out() -> None:
+    bench = Bench()
+    sampler = bench.open(UNITS)
+    sampler.start()
+    bench.cupti.decoded.clear()
+    for _ in range(60):
+        bench.clock.advance_ms(50)
+        sampler.poll()
+    assert len(bench.cupti.decoded) == 3_000_000_000 // COARSE_NS // 10_000
+    assert len(sampler.stop(zeros)) == 3_000_000_000 // COARSE_NS - 1
+
+
+def test_traffic_is_decoded_at_every_poll() -> None:
+    bench = Bench()
+    sampler = bench.open(TRAFFIC)
+    sampler.start()
+    bench.cupti.decoded.clear()
+    for _ in range(8):
+        bench.clock.advance_ms(50)
+        sampler.poll()
+    assert len(bench.cupti.decoded) == 8
+    assert len(sampler.stop(lambda data: [[1.0, 2.0]] * len(data))) == 400_000_000 // WISHED_NS - 1
+
+
+def test_samples_without_times_are_put_between_their_neighbours() -> None:
+    sampler = Bench().open(TRAFFIC)
+    sampler.start()
+    timeless = Data(WISHED_NS, 3, 5)
+    timeless._start_timestamps = timeless._end_timestamps = [0, 0, 0]
+    sampler._decoded = [Data(WISHED_NS, 5), timeless, Data(WISHED_NS, 4, 8)]
+    rows = iter(range(12))
+    kept = sampler.stop(lambda data: [[float(next(rows)), 0.0] for _ in range(len(data))])
+    assert kept.start_ns == Data(WISHED_NS, 11, 1)._start_timestamps
+    assert kept.values[Counter.DRAM_READ] == [float(row) for row in range(1, 12)]
+    assert kept.failure is None
+
+
+def test_samples_that_were_lost_are_said() -> None:
+    sampler = Bench().open(TRAFFIC)
+    sampler.start()
+    sampler._decoded = [Data(WISHED_NS, 5), Data(0, 3), Data(WISHED_NS, 4, 80)]
+    kept = sampler.stop(lambda data: [[1.0, 2.0]] * len(data))
+    assert kept.failure == "CUPTI: 3 of 11 samples have no length"
+    assert len(kept) == 8
