@@ -12,9 +12,11 @@ _QUERIES_OF_A_TILE = (
     re.compile(r"fmha_cutlassF\w*_(\d+)x\d+"),
     re.compile(r"flash_fprop_\w*?_(\d+)x\d+x\d+"),
 )
-# Kernels that multiply with the instructions of GPUs before Hopper.
+# Kernels that multiply with the instructions of GPUs before Hopper (`mma`).
 _OLD_INSTRUCTIONS = re.compile(r"Flash_fwd_kernel_traits<|fmha_cutlassF|_sdpa_sm80_")
-_HOPPER = 9
+# Where large products are made by others: `wgmma` (9.0), `tcgen05` (10.x, 11.0). GeForce and RTX PRO cards of the
+# Blackwell generation (12.x) have neither (PTX ISA, "Target ISA Notes" of both).
+_NEWER_INSTRUCTIONS = (9, 10, 11)
 # "FlashAttention-2 achieves only 35% utilization on the H100 GPU" (Shah et al. 2024, arXiv 2407.08608), of the 989
 # TFLOP/s of its datasheet; a large bf16 product reached 0.80 of that, the GEMM ceiling.
 _OLD_ON_HOPPER = 0.35 / 0.80
@@ -44,5 +46,5 @@ def rate_ratio(kernel: str, compute_capability: tuple[int, int] | None) -> float
     """What a kernel of this name reaches of the GEMM ceiling where matrix units are all it waits for."""
     if compute_capability is None or not _OLD_INSTRUCTIONS.search(kernel):
         return 1.0
-    flash_2 = _OLD_ON_HOPPER if compute_capability[0] >= _HOPPER else _OLD_ON_ITS_OWN
+    flash_2 = _OLD_ON_HOPPER if compute_capability[0] in _NEWER_INSTRUCTIONS else _OLD_ON_ITS_OWN
     return flash_2 * _EFFICIENT_OVER_FLASH_2 if _EFFICIENT.search(kernel) else flash_2

@@ -6,7 +6,7 @@ the other datasheet times the measured efficiency, and its factor the ratio of t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from profiler.catalogue.datasheet import Datasheet
@@ -56,6 +56,7 @@ def device_speeds(
         silent = " and ".join(sheet.name for sheet in (source, target) if not sheet.boost_clock_hz)
         same_clock = f"no clock is stated for {silent}: the same clock was taken"
     processors = target.sm_count / source.sm_count
+    measured = {ceiling.name: ceiling for ceiling in ceilings}
     factors = [
         _Factor(Resource.DRAM, memory[0] / memory[1], _over(*memory, "GB/s"), "read"),
         _tensor(source, target, dtype),
@@ -64,11 +65,10 @@ def device_speeds(
             processors * (clock or 1.0),
             f"{target.sm_count} over {source.sm_count} multiprocessors, times the clocks",
         ),
-        _link(source, target, pageable=pageable),
+        _link(source, target, measured, pageable=pageable),
         _Factor(Resource.LATENCY, clock or 1.0, "as the clocks", "kernel", same_clock),
         _Factor(Resource.HOST, 1.0, "the same host"),
     ]
-    measured = {ceiling.name: ceiling for ceiling in ceilings}
     doubts = [factor.doubt for factor in factors if factor.doubt is not None]
     return DeviceSpeeds(
         [_change(factor, measured.get(factor.ceiling or "")) for factor in factors],
@@ -114,14 +114,24 @@ def _tensor(source: Datasheet, target: Datasheet, dtype: str | None) -> _Factor:
     )
 
 
-def _link(source: Datasheet, target: Datasheet, *, pageable: bool) -> _Factor:
+def _link(source: Datasheet, target: Datasheet, measured: Mapping[str, Ceiling], *, pageable: bool) -> _Factor:
     ratio = target.host_link_bytes_per_s / source.host_link_bytes_per_s
     note = f"{target.host_link} over {source.host_link}"
     if not pageable:
         return _Factor(Resource.PCIE, ratio, note, "h2d.pinned")
-    # The host copies them into a pinned buffer first, which is slower than the links of today.
+    # The host copies them into a pinned buffer first, while the link carries the piece before: whichever is slower
+    # counts. A slower link does so from where it carries less than the host was measured to stage.
     doubt = "copies of pageable memory wait for the host: a faster link was taken not to help" if ratio > 1 else None
-    return _Factor(Resource.PCIE, min(ratio, 1.0), note, "h2d.pageable", doubt)
+    factor = min(ratio * _room_over_staging(measured), 1.0) if ratio < 1 else 1.0
+    return _Factor(Resource.PCIE, factor, note, "h2d.pageable", doubt)
+
+
+def _room_over_staging(measured: Mapping[str, Ceiling]) -> float:
+    """What the link carries over what the host stages for it; 1 where that was not measured."""
+    pinned, pageable = (measured.get(f"h2d.{memory}") for memory in ("pinned", "pageable"))
+    if pinned is None or pageable is None or not pinned.value or not pageable.value:
+        return 1.0
+    return max(pinned.value / pageable.value, 1.0)
 
 
 def _clock_ratio(source: Datasheet, target: Datasheet) -> float | None:

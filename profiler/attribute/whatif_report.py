@@ -148,7 +148,7 @@ def _changes(
             target,
             dtype=report.workload.dtype if report.workload is not None else None,
             ceilings=report.ceilings.ceilings,
-            pageable=any(copies.memory == "pageable" for phase in phases for copies in phase.copies),
+            pageable=_mostly_pageable(phases),
             needed_bytes=_needed_bytes(report),
         )
         changes = {change.resource: change for change in found.changes}
@@ -157,6 +157,12 @@ def _changes(
         for resource in knob.resources:
             changes[resource] = SpeedChange(resource=resource, factor=factor)
     return list(changes.values()), doubts
+
+
+def _mostly_pageable(phases: Sequence[Phase]) -> bool:
+    """Whether copies of pageable memory took most of the copies' time: nearly every step reads a few bytes back so."""
+    times = [(copies.busy_ms, copies.memory == "pageable") for phase in phases for copies in phase.copies]
+    return sum(ms for ms, pageable in times if pageable) > sum(ms for ms, pageable in times if not pageable)
 
 
 def _needed_bytes(report: Report) -> float | None:

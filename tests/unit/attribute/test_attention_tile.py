@@ -47,6 +47,12 @@ def test_the_instructions_of_older_gpus_do_not_reach_a_hopper_s_rate():
     assert rate_ratio(FLASH_2, None) == 1
 
 
+def test_a_blackwell_without_newer_instructions_runs_the_older_ones_at_its_own_rate():
+    """An RTX 5090 (12.0) multiplies as an A100 does, a B200 (10.0) has instructions of its own."""
+    assert rate_ratio(FLASH_2, (12, 0)) == rate_ratio(FLASH_2, (8, 0))
+    assert rate_ratio(FLASH_2, (10, 0)) == rate_ratio(FLASH_2, (9, 0))
+
+
 def test_a_decode_that_pads_its_query_is_held_back_by_its_products_although_it_streams_the_cache_at_0_89():
     """32 heads of 32 sequences over 8,192 tokens: an H200, with memory 1.41 times as fast, took 0.97 of the time."""
     timeline = read_kineto(gzip.decompress(TRACE.read_bytes()))

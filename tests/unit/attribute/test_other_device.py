@@ -28,9 +28,17 @@ def change(found: DeviceSpeeds, resource: Resource) -> SpeedChange:
 
 
 def ceilings(**values: float) -> Sequence[Ceiling]:
-    units = {"read": "GB/s", "kernel": "us"}
+    names = {"pinned": "h2d.pinned", "pageable": "h2d.pageable"}
     return [
-        Ceiling(name=name, unit=units[name], value=value, low=value, high=value, datasheet=None, tier=Tier.TIMELINE)
+        Ceiling(
+            name=names.get(name, name),
+            unit="us" if name == "kernel" else "GB/s",
+            value=value,
+            low=value,
+            high=value,
+            datasheet=None,
+            tier=Tier.TIMELINE,
+        )
         for name, value in values.items()
     ]
 
@@ -102,6 +110,16 @@ def test_a_faster_link_does_not_help_pageable_copies_and_a_slower_one_hurts() ->
     assert any("pageable" in doubt for doubt in found.doubts)
     slower = change(between("h100-sxm", "a100-sxm-80gb", pageable=True), Resource.PCIE)
     assert slower.factor == pytest.approx(0.5, rel=1e-4)
+
+
+@pytest.mark.parametrize(("staged", "expected"), [(7.84, 7.84), (27.0, 27.0), (40.0, 27.2), (54.4, 27.2)])
+def test_a_slower_link_hurts_pageable_copies_only_where_it_is_slower_than_the_host(
+    staged: float, expected: float
+) -> None:
+    """PCIe 4.0 carries 27.2 GB/s where PCIe 5.0 was measured to carry 54.4."""
+    known = ceilings(pinned=54.4, pageable=staged)
+    found = change(between("h100-sxm", "a100-sxm-80gb", pageable=True, ceilings=known), Resource.PCIE)
+    assert found.expected == pytest.approx(expected, rel=1e-3)
 
 
 def test_what_will_not_fit_is_said_first() -> None:

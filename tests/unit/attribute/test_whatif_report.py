@@ -9,7 +9,7 @@ from profiler.attribute.verdict import refuse, undermined
 from profiler.attribute.whatif_report import what_if
 from profiler.catalogue.datasheet import find_datasheet
 from profiler.errors import FailedError, UsageError
-from profiler.report.records import Report, ReportWarning
+from profiler.report.records import Copies, Report, ReportWarning
 from profiler.report.vocabulary import Resource, Tier, VerdictState
 from profiler.report.whatif import Knob, PhasePrediction, WhatIf
 from tests.unit.attribute.kept_reports import kept_report, without_evidence
@@ -40,6 +40,22 @@ def test_a_request_is_a_prefill_and_a_decode_step_for_every_further_token() -> N
     assert request.speedup.low is not None
     assert request.speedup.high is not None
     assert request.speedup.low <= request.speedup.value <= request.speedup.high
+
+
+@pytest.mark.parametrize(("pageable_ms", "factor"), [(0.002, 2.0), (9.0, 1.0)])
+def test_a_token_that_is_read_back_makes_a_step_of_pinned_copies_no_pageable_one(
+    pageable_ms: float, factor: float
+) -> None:
+    """The step of an A100 of pinned copies for 4 ms, on the link of an H100."""
+    report = kept_report()
+    report = replace(report, environment=replace(report.environment, device="NVIDIA A100-SXM4-80GB"))
+    copied = [
+        Copies(direction=direction, memory=memory, copies=1, bytes=8, busy_ms=ms, exposed_ms=ms, gb_per_s=None)
+        for direction, memory, ms in (("h2d", "pinned", 4.0), ("d2h", "pageable", pageable_ms))
+    ]
+    answer = what_if(with_decode(report, copies=copied), {}, target=find_datasheet("h100-sxm"), phase="decode")
+    [link] = [change for change in answer.speeds if change.resource is Resource.PCIE]
+    assert link.factor == pytest.approx(factor, rel=1e-3)
 
 
 def test_throughput_is_the_inverse_of_the_time() -> None:
