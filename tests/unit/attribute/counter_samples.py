@@ -47,6 +47,7 @@ def counted_run(
     drift: float = 2e-5,
     noise_bytes: float = 1e5,
     gap_us: float = 1.0,
+    sample_us: float = SAMPLE_US,
     seed: int = 0,
 ) -> tuple[Timeline, CounterRecording]:
     """Markers and iterations as the counted pass runs them, between 2 ms of nothing before and after."""
@@ -76,12 +77,12 @@ def counted_run(
         marker()
     timeline = timeline_of(*events)
     start, end, read, written, tensor = np.array(rows).T
-    edges = np.arange(0.0, now + 2000.0, SAMPLE_US)
+    edges = np.arange(0.0, now + 2000.0, sample_us)
     part = np.clip(np.minimum(edges[1:, None], end) - np.maximum(edges[:-1, None], start), 0.0, None) / (end - start)
     counted = {
         Counter.DRAM_READ: part @ read + random.normal(0.0, noise_bytes, len(part)),
         Counter.DRAM_WRITE: part @ written + np.abs(random.normal(0.0, noise_bytes / 100, len(part))),
-        Counter.TENSOR_ACTIVE: part @ tensor / SAMPLE_US,
+        Counter.TENSOR_ACTIVE: part @ tensor / sample_us,
     }
     clock = (edges * 1e3 * (1 + drift)).round().astype(np.int64) + offset_ns
     return timeline, CounterRecording(

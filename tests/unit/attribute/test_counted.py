@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -60,6 +62,40 @@ def test_iterations_between_several_markers_are_taken_together() -> None:
     counted = count(*counted_run(iterations=(40, 40, 40)), [40, 40, 40])
     assert counted.iterations == 117
     assert counted.whole[Counter.DRAM_READ] == pytest.approx(sum(made.read for made in STEP), rel=0.005)
+
+
+def test_a_phase_with_one_iteration_between_markers_is_counted_too() -> None:
+    prefill = tuple(STEP) * 30
+    counted = count(*counted_run(prefill, iterations=(1,) * 8), [1] * 8)
+    assert counted.iterations == 8
+    assert counted.whole[Counter.DRAM_READ] == pytest.approx(sum(made.read for made in prefill), rel=0.005)
+    assert kernels(counted)["up"].calls == 30
+    assert kernels(counted)["up"].each[Counter.DRAM_READ].value == pytest.approx(117.5e6, rel=0.01)
+
+
+def test_samples_of_50_us_tell_the_units_of_kernels_shorter_than_that() -> None:
+    counted = count(*counted_run(iterations=(600,), sample_us=50.0), [600])
+    for made in STEP:
+        tensor = kernels(counted)[made.name].each[Counter.TENSOR_ACTIVE]
+        assert tensor.value == pytest.approx(made.tensor, abs=max(4 * tensor.error, 0.005))
+        assert tensor.error < 0.03
+
+
+def test_samples_that_are_missing_in_between_make_the_counters_unusable() -> None:
+    timeline, recording = counted_run(iterations=(60,))
+    middle = len(recording) // 2
+
+    def holed(column: list[Any]) -> list[Any]:
+        return column[:middle] + column[middle + 3 :]
+
+    holes = CounterRecording(
+        start_ns=holed(recording.start_ns),
+        end_ns=holed(recording.end_ns),
+        values={counter: holed(column) for counter, column in recording.values.items()},
+        failure="3 samples have no length",
+    )
+    with pytest.raises(CountersUnusable, match="3 samples have no length"):
+        count(timeline, holes, [60])
 
 
 def test_more_iterations_make_a_smaller_error() -> None:
