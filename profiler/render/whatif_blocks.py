@@ -19,6 +19,7 @@ from profiler.render.document import (
 from profiler.render.numbers import duration, interval, number, times
 from profiler.render.phase_blocks import share_blocks
 from profiler.render.words import RESOURCES, listed, sentence
+from profiler.report.vocabulary import VerdictState
 from profiler.report.whatif import (
     Change,
     Curve,
@@ -52,7 +53,7 @@ def whatif_blocks(answer: WhatIf) -> list[Block]:
     blocks: list[Block] = [_answer(answer) if asked else _overview(answer)]
     blocks.append(_what_ran(answer))
     if asked and answer.phases:
-        blocks += [Heading("Predicted", 2), _predicted(answer)]
+        blocks += [Heading("Predicted", 2), _predicted(answer), *_inconclusive(answer)]
     if answer.request is not None and asked:
         blocks.append(_throughput(answer.request.tokens_per_s))
     if answer.other_device is not None:
@@ -78,9 +79,16 @@ def _answer(answer: WhatIf) -> Statement:
             f"{condition}, {_change('the request', answer.request.e2e_ms, answer.request.speedup)}", Tone.ANSWER
         )
     if not answer.phases:
-        return Statement("No phase of this report can be predicted.", Tone.REFUSED)
+        return _nothing(answer)
     told = [_change(phase.name, phase.time_ms, phase.speedup) for phase in answer.phases]
     return Statement(f"{condition}, {' '.join(told)}", Tone.ANSWER)
+
+
+def _nothing(answer: WhatIf) -> Statement:
+    """That nothing is predicted; of one phase alone, that it is not."""
+    asked = [left_out.name for left_out in answer.not_predicted if left_out.name != "request"]
+    what = f"{asked[0]} cannot" if len(asked) == 1 else "No phase of this report can"
+    return Statement(f"{what} be predicted.", Tone.REFUSED)
 
 
 def _condition(answer: WhatIf) -> str:
@@ -116,7 +124,7 @@ def _overview(answer: WhatIf) -> Statement:
     weight = {"decode": answer.request.new_tokens - 1} if answer.request is not None else {}
     phase = max(answer.phases, key=lambda phase: phase.time_ms.measured.value * weight.get(phase.name, 1), default=None)
     if phase is None:
-        return Statement("No phase of this report can be predicted.", Tone.REFUSED)
+        return _nothing(answer)
     best = min(phase.curves, key=lambda curve: _ms_at(curve, 2.0), default=None)
     if best is None or phase.time_ms.measured.value / _ms_at(best, 2.0) < 1 + _SAME:
         return Statement(f"{phase.name} gains from no single speed.", Tone.ANSWER)
@@ -159,6 +167,12 @@ def _predicted(answer: WhatIf) -> Grid:
         times_ = _times(answer.request.e2e_ms, answer.request.speedup)
         rows.append(("request, e2e", *times_, rate, "", "", "", ""))
     return Grid(columns, tuple(rows))
+
+
+def _inconclusive(answer: WhatIf) -> list[Statement]:
+    """The phases whose bottleneck then is not clear: a narrow table has no room for that."""
+    open_ = [phase.name for phase in answer.phases if phase.after.state is not VerdictState.CLEAR]
+    return [Statement(f"What holds {listed(open_)} back then is inconclusive.")] if open_ else []
 
 
 def _times(change: Change, speedup: Estimate) -> tuple[str, str, str, str]:

@@ -81,13 +81,21 @@ def test_a_bottleneck_that_is_too_close_to_call_says_so() -> None:
     answer = asked(pcie=2.0)
     phase = answer.phases[0]
     doubtful = replace(phase, after=replace(phase.after, state=VerdictState.INCONCLUSIVE))
-    assert "inconclusive" in shown(replace(answer, phases=[doubtful]), 160)
+    for width in (80, 160):
+        assert "What holds decode back then is inconclusive." in shown(replace(answer, phases=[doubtful]), width)
+        assert "inconclusive" not in shown(answer, width)
 
 
 def test_where_no_phase_can_be_predicted_it_says_that() -> None:
     for speeds in (asked(pcie=2.0).speeds, []):
         text = shown(replace(asked(pcie=2.0), phases=[], speeds=speeds))
         assert text.startswith("NO VERDICT  No phase of this report can be predicted.")
+
+
+def test_a_phase_that_was_asked_for_alone_and_cannot_be_predicted_is_named() -> None:
+    text = shown(what_if(kept_report(), {Knob.MEMORY: 2.0}, phase="load"))
+    assert text.startswith("NO VERDICT  load cannot be predicted.")
+    assert "the legs of loading follow one another" in joined(text)
 
 
 def test_a_time_without_interval_is_shown_without_one() -> None:
