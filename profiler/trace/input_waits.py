@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from profiler.trace.timeline import Timeline
+import numpy as np
+
+from profiler.trace.timeline import Ints, Timeline
 
 # torch.utils.data names the range so, around `next` of a loader's iterator (torch/utils/data/dataloader.py).
 _LOADER_PREFIX = "enumerate(DataLoader)#"
@@ -18,6 +20,11 @@ class InputWaits:
             for row in range(len(ranges))
             if step.name_of(ranges.name, row).startswith(_LOADER_PREFIX)
         ]
+
+    def spans_ns(self, thread: int) -> Ints:
+        """Those of one thread, shape (n, 2)."""
+        mine = [(start, end) for start, end, owner in self._spans if owner == thread]
+        return np.array(mine, np.int64).reshape(len(mine), 2)
 
     def within_us(self, begin_ns: int, end_ns: int, thread: int | None = None) -> float:
         """Microseconds of them between two times; of one thread or, where None, of any."""

@@ -1,0 +1,216 @@
+"""What `bottleneck analyze` answers: traces from anywhere, accounted for and judged. docs/report.md has every field.
+
+Times are integer nanoseconds, and exact: the parts of a rank sum to its span.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from profiler.report.records import Share, Sources, Verdict
+from profiler.report.vocabulary import BottleneckClass
+
+ANALYSIS_SCHEMA_VERSION = "1.0"
+
+
+class Family(StrEnum):
+    """What kind of work a kernel does."""
+
+    GEMM = "gemm"  # matrix products and convolutions
+    ATTENTION = "attention"
+    NORMALISATION = "normalisation"
+    ELEMENTWISE = "elementwise"
+    COPY_LIKE = "copy_like"  # moves elements and computes nothing: also copies and memsets within the device
+    REDUCTION = "reduction"
+    COLLECTIVE = "collective"
+    OTHER = "other"
+
+
+class PartName(StrEnum):
+    """An exclusive piece of a trace's span: kernels by what limits them, exposed copies and collectives, idle time."""
+
+    KERNEL_DRAM = "kernel.dram"
+    KERNEL_TENSOR = "kernel.tensor"
+    KERNEL_ISSUE = "kernel.issue"
+    KERNEL_LATENCY = "kernel.latency"
+    KERNEL_UNKNOWN = "kernel.unknown"
+    COPY_WITHIN_DEVICE = "copy.within_device"
+    COPY_H2D = "copy.h2d"
+    COPY_D2H = "copy.d2h"
+    COPY_P2P = "copy.p2p"
+    COLLECTIVE = "collective"
+    IDLE_HOST = "idle.host"
+    IDLE_SYNC = "idle.sync"
+    IDLE_LAUNCH_GAP = "idle.launch_gap"
+    IDLE_OTHER_STREAM = "idle.other_stream"
+    IDLE_INPUT = "idle.input"
+    IDLE_STAGING = "idle.staging"
+    IDLE_NOTHING_ASKED = "idle.nothing_asked"
+    IDLE_UNKNOWN = "idle.unknown"
+
+    @property
+    def bottleneck_class(self) -> BottleneckClass | None:
+        """The class that this time is laid to, or None where nobody can tell."""
+        return _CLASSES.get(self)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the device had nothing to do."""
+        return self.value.startswith("idle.")
+
+
+_CLASSES = {
+    PartName.KERNEL_DRAM: BottleneckClass.MEMORY,
+    PartName.KERNEL_TENSOR: BottleneckClass.COMPUTE,
+    PartName.KERNEL_ISSUE: BottleneckClass.COMPUTE,
+    PartName.KERNEL_LATENCY: BottleneckClass.SCHEDULING,
+    PartName.COPY_WITHIN_DEVICE: BottleneckClass.MEMORY,
+    PartName.COPY_H2D: BottleneckClass.IO,
+    PartName.COPY_D2H: BottleneckClass.IO,
+    PartName.COPY_P2P: BottleneckClass.IO,
+    PartName.COLLECTIVE: BottleneckClass.IO,
+    PartName.IDLE_HOST: BottleneckClass.SCHEDULING,
+    PartName.IDLE_SYNC: BottleneckClass.SCHEDULING,
+    PartName.IDLE_LAUNCH_GAP: BottleneckClass.SCHEDULING,
+    PartName.IDLE_OTHER_STREAM: BottleneckClass.SCHEDULING,
+    PartName.IDLE_INPUT: BottleneckClass.IO,
+    PartName.IDLE_STAGING: BottleneckClass.IO,
+    PartName.IDLE_NOTHING_ASKED: BottleneckClass.SCHEDULING,
+}
+
+
+class TracePart(Struct, frozen=True, kw_only=True):
+    """One exclusive piece of a rank's span."""
+
+    part: PartName
+    class_: BottleneckClass | None = field(name="class")
+    ns: int
+    fraction: float
+
+
+class FamilyTime(Struct, frozen=True, kw_only=True):
+    """The kernels of one family: `ns` is their exclusive time, `sum_ns` the sum of their durations."""
+
+    family: Family
+    ns: int
+    sum_ns: int
+    kernels: int
+
+
+class StreamBusy(Struct, frozen=True, kw_only=True):
+    """One stream: the time under any of its activities."""
+
+    device: int
+    stream: int
+    busy_ns: int
+    kernels: int
+    copies: int
+
+
+class Overlap(Struct, frozen=True, kw_only=True):
+    """What ran at the same time as what; copies are those that leave the device."""
+
+    compute_ns: int
+    copy_ns: int
+    exposed_copy_ns: int
+    copy_compute_ns: int
+    collective_ns: int
+    exposed_collective_ns: int
+    collective_compute_ns: int
+    imbalance_ratio: float | None
+    sources: Sources = field(default_factory=dict)
+
+
+class IntegrityFinding(Struct, frozen=True, kw_only=True):
+    """One flaw of a trace: `count` events `of` so many. `code` is stable; `message` says its effect."""
+
+    code: str
+    message: str
+    effect: str
+    count: int
+    of: int
+
+
+class RankAnalysis(Struct, frozen=True, kw_only=True):
+    """One trace: one process, with all devices that it shows."""
+
+    name: str
+    device: str | None
+    span_ns: int
+    busy_ns: int
+    idle_ns: int
+    kernel_ns: int
+    parts: list[TracePart]
+    families: list[FamilyTime]
+    streams: list[StreamBusy]
+    overlap: Overlap
+    integrity: list[IntegrityFinding]
+    verdict: Verdict
+    shares: list[Share]
+    notes: list[str] = field(default_factory=list)
+    sources: Sources = field(default_factory=dict)
+
+
+class PartSpread(Struct, frozen=True, kw_only=True):
+    """One part over all ranks; a rank without it counts as 0."""
+
+    part: PartName
+    ns: int
+    least_ns: int
+    median_ns: int
+    most_ns: int
+
+
+class Straggler(Struct, frozen=True, kw_only=True):
+    """The rank that the others wait for."""
+
+    name: str
+    reason: str
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """All ranks together: sums over them, and how far they differ."""
+
+    ranks: int
+    span_ns: int
+    busy_ns: int
+    idle_ns: int
+    kernel_ns: int
+    parts: list[PartSpread]
+    straggler: Straggler | None
+
+
+class Unreadable(Struct, frozen=True, kw_only=True):
+    """An input that held no trace, and why."""
+
+    name: str
+    reason: str
+
+
+class Analysis(Struct, frozen=True, kw_only=True):
+    """The whole answer."""
+
+    kind: str = "analyze"
+    schema_version: str = ANALYSIS_SCHEMA_VERSION
+    tool_version: str
+    ranks: list[RankAnalysis]
+    job: Job | None
+    unreadable: list[Unreadable]
+    complete: bool = True
+
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def encode_analysis(answer: Analysis) -> bytes:
+    """The answer as JSON, indented by two spaces, with a newline at its end."""
+    return msgspec.json.format(_ENCODER.encode(answer), indent=2) + b"\n"
+
+
+def analysis_schema() -> dict[str, Any]:
+    """The JSON Schema of an answer."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | msgspec.json.schema(Analysis)

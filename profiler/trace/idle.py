@@ -1,0 +1,117 @@
+"""What the device waited for in each gap of a trace, to the nanosecond.
+
+A gap is laid at the door of what ended it. Where its launch was issued before the gap began, the wait was for another
+stream or is the device's own. Where it came later, the device waited for the host until the launch was issued: the host
+was blocked in a sync when the gap began, or fetched its input, or staged pageable memory, or did nothing at all; else
+it was at work, which is launching late.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from profiler.report.analysis import PartName
+from profiler.trace import intervals
+from profiler.trace.accounting import idle_gaps
+from profiler.trace.graph import DependencyGraph
+from profiler.trace.input_waits import InputWaits
+from profiler.trace.timeline import Call, Ints, Timeline
+from profiler.trace.waits import blocks_host, stream_key
+
+# Between two operations of a model, Python needs microseconds to tens of them. No operation, call or range on any
+# thread for longer than this is no dispatching: nobody asked for anything.
+_SILENCE_NS = 1_000_000
+
+
+def idle_ns(timeline: Timeline, graph: DependencyGraph) -> dict[PartName, int]:
+    """Nanoseconds of idle time by cause; they sum to the idle time of the span.
+
+    `graph` is that of the whole timeline: it says who waited for another stream.
+    """
+    gaps, ended_by = idle_gaps(timeline.device)
+    begin, end = gaps.T
+    if not len(gaps):
+        return {}
+    device, host = timeline.device, timeline.host
+    call = np.append(device.call, -1)[ended_by]
+    begun = np.append(device.start_ns, 0)[ended_by]
+    stages = np.array([row >= 0 and blocks_host(timeline, row) for row in ended_by.tolist()], np.bool_)
+    # A copy of pageable memory reaches the device when the host has staged it, at its own start.
+    issued = np.where(stages, begun, np.append(host.end_ns, 0)[call])
+    issued = np.where(call >= 0, np.clip(issued, begin, end), begin)
+
+    found = dict.fromkeys((name for name in PartName if name.is_idle), 0)
+    late = issued > begin
+    elsewhere = (call >= 0) & ~late & np.isin(ended_by, _held_by_another_stream(timeline, graph))
+    found[PartName.IDLE_UNKNOWN] = int((end - begin)[call < 0].sum())
+    found[PartName.IDLE_OTHER_STREAM] = int((end - begin)[elsewhere].sum())
+    found[PartName.IDLE_LAUNCH_GAP] = int((end - issued)[(call >= 0) & ~elsewhere].sum())
+    silence = _silence(timeline, int(begin[0]), int(end[-1]))
+    thread = np.append(host.thread, -1)[call]
+    for number in np.unique(thread[late]).tolist():
+        mine = late & (thread == number)
+        _blame_host(timeline, number, begin[mine], issued[mine], silence, found)
+    return {name: ns for name, ns in found.items() if ns}
+
+
+def _blame_host(
+    timeline: Timeline, thread: int, begin: Ints, issued: Ints, silence: Ints, found: dict[PartName, int]
+) -> None:
+    """Share out the time from `begin` to `issued` of gaps that one thread's launches ended."""
+    host = timeline.host
+    mine = host.thread == thread
+    syncs = intervals.merge(_calls(timeline, mine & (host.kind == Call.SYNC)))
+    resumed = np.minimum(np.maximum(_end_of_what_holds(syncs, begin), begin), issued)
+    inputs = intervals.merge(InputWaits(timeline).spans_ns(thread))
+    staging = intervals.subtract(_calls(timeline, mine & _staging(timeline)), inputs)
+    found[PartName.IDLE_SYNC] += int((resumed - begin).sum())
+    rest = int((issued - resumed).sum())
+    for name, spans in (
+        (PartName.IDLE_INPUT, inputs),
+        (PartName.IDLE_STAGING, staging),
+        (PartName.IDLE_NOTHING_ASKED, silence),
+    ):
+        inside = int((intervals.covered_before(spans, issued) - intervals.covered_before(spans, resumed)).sum())
+        found[name] += inside
+        rest -= inside
+    found[PartName.IDLE_HOST] += rest
+
+
+def _end_of_what_holds(merged: Ints, instants: Ints) -> Ints:
+    """For each instant the end of the interval that holds it, else 0."""
+    if not len(merged):
+        return np.zeros(len(instants), np.int64)
+    row = np.searchsorted(merged[:, 0], instants, side="right") - 1
+    return np.where(row >= 0, merged[np.maximum(row, 0), 1], 0)
+
+
+def _staging(timeline: Timeline) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Which host calls copy from or to pageable memory."""
+    device = timeline.device
+    rows = np.flatnonzero(device.pageable & (device.call >= 0)).tolist()
+    staged = np.zeros(len(timeline.host), np.bool_)
+    staged[[int(device.call[row]) for row in rows if blocks_host(timeline, row)]] = True
+    return staged
+
+
+def _silence(timeline: Timeline, start: int, end: int) -> Ints:
+    """Stretches in which no thread of the host ran an operation, a call or a range, merged."""
+    tables = (timeline.host, timeline.operations, timeline.ranges)
+    spans = [intervals.from_columns(table.start_ns, table.end_ns) for table in tables]
+    silent = intervals.complement(np.concatenate([*spans, timeline.overhead]), start, end)
+    return silent[silent[:, 1] - silent[:, 0] >= _SILENCE_NS]
+
+
+def _held_by_another_stream(timeline: Timeline, graph: DependencyGraph) -> Ints:
+    """Device rows that started when something on another stream had ended."""
+    source = graph.source_row
+    rows = [
+        source[index]
+        for index, held in enumerate(graph.held_by)
+        if any(stream_key(timeline, source[other]) != stream_key(timeline, source[index]) for other in held)
+    ]
+    return np.array(rows, np.int64)
+
+
+def _calls(timeline: Timeline, rows: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Ints:
+    return intervals.from_columns(timeline.host.start_ns[rows], timeline.host.end_ns[rows])
