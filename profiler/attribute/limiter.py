@@ -94,7 +94,8 @@ def kernel_cost(duration_us: float, facts: KernelFacts, peaks: Peaks, band: Band
     explained = max(saturated, exposed_ratio)
 
     stalled = busy * (1 - explained) * stalling
-    exposed = busy * explained if exposed_ratio > saturated else 0.0
+    # Up to the middle of the band: from there on the memory is the limit, and hides nothing.
+    exposed = busy * explained if exposed_ratio > 0 and saturated < _LARGER_HALF else 0.0
     fixed, working = fixed + stalled, busy - stalled - exposed
     needs[Resource.DRAM] = max(traffic - exposed, 0.0)
     needs = {resource: min(need, working) for resource, need in needs.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -72,6 +73,28 @@ def test_a_full_device_that_neither_bytes_nor_flops_explain_issues_instructions(
 def test_traffic_that_finds_the_memory_busy_is_exposed_the_rest_is_hidden():
     cost = cost_of(kernel(megabytes=30))
     assert (cost.exposed_us, cost.dram_us) == (pytest.approx(0.3 * 30), pytest.approx(0.7 * 30))
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"blocks": 1000},
+        {"blocks": 10},
+        {"blocks": 100, "threads": 320},  # ten warps of the sixteen that it takes
+        {"blocks": 1000, "matrix": True},
+        {"blocks": 1000, "matrix": True, "is_matrix_product": True},
+    ],
+    ids=["full grid", "small grid", "few warps", "attention", "matrix product"],
+)
+def test_the_more_bytes_the_more_a_kernel_gains_from_faster_memory(known: dict[str, Any]):
+    def without_memory(megabytes: float) -> float:
+        cost = cost_of(kernel(megabytes=megabytes, **known), peaks=SIZED)
+        return cost.fixed_us + max(cost.tensor_us, cost.issue_us)
+
+    times = [without_memory(tenths / 10) for tenths in range(1001)]
+    assert all(after <= before + 1e-9 for before, after in pairwise(times))
+    assert times[0] > 100
+    assert times[-1] == pytest.approx(1.0)
 
 
 def test_attention_fetches_ahead_and_exposes_nothing():
