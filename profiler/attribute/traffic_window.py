@@ -58,6 +58,7 @@ class _Fit:
 
     design: Floats
     amounts: Floats
+    square: float  # of the amounts
     gram: Floats
     product: Floats
     values: Floats
@@ -66,17 +67,18 @@ class _Fit:
     @classmethod
     def of(cls, design: Floats, amounts: Floats) -> _Fit:
         gram, product = design.T @ design, design.T @ amounts
-        values = solve(gram, product)
-        return cls(design, amounts, gram, product, values, _misfit(gram, product, values, amounts))
+        values, square = solve(gram, product), float(amounts @ amounts)
+        return cls(design, amounts, square, gram, product, values, _misfit(gram, product, values, square))
 
     def offer(self, index: int, column: Floats) -> bool:
         """Take this column instead, if the misfit falls by enough."""
         gram, product = self.gram.copy(), self.product.copy()
-        row = self.design.T @ column
-        row[index] = column @ column
-        gram[index], gram[:, index], product[index] = row, row, column @ self.amounts
+        # einsum, not @: a product this small is over before the threads of a linear algebra library have met
+        row = np.einsum("ij,i->j", self.design, column)
+        row[index] = np.einsum("i,i", column, column)
+        gram[index], gram[:, index], product[index] = row, row, np.einsum("i,i", column, self.amounts)
         values = solve(gram, product, self.values > 0)
-        misfit = _misfit(gram, product, values, self.amounts)
+        misfit = _misfit(gram, product, values, self.square)
         if misfit > self.misfit * (1 - _LEAST_GAIN):
             return False
         self.design[:, index] = column
@@ -84,9 +86,9 @@ class _Fit:
         return True
 
 
-def _misfit(gram: Floats, product: Floats, values: Floats, amounts: Floats) -> float:
+def _misfit(gram: Floats, product: Floats, values: Floats, square: float) -> float:
     """The sum of the squares of what the values miss."""
-    return float(amounts @ amounts - 2 * product @ values + values @ gram @ values)
+    return float(square - 2 * product @ values + values @ gram @ values)
 
 
 def traffic_design(
