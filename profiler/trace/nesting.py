@@ -1,4 +1,9 @@
-"""Which interval lies within which, thread by thread."""
+"""Which interval lies within which, thread by thread.
+
+In the order of (thread, start, longest first), the innermost interval around another is the last one before it that
+ends no sooner. All rows are walked back at once, each from candidate to that one's candidate until one ends late
+enough: what lies between two candidates ends before the later one, so nothing is missed.
+"""
 
 from __future__ import annotations
 
@@ -13,38 +18,41 @@ def parents(start_ns: Ints, end_ns: Ints, thread: Ints) -> Ints:
     Of equal intervals, the earlier row is the parent. Intervals that overlap without nesting are no parents of
     each other.
     """
-    parent = np.full(len(start_ns), -1, np.int64)
-    starts, ends, threads = start_ns.tolist(), end_ns.tolist(), thread.tolist()
-    stacks: dict[int, list[int]] = {}
-    for row in np.lexsort((-end_ns, start_ns)).tolist():
-        stack = stacks.setdefault(threads[row], [])
-        parent[row] = _innermost(stack, ends, starts[row], ends[row])
-        stack.append(row)
-    return parent
+    order = np.lexsort((-end_ns, start_ns, thread))
+    found = np.empty(len(order), np.int64)
+    found[order] = np.append(order, -1)[_parents_in_order(end_ns[order], thread[order])]
+    return found
 
 
 def enclosing(outer: tuple[Ints, Ints, Ints], start_ns: Ints, end_ns: Ints, thread: Ints) -> Ints:
     """For each interval the row of the innermost `outer` one (start, end, thread) that contains it, or -1."""
-    found = np.full(len(start_ns), -1, np.int64)
     outer_start, outer_end, outer_thread = outer
-    count = len(outer_start)
-    starts = np.concatenate([outer_start, start_ns])
-    all_ends = np.concatenate([outer_end, end_ns])
-    threads = np.concatenate([outer_thread, thread]).tolist()
-    is_inner = np.arange(len(starts)) >= count
-    stacks: dict[int, list[int]] = {}
-    begins, ends = starts.tolist(), all_ends.tolist()
-    for row in np.lexsort((-all_ends, is_inner, starts)).tolist():
-        stack = stacks.setdefault(threads[row], [])
-        if row >= count:
-            found[row - count] = _innermost(stack, ends, begins[row], ends[row])
-        else:
-            stack.append(row)
+    order = np.lexsort((-outer_end, outer_start, outer_thread))
+    outer_start, outer_end, outer_thread = outer_start[order], outer_end[order], outer_thread[order]
+    candidate = np.full(len(start_ns), -1, np.int64)
+    by_thread = np.argsort(thread, kind="stable")
+    for rows in np.split(by_thread, np.flatnonzero(np.diff(thread[by_thread])) + 1):
+        if len(rows):
+            first, last = np.searchsorted(outer_thread, [thread[rows[0]], thread[rows[0]] + 1])
+            before = np.searchsorted(outer_start[first:last], start_ns[rows], side="right")
+            candidate[rows] = np.where(before > 0, first + before - 1, -1)
+    around = _parents_in_order(outer_end, outer_thread)
+    waiting = np.flatnonzero(candidate >= 0)
+    while len(waiting):
+        waiting = waiting[outer_end[candidate[waiting]] < end_ns[waiting]]
+        candidate[waiting] = around[candidate[waiting]]
+        waiting = waiting[candidate[waiting] >= 0]
+    found: Ints = np.append(order, -1)[candidate]
     return found
 
 
-def _innermost(stack: list[int], ends: list[int], start: int, end: int) -> int:
-    """Drop what is over before `start`; return the topmost that lasts until `end`."""
-    while stack and ends[stack[-1]] < start:
-        stack.pop()
-    return next((row for row in reversed(stack) if ends[row] >= end), -1)
+def _parents_in_order(end: Ints, thread: Ints) -> Ints:
+    """`parents` of rows in the order of (thread, start, longest first)."""
+    candidate = np.arange(-1, len(end) - 1)
+    candidate[1:][thread[1:] != thread[:-1]] = -1
+    waiting = np.flatnonzero(candidate >= 0)
+    while len(waiting):
+        waiting = waiting[end[candidate[waiting]] < end[waiting]]
+        candidate[waiting] = candidate[candidate[waiting]]
+        waiting = waiting[candidate[waiting] >= 0]
+    return candidate

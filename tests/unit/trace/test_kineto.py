@@ -8,7 +8,8 @@ import pytest
 
 from profiler.errors import UnreadableError
 from profiler.trace import intervals
-from profiler.trace.kineto import nanoseconds, read_kineto
+from profiler.trace.decimals import nanoseconds
+from profiler.trace.kineto import read_kineto
 from profiler.trace.timeline import Activity, Call, Timeline
 from tests.unit.trace.trace_events import (
     RECORDINGS,
@@ -299,7 +300,7 @@ def test_a_trace_without_events_is_an_empty_timeline():
         (b'{"traceEvents": [{"ph": "X", "cat": "kernel", "ts": "soon"}]}', "is not a PyTorch profiler trace"),
         (b'{"traceEvents": [{"ph": "X", "cat": "kernel", "args": {"grid": [1]}}]}', "is not a PyTorch profiler trace"),
         (gzip.compress(b'{"traceEvents": []}')[:-12], "is a damaged gzip file"),
-        (b'{"traceEvents": [{"ph": "X", "name": "\xff"}]}', "is not a PyTorch profiler trace"),
+        (b'{"traceEvents": [{"ph": "X", "cat": "kernel", "name": "\xff"}]}', "is not a PyTorch profiler trace"),
     ],
 )
 def test_what_is_no_trace_is_said_in_one_line(tmp_path, content, reason):

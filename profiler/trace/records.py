@@ -1,0 +1,158 @@
+"""The rows of a trace as they are read, in columns: in any order, not yet linked to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from operator import attrgetter
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import numpy as np
+
+from profiler.trace.classification import call_kind, copy_activity, kernel_activity
+from profiler.trace.decimals import LARGEST_NS, column_of_nanoseconds
+from profiler.trace.event_types import CallEvent, DeviceEvent, Event, OperationEvent, SyncEvent
+from profiler.trace.timeline import Activity, Ints
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+_STEP = "ProfilerStep#"  # the old schema calls it an operation
+_UNKNOWN = (-1, -1, -1)
+
+
+class Remembered(dict[Key, Value], Generic[Key, Value]):
+    """What a function says of each key, asked once: traces repeat few names and shapes many times."""
+
+    def __init__(self, function: Callable[[Key], Value]) -> None:
+        super().__init__()
+        self._function = function
+
+    def __missing__(self, key: Key) -> Value:
+        self[key] = value = self._function(key)
+        return value
+
+
+class Table:
+    """Columns of integers that grow a slice at a time. The first two are start and end in ns."""
+
+    def __init__(self, width: int) -> None:
+        self._pieces = [np.empty((width, 0), np.int64)]
+
+    def add(self, *columns: Ints | Sequence[int]) -> None:
+        """Rows, as columns; each of shape (n,) or (some columns, n)."""
+        self._pieces.append(np.vstack([np.asarray(column, np.int64) for column in columns]))
+
+    def since(self, base_ns: int) -> Ints:
+        """All rows, shape (width, n), times moved by `base_ns`. Raises `ValueError` for times of no use."""
+        rows = np.concatenate(self._pieces, axis=1)
+        first, last = int(rows[:2].min(initial=0)), int(rows[:2].max(initial=0))
+        if max(abs(base_ns), abs(base_ns + first), abs(base_ns + last)) > LARGEST_NS:
+            raise ValueError("its times lie beyond the year 2096")
+        rows[:2] += base_ns
+        return rows
+
+
+class Records:
+    """All rows of a trace, by what they are. `external` is Kineto's External id, -1 if there is none."""
+
+    def __init__(self) -> None:
+        self.names: Remembered[str, int] = Remembered(lambda _: len(self.names))
+        self.threads: Remembered[int, int] = Remembered(lambda _: len(self.threads))
+        # start, end, kind, name, external, correlation, device, stream, bytes, registers, shared bytes, grid, block
+        self.device = Table(17)
+        self.calls = Table(7)  # start, end, name, thread, kind, external, correlation
+        self.operations = Table(5)  # start, end, name, thread, external
+        self.ranges = Table(4)  # start, end, name, thread
+        self.overhead = Table(2)  # start, end
+        self.shapes: list[list[Any]] = []  # of each operation, as in `Operations`
+        self.types: list[list[str]] = []
+        self.concrete: list[list[Any]] = []
+        self.strides: list[list[Any]] = []
+        self.waits: dict[int, tuple[int, int]] = {}  # by correlation: stream, the event's record call
+        self._kernel_kind: Remembered[str, int] = Remembered(kernel_activity)
+        self._copy_kind: Remembered[str, int] = Remembered(copy_activity)
+        self._call_kind: Remembered[str, int] = Remembered(call_kind)
+        self._lists: Remembered[bytes, list[Any]] = Remembered(msgspec.json.Decoder(list[Any]).decode)
+        self._words: Remembered[bytes, list[str]] = Remembered(msgspec.json.Decoder(list[str]).decode)
+
+    def add_kernels(self, events: list[DeviceEvent]) -> None:
+        """Rows of the device."""
+        self._add_activities(events, [self._kernel_kind[event.name] for event in events])
+
+    def add_copies(self, events: list[DeviceEvent]) -> None:
+        """Rows of the device."""
+        self._add_activities(events, [self._copy_kind[event.name] for event in events])
+
+    def add_memsets(self, events: list[DeviceEvent]) -> None:
+        """Rows of the device."""
+        self._add_activities(events, [Activity.MEMSET] * len(events))
+
+    def _add_activities(self, events: list[DeviceEvent], kinds: list[int]) -> None:
+        arguments = [event.args for event in events]
+        self.device.add(
+            _span(events),
+            kinds,
+            self._names(events),
+            _columns(arguments, "external correlation device stream bytes registers shared_bytes"),
+            _flat((given.grid or _UNKNOWN for given in arguments), 3, len(arguments)),
+            _flat((given.block or _UNKNOWN for given in arguments), 3, len(arguments)),
+        )
+
+    def add_calls(self, events: list[CallEvent]) -> None:
+        """Rows of the host's calls."""
+        kinds = [self._call_kind[event.name] for event in events]
+        arguments = [event.args for event in events]
+        self.calls.add(self._host_rows(events), kinds, _columns(arguments, "external correlation"))
+
+    def add_operations(self, events: list[OperationEvent]) -> None:
+        """Rows of operations, but for steps: those are ranges."""
+        if any(event.name.startswith(_STEP) for event in events):
+            self.add_ranges([event for event in events if event.name.startswith(_STEP)])
+            events = [event for event in events if not event.name.startswith(_STEP)]
+        lists, words = self._lists, self._words
+        arguments = [event.args for event in events]
+        self.operations.add(self._host_rows(events), [given.external for given in arguments])
+        self.shapes += [lists[bytes(given.shapes)] for given in arguments]
+        self.types += [words[bytes(given.types)] for given in arguments]
+        self.concrete += [lists[bytes(given.concrete)] for given in arguments]
+        self.strides += [lists[bytes(given.strides)] for given in arguments]
+
+    def add_ranges(self, events: Sequence[Event]) -> None:
+        """Rows of ranges."""
+        self.ranges.add(self._host_rows(events))
+
+    def add_overhead(self, events: list[Event]) -> None:
+        """Rows of overhead."""
+        self.overhead.add(_span(events))
+
+    def add_waits(self, events: list[SyncEvent]) -> None:
+        """What calls waited for."""
+        for wait in (event.args for event in events):
+            self.waits[wait.correlation] = (wait.stream, wait.wait_on_record)
+            if wait.wait_on_record >= 0:  # only who waits for an event says on which stream it was recorded
+                self.waits.setdefault(wait.wait_on_record, (wait.wait_on_stream, -1))
+
+    def _host_rows(self, events: Sequence[Event]) -> Ints:
+        threads = self.threads
+        numbers = [threads[event.tid if isinstance(event.tid, int) else -1] for event in events]
+        return np.vstack([_span(events), self._names(events), np.asarray(numbers, np.int64)])
+
+    def _names(self, events: Sequence[Event]) -> Ints:
+        names = self.names
+        return np.asarray([names[event.name] for event in events], np.int64)
+
+
+def _span(events: Sequence[Event]) -> Ints:
+    start = column_of_nanoseconds([event.ts for event in events])
+    return np.stack([start, start + np.maximum(column_of_nanoseconds([event.dur for event in events]), 0)])
+
+
+def _columns(objects: Sequence[msgspec.Struct], names: str) -> Ints:
+    fields = names.split()
+    return _flat(map(attrgetter(*fields), objects), len(fields), len(objects))
+
+
+def _flat(rows: Iterable[tuple[int, ...]], width: int, count: int) -> Ints:
+    return np.fromiter(chain.from_iterable(rows), np.int64, width * count).reshape(count, width).T
