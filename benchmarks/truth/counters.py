@@ -57,23 +57,30 @@ def run(options: argparse.Namespace) -> Section:
     """The section."""
     device = select_device(options.device, driver=open_driver())
     counted: dict[str, Counted | str] = {}
+    notes: list[str] = []
     with counters_of(device) as counters:
         for phase in steps(device, small=options.small):
             with stage(f"counting {phase.name}"):
-                counted[phase.name] = count(phase, device, counters, time.monotonic_ns)
+                found = count(phase, device, counters, time.monotonic_ns)
+            counted[phase.name] = found.counted or found.missing
+            notes += [f"{phase.name}: {note}" for note in found.notes]
     theirs: list[NcuKernel] = []
-    reason = next((found for found in counted.values() if isinstance(found, str)), None)
-    if reason is None or any(isinstance(found, Counted) for found in counted.values()):
+    reason = next((one for one in counted.values() if isinstance(one, str)), None)
+    if reason is None or any(isinstance(one, Counted) for one in counted.values()):
         try:
             with stage("the same steps under Nsight Compute"):
                 theirs = run_ncu([sys.executable, "-m", "benchmarks.truth.counted_step", device.torch_device])
         except NcuFailedError as failure:
             reason = failure.message
-    return section_of(describe(device), counted, theirs, reason)
+    return section_of(describe(device), counted, theirs, reason, notes)
 
 
 def section_of(
-    environment: dict[str, Any], counted: dict[str, Counted | str], theirs: Sequence[NcuKernel], reason: str | None
+    environment: dict[str, Any],
+    counted: dict[str, Counted | str],
+    theirs: Sequence[NcuKernel],
+    reason: str | None,
+    notes: Sequence[str] = (),
 ) -> Section:
     """Claims and tables. `theirs` are the kernels of all steps in their order."""
     claims: list[Claim] = []
@@ -92,6 +99,7 @@ def section_of(
             "iterations": ours.iterations,
             "samples": ours.samples,
             "sample_us": ours.sample_us,
+            "unit_sample_us": ours.unit_sample_us,
             "explained_ratio": ours.explained_ratio,
             "marker_misfit": ours.misfit,
             "whole": dict(ours.whole),
@@ -103,7 +111,7 @@ def section_of(
         environment=environment,
         claims=claims,
         tables=tables,
-        notes=["ncu --cache-control none --clock-control none; a class is a kernel's function, grid and size"],
+        notes=["ncu --cache-control none --clock-control none; a class is a kernel's function, grid and size", *notes],
         details=details,
     )
 

@@ -15,8 +15,9 @@ from profiler.errors import BottleneckError
 
 _READ, _WRITTEN, _DURATION = "dram__bytes_read.sum", "dram__bytes_write.sum", "gpu__time_duration.sum"
 # No flush before a kernel and no fixed clocks: the step as it runs. Two of these metrics take one pass, so nothing is
-# run twice.
+# run twice. Only this process: the ones that it starts would each be started slowly.
 _OPTIONS = (
+    *("--target-processes", "application-only"),
     *("--cache-control", "none", "--clock-control", "none", "--profile-from-start", "off"),
     *("--csv", "--print-units", "base", "--metrics", ",".join((_READ, _WRITTEN, _DURATION))),
 )
@@ -39,13 +40,16 @@ class NcuKernel:
 
 
 def run_ncu(command: Sequence[str]) -> list[NcuKernel]:
-    """The kernels of `command` between its cudaProfilerStart and Stop. Raises `NcuFailedError`."""
+    """The kernels of `command` between its cudaProfilerStart and Stop. Its stderr is this one's.
+
+    Raises `NcuFailedError`.
+    """
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "ncu.csv"
         try:
             done = subprocess.run(
                 ["ncu", *_OPTIONS, "--log-file", str(log), *command],
-                capture_output=True,
+                stdout=subprocess.PIPE,
                 text=True,
                 timeout=_TIMEOUT_S,
                 check=False,
@@ -57,7 +61,7 @@ def run_ncu(command: Sequence[str]) -> list[NcuKernel]:
         text = log.read_text(encoding="utf-8") if log.exists() else ""
     kernels = read_ncu(text)
     if done.returncode or not kernels:
-        said = [line for line in (text + done.stderr).splitlines() if line.strip()]
+        said = [line for line in (text + done.stdout).splitlines() if line.strip()]
         reason = next((line for line in said if "ERROR" in line), said[-1] if said else "it said nothing")
         raise NcuFailedError(f"ncu failed (exit code {done.returncode}): {reason}", "run it by hand")
     return kernels

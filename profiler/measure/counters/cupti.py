@@ -10,7 +10,7 @@ import ctypes
 import importlib.util
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,10 @@ class CuptiSamplers:
         sleep: Callable[[float], None] = time.sleep,
         sampling: Any = None,
         clock: Callable[[], int] = time.monotonic_ns,
+        ways: Mapping[CounterGroup, tuple[Way, ...]] = WAYS,
     ) -> None:
         """`sampling` stands in for the module `cupti.pm_sampling`."""
+        self._ways = ways
         self._sleep = sleep
         self._sampling = sampling
         self._clock = clock
@@ -66,7 +68,7 @@ class CuptiSamplers:
         """The latest sampler lost samples: the next of its group is the next best, if there is one."""
         if self._latest is not None:
             group, way, interval_ns = self._latest
-            self._given_up[group][WAYS[group].index(way)] = f"{way.described(interval_ns)}: {reason}"
+            self._given_up[group][self._ways[group].index(way)] = f"{way.described(interval_ns)}: {reason}"
             self._works.pop(group, None)
 
     def __call__(self, group: CounterGroup, interval_ns: int) -> CuptiSampler:
@@ -75,7 +77,7 @@ class CuptiSamplers:
         Raises `CountersRefused`.
         """
         if self._sampling is None:
-            self._sampling = _import()
+            self._sampling = import_pm_sampling()
         if group not in self._works:
             self._works[group] = self._find(group, interval_ns)
         way, trigger = self._works[group]
@@ -89,7 +91,7 @@ class CuptiSamplers:
         refused: dict[int, str] = {}
         modes = self._sampling.TriggerMode
         for trigger in (modes.GPU_TIME_INTERVAL, modes.GPU_SYSCLK_INTERVAL):
-            for index, way in enumerate(WAYS[group]):
+            for index, way in enumerate(self._ways[group]):
                 if index in given_up:
                     continue
                 try:
@@ -98,7 +100,7 @@ class CuptiSamplers:
                     refused.setdefault(index, str(refusal))
                 else:
                     for worse, reason in refused.items():
-                        given_up[worse] = f"{WAYS[group][worse].described(interval_ns)}: {reason}"
+                        given_up[worse] = f"{self._ways[group][worse].described(interval_ns)}: {reason}"
                     given_up.pop(index, None)  # where only the other trigger was refused
                     return way, trigger
         if refused:
@@ -220,7 +222,8 @@ class CuptiSampler:
         return len(data)
 
 
-def _import() -> Any:
+def import_pm_sampling() -> Any:
+    """The module `cupti.pm_sampling`, with its libraries. Raises `CountersRefused`."""
     look_into_folder()
     if reason := why_missing():
         raise CountersRefused(f"{reason}: {HOW_TO_INSTALL}")
