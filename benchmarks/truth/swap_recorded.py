@@ -110,8 +110,15 @@ def section_of(phases: Sequence[Phase], environment: dict[str, Any]) -> Section:
         environment=environment,
         claims=[claim_of(rows, missing)],
         tables=[table_of(rows)],
-        notes=[f"{phase} was not run here" for phase in missing],
+        notes=[*(f"{phase} was not run here" for phase in missing), *_ranges(rows)],
     )
+
+
+def _ranges(rows: Sequence[Compared]) -> list[str]:
+    """How often the range over the readings holds the truth."""
+    held = sum(row.low <= row.truth.memory_share <= row.high for row in rows)
+    said = f"the range over the readings of the evidence holds the recorded truth in {held} of {len(rows)} rows"
+    return [f"{said}: it bounds what the evidence leaves open, not the error of the cost model"] if rows else []
 
 
 def _evidence(truth: Truth, phases: Sequence[Phase]) -> StepEvidence | None:

@@ -114,8 +114,19 @@ def test_the_share_of_memory_of_a_recorded_phase_is_what_the_earlier_swap_showed
 
 
 def test_the_phase_that_was_run_again_for_it_is_within_the_tolerance_as_well() -> None:
-    (claim,) = section_of(read_report(report_path(RUNS / "h100", "swap-recorded")).phases, {}).claims
+    found = section_of(read_report(report_path(RUNS / "h100", "swap-recorded")).phases, {})
+    (claim,) = found.claims
     assert claim.holds, claim.measured
+    assert len(found.tables[0].rows) == len(TRUTHS)
+
+
+def test_how_often_the_range_of_a_share_holds_the_truth_is_said() -> None:
+    found = section_of(read_report(report_path(RUNS / "h100", "swap-recorded")).phases, {})
+    rows = [
+        (float(row[1]), *map(float, row[2].partition("(")[2].rstrip(")").split(" .. "))) for row in found.tables[0].rows
+    ]
+    held = sum(low <= truth <= high for truth, low, high in rows)
+    assert f"holds the recorded truth in {held} of 9 rows" in found.notes[-1]
 
 
 def test_the_truth_follows_from_both_cards_times() -> None:
@@ -127,7 +138,8 @@ def test_the_truth_follows_from_both_cards_times() -> None:
 def test_a_row_that_was_not_run_keeps_the_claim_from_holding() -> None:
     found = section_of([], {})
     assert found.claims[0].holds is False
-    assert found.notes == ["decode 128x2048 was not run here"]
+    assert found.notes[0] == "decode 128x2048 was not run here"
+    assert "0 of 8 rows" in found.notes[1]
     assert claim_of([], ["all"]).holds is None
 
 

@@ -151,3 +151,8 @@ def test_both_baselines_are_held_against_the_truth() -> None:
     [note] = [note for note in section([outcome(), outcome("weights.gemv", predicted=0.5)]).notes if "roofline" in note]
     assert "1 of 2" in note  # it calls both compute
     assert "45.0 points" in note  # what a prediction of no change is off by
+
+
+def test_how_often_the_range_of_a_predicted_gain_holds_the_measured_one_is_said() -> None:
+    near, far = outcome(predicted=0.48, measured=0.47), outcome(predicted=0.48, measured=0.40)
+    assert "holds the measured one of 1 of 2" in section([near, far]).notes[-1]
