@@ -35,8 +35,8 @@ _TRIAL_S = 0.02
 # Of the samples that the trial should hold, and of how long each should be.
 _ENOUGH = 0.5
 _LENGTHS = (0.5, 2.0)
-# Undecoded samples that may wait in the buffer: under half of what was seen to fit.
-_MOST_WAITING = 10_000
+# Undecoded samples that may wait in the buffer: while they are decoded, as many more come. 17,000 were too many.
+_MOST_WAITING = 7_000
 # More than should have come since: an interval is only near the one asked for.
 _SPARE_RATIO, _SPARE = 0.1, 200
 

@@ -5,7 +5,7 @@ an H100 with CUPTI 13.4:
 
 - DRAM alone: 10 to 15 us to decode a sample. Nothing was lost in minutes of sampling every 20 us.
 - The set `TriageCompute`, CUPTI's own for this purpose: it records 131 metrics, whichever are asked for, and takes 46
-  us to decode a sample. 22,000 samples or so fill a buffer of 512 MiB.
+  us to decode a sample. A buffer of 512 MiB ran over when some 17,000 samples waited.
 - All six counters without a set: the device accepts them, and on one attempt gave samples without times.
 """
 

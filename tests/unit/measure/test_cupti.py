@@ -129,7 +129,7 @@ def test_before_the_buffer_is_half_full_such_samples_are_taken_out() -> None:
     for _ in range(60):
         bench.clock.advance_ms(50)
         sampler.poll()
-    assert len(bench.cupti.decoded) == 3_000_000_000 // COARSE_NS // 10_000
+    assert len(bench.cupti.decoded) == 3_000_000_000 // COARSE_NS // 7_000
     assert len(sampler.stop(zeros)) == 3_000_000_000 // COARSE_NS - 1
 
 
