@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 
 from profiler.attribute.activities import ActivityFacts
 from profiler.attribute.replay import ActivityCosts
 from profiler.attribute.shares import Scenario
 from profiler.attribute.step_evidence import StepEvidence
+from profiler.errors import UnreadableError
 from profiler.report.evidence import Evidence, KernelFacts
 from profiler.report.records import DeviceRows, HostRows, Timeline
 from profiler.report.vocabulary import Cause
@@ -62,16 +63,52 @@ def timeline_record(
 
 
 def restored(timeline: Timeline) -> StepEvidence | None:
-    """What the step was judged from, or None where the report is too old to hold it."""
+    """What the step was judged from, or None where the report is too old to hold it.
+
+    Raises `UnreadableError` where its columns do not fit each other.
+    """
     kept = timeline.evidence
     if kept is None:
         return None
+    if not _fits(timeline, kept):
+        raise UnreadableError("the report's kept step is damaged: its columns do not fit each other", "profile again")
     graph, _ = replayable(timeline)
     facts = [
         ActivityFacts(Activity(activity), duration_us, kept.facts[number])
         for activity, duration_us, number in zip(graph.activity, graph.duration_us, kept.facts_of, strict=True)
     ]
     return StepEvidence(graph, facts, kept.clean, kept.peaks)
+
+
+def _fits(timeline: Timeline, kept: Evidence) -> bool:
+    """Whether columns are of one length, and rows that others name are there."""
+    host, device = timeline.host, timeline.device
+    calls, rows = len(host.thread), len(device.stream)
+    of_calls: list[Sized] = [*(host.gap_us, host.call_us, host.wake_us, host.start_us), host.kind, host.waits_for]
+    of_times = [device.duration_us, device.issue_delay_us, device.stream_gap_us, device.fixed_us]
+    of_rows: list[Sized] = [
+        *of_times,
+        *device.needs_us.values(),
+        device.kind,
+        device.launched_by,
+        device.held_by,
+        kept.facts_of,
+    ]
+    lengths = [(calls, of_calls), (rows, of_rows)]
+    named = [
+        (0, len(timeline.tail_us), host.thread),
+        (-1, calls, device.launched_by),
+        (0, rows, [row for waited in (*host.waits_for, *device.held_by) for row in waited]),
+        (0, len(kept.facts), kept.facts_of),
+    ]
+    return (
+        all(len(column) == length for length, columns in lengths for column in columns)
+        and all(low <= value < high for low, high, values in named for value in values)
+        and len(host.input_us or host.thread) == calls
+        and len(device.exposed_us or device.stream) == rows
+        and all(kind.upper() in Activity.__members__ for kind in device.kind)
+        and kept.clean.wall_ms >= 0
+    )
 
 
 def _evidence_record(evidence: StepEvidence) -> Evidence:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import msgspec
+import pytest
 from msgspec import structs
 
 from profiler.attribute.activities import ActivityFacts
@@ -12,6 +14,7 @@ from profiler.attribute.calibration import calibrate
 from profiler.attribute.shares import Scenario
 from profiler.attribute.step_evidence import StepEvidence
 from profiler.attribute.timeline_record import replayable, restored, timeline_record
+from profiler.errors import UnreadableError
 from profiler.report.evidence import CleanTimes, KernelFacts, Peaks
 from profiler.report.records import Timeline
 from profiler.report.vocabulary import Cause, Resource
@@ -97,3 +100,24 @@ def test_equal_kernels_are_kept_once():
 
 def test_a_report_of_before_has_no_evidence():
     assert restored(structs.replace(record(), evidence=None)) is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda kept: kept.device.duration_us.pop(),
+        lambda kept: kept.device.needs_us[Resource.DRAM].append(1.0),
+        lambda kept: kept.host.wake_us.clear(),
+        lambda kept: kept.device.launched_by.__setitem__(0, 99),
+        lambda kept: kept.host.waits_for[1].append(2),
+        lambda kept: kept.host.thread.__setitem__(0, 2),
+        lambda kept: kept.device.kind.__setitem__(0, "teleport"),
+        lambda kept: kept.evidence.facts_of.__setitem__(0, 7),
+    ],
+)
+def test_a_damaged_step_is_refused_in_a_line(damage: Callable[[Timeline], object]):
+    kept = msgspec.json.decode(msgspec.json.encode(record()), type=Timeline)
+    assert restored(kept) is not None
+    damage(kept)
+    with pytest.raises(UnreadableError, match="the report's kept step is damaged"):
+        restored(kept)
