@@ -27,6 +27,7 @@ FEWEST_SAMPLES = 200  # of the iterations; a regression with an error needs some
 LONGEST_HOLE = 0.01  # of a sample: an H100 left 0.08 us between two of 50
 OTHER_WORK = 1.5  # a duration further from the counted ones than this is of work that was not counted
 SURE = 0.15  # of what a full memory bus moves meanwhile
+SURE_RATIO = 0.05  # of the time: no unit is judged by an active ratio whose standard error is larger
 WORST_UNEXPLAINED = 0.1  # a larger rest, and counters and trace do not belong together
 
 
@@ -92,6 +93,11 @@ class Counted:
         """Whether the error of its bytes is small beside what the memory moves in its time."""
         error = kernel.each[Counter.DRAM_READ].error + kernel.each[Counter.DRAM_WRITE].error
         return error <= SURE * self.top_bytes_per_us * kernel.us
+
+    def active_ratio(self, kernel: CountedKernel, counter: Counter) -> float | None:
+        """The part of the kernel's time in which a unit was active; None where it was not counted or is not sure."""
+        found = kernel.each.get(counter)
+        return min(found.value, 1.0) if found is not None and found.error <= SURE_RATIO else None
 
     def find(self, name: str, grid: tuple[int, int, int], us: float) -> CountedKernel | None:
         """The kernel of this name and grid whose duration is nearest, None where none is near."""

@@ -54,12 +54,11 @@ def _counted(step: Timeline, row: int, known: KnownActivity, counted: Counted) -
     kernel = counted.find(known.name, (x, y, z), known.facts.duration_us)
     if known.facts.activity is not Activity.KERNEL or kernel is None or not counted.is_sure(kernel):
         return known
-    tensor, issue = kernel.each.get(Counter.TENSOR_ACTIVE), kernel.each.get(Counter.ISSUE_ACTIVE)
     facts = replace(
         known.facts.kernel,
         counted_bytes=kernel.each[Counter.DRAM_READ].value + kernel.each[Counter.DRAM_WRITE].value,
-        tensor_active_ratio=tensor.value if tensor else None,
-        issue_active_ratio=issue.value if issue else None,
+        tensor_active_ratio=counted.active_ratio(kernel, Counter.TENSOR_ACTIVE),
+        issue_active_ratio=counted.active_ratio(kernel, Counter.ISSUE_ACTIVE),
     )
     return replace(known, facts=replace(known.facts, kernel=facts))
 

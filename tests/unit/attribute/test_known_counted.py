@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -78,6 +79,14 @@ def test_of_two_sizes_of_one_kernel_the_nearer_counts() -> None:
 def test_a_kernel_of_another_duration_was_not_counted() -> None:
     us = longest(known(None)).facts.duration_us
     assert longest(known(counted_as(kernel(us * 2, 1.05e9)))).facts.kernel.counted_bytes is None
+
+
+def test_a_unit_whose_share_is_not_sure_is_left_out_and_the_bytes_stay() -> None:
+    us = longest(known(None)).facts.duration_us
+    one = kernel(us, 1.05e9)
+    unsure = replace(one, each={**one.each, Counter.TENSOR_ACTIVE: Estimate(0.5, 0.2)})
+    facts = longest(known(counted_as(unsure))).facts.kernel
+    assert (facts.tensor_active_ratio, facts.counted_bytes) == (None, pytest.approx(1.05001e9))
 
 
 def test_a_number_with_too_large_an_error_is_left_out() -> None:
