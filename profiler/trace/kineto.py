@@ -26,7 +26,9 @@ from profiler.trace.slices import Head, NoTextError, each_slice
 from profiler.trace.timeline import Timeline
 from profiler.trace.trace_file import MAX_BYTES, chunks
 
-_PLACE = re.compile(r" \(byte \d+\)|(?<=`)\$\[\d+\]\.?")
+# The decoder counts bytes and events from the start of what it was given: a slice, or the events of one kind in it.
+_BYTE = re.compile(r" \(byte \d+\)")
+_EVENT = re.compile(r"(?<=`)\$(\.traceEvents)?\[\d+\]")
 _HINT = "give a trace written by torch.profiler: .json or .json.gz"
 
 
@@ -97,8 +99,7 @@ def read_kineto(source: str | Path | bytes, *, device_only: bool = False, max_by
 
 
 def _reason(error: Exception) -> str:
-    """Without the places that a decoder names: they count from the start of a slice."""
-    return _PLACE.sub("", str(error)) or "it cannot be decoded"
+    return _EVENT.sub("event", _BYTE.sub("", str(error))) or "it cannot be decoded"
 
 
 def _sort_in(heads: list[Head], events: list[msgspec.Raw], kinds: tuple[_Kind, ...], records: Records) -> None:

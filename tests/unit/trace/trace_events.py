@@ -14,13 +14,13 @@ from profiler.trace.timeline import Timeline
 
 RECORDINGS = Path(__file__).parents[2] / "data" / "recordings"
 CPU_TRACE = Path(__file__).parents[2] / "data" / "cpu" / "llama_decode.json.gz"
-_PUBLIC_TRACES = Path(__file__).parents[3] / "../shared/data/traces"
+PUBLIC_TRACES = Path(__file__).parents[3] / "../shared/data/traces"
 
 Event = dict[str, Any]
 
 
 def public_trace(name: str) -> Timeline:
-    path = _PUBLIC_TRACES / f"{name}.json.gz"
+    path = PUBLIC_TRACES / f"{name}.json.gz"
     if not path.exists():
         pytest.skip(f"the public trace {name} is not on this machine; it is not part of the repository")
     return read_kineto(path)

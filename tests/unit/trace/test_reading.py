@@ -1,0 +1,186 @@
+"""The reader against a plain one, on every real trace there is; and what bounds it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import synthetic_trace
+from profiler.errors import UnreadableError
+from profiler.trace import slices
+from profiler.trace.kineto import read_kineto
+from tests.unit.trace.plain_reader import plain_rows, rows_of
+from tests.unit.trace.trace_events import (
+    CPU_TRACE,
+    PUBLIC_TRACES,
+    RECORDINGS,
+    event,
+    kernel,
+    operation,
+    public_trace,
+    timeline_of,
+    trace_bytes,
+)
+
+PUBLIC = [
+    "a100_hta_trace_diff_control",
+    "h100_bert_small",
+    "h100_owlv2_large",
+    "h100_qwen1.5_0.5b",
+    "hta_event_sync_multi_stream",
+    "hta_ns_resolution",
+    "mi250_hta_minitoy",
+    "mi300_sglang_decode",
+    "mi300_vllm_decode_graph",
+    "v100_hta_trace_diff_test",
+    "v100_resnet50_workers0",
+]
+
+
+def plainly(path: Path) -> dict[str, list[dict[str, Any]]]:
+    return plain_rows(gzip.decompress(path.read_bytes()))
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_trace_reads_as_a_plain_reader_reads_it(name):
+    assert rows_of(public_trace(name)) == plainly(PUBLIC_TRACES / f"{name}.json.gz")
+
+
+@pytest.mark.parametrize("path", [*RECORDINGS.glob("*.json.gz"), CPU_TRACE], ids=lambda path: path.name)
+def test_every_recording_reads_as_a_plain_reader_reads_it(path):
+    assert rows_of(read_kineto(path)) == plainly(path)
+
+
+def ranks_of_one_job() -> Iterator[bytes]:
+    path = PUBLIC_TRACES / "v100x8_dlrm.tar.gz"
+    if not path.exists():
+        pytest.skip("the public trace v100x8_dlrm is not on this machine; it is not part of the repository")
+    with tarfile.open(path) as archive:
+        for member in archive:
+            file = archive.extractfile(member)
+            if file is not None and member.name.endswith((".json", ".json.gz")):
+                yield file.read()
+
+
+def test_every_rank_of_a_job_reads_as_a_plain_reader_reads_it():
+    ranks = list(ranks_of_one_job())
+    assert len(ranks) == 8
+    for text in ranks:
+        unpacked = gzip.decompress(text) if text.startswith(b"\x1f\x8b") else text
+        assert rows_of(read_kineto(text)) == plain_rows(unpacked)
+
+
+def test_a_trace_of_many_slices_reads_as_a_plain_reader_reads_it(tmp_path):
+    path = tmp_path / "trace.json"
+    synthetic_trace.write(path, 20_000)
+    text = path.read_bytes()
+    assert len(text) > 8 * slices.SLICE_BYTES
+    assert rows_of(read_kineto(path)) == plain_rows(text)
+
+
+def test_the_synthetic_trace_is_the_same_each_time(tmp_path):
+    plain, zipped = tmp_path / "a.json", tmp_path / "b.json.gz"
+    synthetic_trace.write(plain, 1_000)
+    synthetic_trace.write(zipped, 1_000)
+    assert plain.read_bytes() == gzip.decompress(zipped.read_bytes())
+    assert len(json.loads(plain.read_bytes())["traceEvents"]) == 1_001  # with the annotation of its step
+
+
+def test_reading_the_device_only_gives_the_same_activities_and_nothing_of_the_host():
+    path = RECORDINGS / "decode_b1_eager.json.gz"
+    whole, device_only = read_kineto(path), read_kineto(path, device_only=True)
+    for column in ("start_ns", "end_ns", "kind", "device", "stream", "correlation", "bytes", "grid"):
+        assert np.array_equal(getattr(whole.device, column), getattr(device_only.device, column))
+    assert (len(device_only.host), len(device_only.operations), len(device_only.ranges)) == (0, 0, 0)
+    assert (device_only.device.call == -1).all()
+
+
+def test_a_small_gzip_that_holds_much_is_refused(tmp_path):
+    path = tmp_path / "bomb.json.gz"
+    path.write_bytes(gzip.compress(trace_bytes([kernel(0, 1)] * 50_000)))
+    with pytest.raises(UnreadableError, match=r"bomb\.json\.gz holds more than 1000000 bytes of text"):
+        read_kineto(path, max_bytes=1_000_000)
+    assert len(read_kineto(path, max_bytes=100_000_000).device) == 50_000
+
+
+def test_text_in_which_no_event_ends_is_held_to_a_bound(monkeypatch):
+    monkeypatch.setattr(slices, "_LONGEST_BYTES", 3 << 20)
+    endless = b'{"traceEvents": [' + b" " * (8 << 20) + b"]}"
+    with pytest.raises(UnreadableError, match="3 MiB without the end of an event"):
+        read_kineto(gzip.compress(endless))
+
+
+@pytest.mark.parametrize("damage", [slice(0, -9), slice(0, 40), slice(0, 200)], ids=["end", "start", "middle"])
+def test_a_gzip_that_was_cut_off_is_damaged(damage):
+    whole = gzip.compress(trace_bytes([operation(f"aten::mm{number}", number, 1) for number in range(100)]))
+    with pytest.raises(UnreadableError, match="the trace is a damaged gzip file"):
+        read_kineto(whole[damage])
+
+
+def test_a_gzip_of_several_members_is_one_text():
+    text = trace_bytes([kernel(0, 1), kernel(3, 1)])
+    assert len(read_kineto(gzip.compress(text[:50]) + gzip.compress(text[50:])).device) == 2
+
+
+def test_a_trace_that_was_cut_off_after_many_events_is_said_to_be_no_trace(tmp_path):
+    path = tmp_path / "trace.json"
+    synthetic_trace.write(path, 10_000)
+    with pytest.raises(UnreadableError, match="is not a PyTorch profiler trace: Input data was truncated"):
+        read_kineto(path.read_bytes()[:-1_000])
+
+
+def test_events_of_something_within_a_trace_are_not_its_own():
+    nested = {"traceEvents": [kernel(0, 1, name="theirs")]}
+    timeline = read_kineto(json.dumps({"other": nested, "traceEvents": [kernel(5, 1, name="ours")]}).encode())
+    assert [timeline.names[name] for name in timeline.device.name] == ["ours"]
+
+
+@pytest.mark.parametrize(
+    ("flawed", "reason"),
+    [
+        (b'{"ph": "X", "cat": "kernel", "ts": NaN}', "JSON is malformed: invalid character"),
+        (b'{"ph": "X", "cat": "kernel", "ts": "NaN"}', "a time is no number"),
+        (b'{"ph": "X", "cat": "kernel", "ts": "token"}', "a time is no number"),
+        (b'{"ph": "X", "cat": "kernel", "ts": 1e300}', "a time is no number"),
+        (b'{"ph": "X", "cat": "kernel", "ts": null}', "a time is no number"),
+        (b'{"ph": "X", "cat": "kernel", "ts": 4e15, "dur": 4e15}', "its times lie beyond the year 2096"),
+        (
+            b'{"ph": "X", "cat": "kernel", "args": {"stream": "seven"}}',
+            "Expected `int`, got `str` - at `event.args.stream`",
+        ),
+        (
+            b'{"ph": "X", "cat": "kernel", "args": {"stream": 1e40}}',
+            "Expected `int`, got `float` - at `event.args.stream`",
+        ),
+        (b'{"ph": "X", "cat": "kernel", "name": 5}', "Expected `str`, got `int` - at `event.name`"),
+        (b'{"ph": 5}', "Expected `str`, got `int` - at `event.ph`"),
+        (b"7", "Expected `object`, got `int`"),
+        (b"[" * 100_000, "maximum recursion depth exceeded"),
+        (b'{"args": ' + b"[" * 100_000, "maximum recursion depth exceeded"),
+    ],
+    ids=lambda value: value[:60].decode() if isinstance(value, bytes) else "",
+)
+def test_an_event_that_is_none_is_named_without_its_content(flawed, reason):
+    with pytest.raises(UnreadableError) as caught:
+        read_kineto(b'{"traceEvents": [' + flawed + b"]}")
+    assert caught.value.message.startswith(f"the trace is not a PyTorch profiler trace: {reason}")
+    assert "\n" not in caught.value.message
+    assert "token" not in caught.value.message
+
+
+def test_numbers_in_quotes_are_numbers():
+    timeline = timeline_of(event("kernel", "gemm", "12.345", "1", stream="7", correlation="3"))
+    assert timeline.device.start_ns.tolist() == [12_345]
+    assert timeline.device.end_ns.tolist() == [13_345]
+    assert (timeline.device.stream.tolist(), timeline.device.correlation.tolist()) == ([7], [3])
+
+
+def test_events_in_any_order_are_sorted():
+    assert timeline_of(kernel(9, 1), kernel(3, 1), kernel(5, 1)).device.start_ns.tolist() == [3_000, 5_000, 9_000]
