@@ -39,6 +39,8 @@ def scenarios_of(evidence: StepEvidence) -> tuple[list[Scenario], Limited]:
     for label, ratio in (("units limit early", UNSATURATED_RATIO), ("units limit late", SATURATED_RATIO)):
         found.append(scenario(label, clean.wall_ms, limit(facts, peaks, Band(ratio, ratio))))
     found.append(scenario("kernels stall on their traffic", clean.wall_ms, _stalls_on_traffic(best, facts)))
+    found.append(scenario("all traffic is hidden", clean.wall_ms, _all_hidden(best)))
+    found.append(scenario("nothing fetches ahead", clean.wall_ms, _fetching_late(best, facts)))
     if any(fact.kernel.is_special_function and fact.kernel.issue_active_ratio is None for fact in facts):
         found.append(scenario("special functions issue", clean.wall_ms, _special_as_issue(best, facts, peaks)))
     if clean.host_ms is None:
@@ -68,6 +70,36 @@ def _stalls_on_traffic(best: Limited, facts: Sequence[ActivityFacts]) -> Limited
     return replace(best, costs=ActivityCosts(fixed, needs, exposed))
 
 
+def _all_hidden(best: Limited) -> Limited:
+    """Traffic below saturation, read as hidden behind the kernel's own work or stalls."""
+    fixed, needs = list(best.costs.fixed_us), _copied(best.costs.needs_us)
+    for row, exposed in enumerate(best.costs.exposed_us):
+        if not exposed:
+            continue
+        if needs[Resource.ISSUE][row] > 0:
+            needs[Resource.ISSUE][row] += exposed
+            needs[Resource.DRAM][row] = min(best.traffic_us[row], needs[Resource.ISSUE][row])
+        else:
+            fixed[row] += exposed
+    return replace(best, costs=ActivityCosts(fixed, needs))
+
+
+def _fetching_late(best: Limited, facts: Sequence[ActivityFacts]) -> Limited:
+    """Matrix products and attention, read as kernels whose threads load when they need: exposed traffic there, too."""
+    needs, exposed = _copied(best.costs.needs_us), list(best.costs.exposed_us)
+    for row, (fact, limiter, traffic) in enumerate(zip(facts, best.limiters, best.traffic_us, strict=True)):
+        busy = fact.duration_us - best.costs.fixed_us[row]
+        if fact.kernel.uses_matrix_units and limiter in (Resource.TENSOR, Resource.ISSUE) and busy > 0:
+            exposed[row] = min(traffic, busy) ** 2 / busy
+            for column in needs.values():
+                column[row] = min(column[row], busy - exposed[row])
+    return replace(best, costs=ActivityCosts(list(best.costs.fixed_us), needs, exposed))
+
+
+def _copied(needs_us: dict[Resource, list[float]]) -> dict[Resource, list[float]]:
+    return {resource: list(column) for resource, column in needs_us.items()}
+
+
 def _unknown_as_memory(limited: Limited, facts: Sequence[ActivityFacts], peaks: Peaks) -> Limited:
     """The kernels of unknown work, read as limited by memory."""
     return _as_limited_by(Resource.DRAM, limited, facts, peaks, [not known for known in limited.known])
@@ -87,7 +119,7 @@ def _as_limited_by(
 ) -> Limited:
     """The chosen rows limited by `resource`: all but the fixed cost that any kernel has."""
     fixed, exposed = list(limited.costs.fixed_us), list(limited.costs.exposed_us)
-    needs = {resource: list(column) for resource, column in limited.costs.needs_us.items()}
+    needs = _copied(limited.costs.needs_us)
     for row, (is_chosen, fact) in enumerate(zip(chosen, facts, strict=True)):
         if is_chosen:
             fixed[row], exposed[row] = min(peaks.kernel_us, fact.duration_us), 0.0

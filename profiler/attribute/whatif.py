@@ -16,9 +16,9 @@ from profiler.report.records import Share
 from profiler.report.vocabulary import BottleneckClass, Resource, VerdictState
 from profiler.report.whatif import Estimate, Leader
 
-# Two cards differ by their clocks, too, which follow power and heat: about 0.1 in a share of memory at 1.4 times the
+# Two cards differ by their clocks, too, which follow power and heat: about 0.1 in a share of memory at 1.408 times the
 # bandwidth (phases that need none differed so between an H100 and an H200), which is 3% of the time.
-BETWEEN_CARDS = 0.03
+BETWEEN_CARDS = 0.1 * (1 - 1 / 1.408)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from profiler.device.base import Device, Stopwatch
 from profiler.measure.cycle import Cycle
-from profiler.measure.pace import PACING_RATIO, HostPace, Pacer, at_full_speed, dependence, is_plausible, usual_range
+from profiler.measure.pace import HostPace, Pacer, at_full_speed, dependence, is_plausible, pacing, usual_range
 from profiler.measure.plan import Plan, iterations_for, repeats_for
 from profiler.measure.statistics import DEVICE_RUN_TO_RUN, HOST_RUN_TO_RUN, distribution
 from profiler.progress import Progress
@@ -61,7 +61,7 @@ class CleanPass:
         if slow is None or host_ms is None or self.slowdown is None:
             return self.clean
         timed = self.clean.wall_ms
-        depends = dependence(self.wall_ms, self.slowdown, paces=host_ms >= PACING_RATIO * timed.median / slow)
+        depends = dependence(self.wall_ms, self.slowdown, pacing(host_ms * slow / timed.median))
         full_speed = distribution(
             at_full_speed(self.wall_ms, self.slowdown, depends),
             math.hypot(DEVICE_RUN_TO_RUN, depends * HOST_RUN_TO_RUN),

@@ -21,8 +21,10 @@ from profiler.device.host_work import time_host_work
 PROBE_EVERY_MS = 10.0
 # Outside these the ceiling is not that of this host as it is now, and nothing can be said.
 PLAUSIBLE_SLOWDOWN = (0.5, 4.0)
-# A host whose launching alone takes so much of an iteration paces it, as far as one knows before the repeats say.
-PACING_RATIO = 0.8
+# Launching alone took 0.89 to 1.00 of eager decode steps that nothing but the host held back (three processes on an
+# H100), because it is timed at another moment: from here on the host paces, as far as one knows before the repeats say.
+PACING_RATIO = 0.9
+NOT_PACING_RATIO = 0.8
 USUAL = 0.9  # of the iterations
 # How sure that is, as a standard deviation of the dependence; and by how much a short repeat of a step that only the
 # host paces was seen to scatter about its yardstick (5% over 0.3 s, 8% over 0.15 s): less than that proves nothing.
@@ -68,16 +70,20 @@ class Pacer:
         self._latest_ns = self._clock()
 
 
-def dependence(wall_ms: Sequence[Sequence[float]], slowdown: Sequence[Sequence[float]], paces: bool) -> float:
+def pacing(host_ratio: float) -> float:
+    """How far a host paces iterations of which its launching alone takes `host_ratio`: 0 to 1."""
+    return min(max((host_ratio - NOT_PACING_RATIO) / (PACING_RATIO - NOT_PACING_RATIO), 0.0), 1.0)
+
+
+def dependence(wall_ms: Sequence[Sequence[float]], slowdown: Sequence[Sequence[float]], prior: float) -> float:
     """How much of the host's slowness reaches an iteration: d ln(time) / d ln(slowdown), 0 to 1.
 
-    A regression over the repeats' medians, with what is known before as its prior (`paces`: the host paces the
-    iterations, so 1, else 0). Repeats in which the host's speed hardly changed leave it at that.
+    A regression over the repeats' medians, with what is known before as its prior (`pacing`). Repeats in which the
+    host's speed hardly changed leave it at that.
     """
     x = [math.log(median(repeat)) for repeat in slowdown if repeat]
     y = [math.log(median(repeat)) for repeat in wall_ms if repeat]
     x, y = ([value - fmean(column) for value in column] for column in (x, y))
-    prior = 1.0 if paces else 0.0
     spread = math.fsum(value * value for value in x)
     if len(x) < 3 or spread == 0:
         return prior

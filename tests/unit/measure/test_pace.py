@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from profiler.measure.clean import CleanPass, clean_of, measure_clean
 from profiler.measure.host_time import measure_host_ms
-from profiler.measure.pace import PROBE_EVERY_MS, HostPace, Pacer, at_full_speed, dependence, usual_range
+from profiler.measure.pace import PROBE_EVERY_MS, HostPace, Pacer, at_full_speed, dependence, pacing, usual_range
 from profiler.measure.plan import Plan
 from profiler.progress import SilentProgress
 from profiler.report.records import Distribution
@@ -130,23 +130,34 @@ slownesses = st.lists(st.floats(1.0, 3.0), min_size=3, max_size=20)
 
 def test_an_iteration_that_the_device_paces_stays_as_it_was() -> None:
     wall_ms = [[9.0 + 0.01 * (repeat % 3)] * 4 for repeat in range(20)]
-    depends = dependence(wall_ms, SLOW, paces=False)
+    depends = dependence(wall_ms, SLOW, prior=0.0)
     assert depends == pytest.approx(0.0, abs=0.01)
     assert at_full_speed(wall_ms, SLOW, depends)[9][0] == pytest.approx(9.0, rel=0.01)
 
 
 def test_what_the_repeats_show_outweighs_what_was_believed() -> None:
     of_the_host = [[20.0 * slow for slow in repeat] for repeat in SLOW]
-    assert dependence(of_the_host, SLOW, paces=False) > 0.7
-    assert dependence(of_the_host, SLOW, paces=True) == pytest.approx(1.0)
+    assert dependence(of_the_host, SLOW, prior=0.0) > 0.7
+    assert dependence(of_the_host, SLOW, prior=1.0) == pytest.approx(1.0)
     of_the_device = [[20.0] * 4 for _ in SLOW]
-    assert dependence(of_the_device, SLOW, paces=True) < 0.3
-    assert dependence(of_the_device, SLOW, paces=False) == 0.0
+    assert dependence(of_the_device, SLOW, prior=1.0) < 0.3
+    assert dependence(of_the_device, SLOW, prior=0.0) == 0.0
 
 
-@pytest.mark.parametrize(("paces", "expected"), [(True, 1.0), (False, 0.0)])
-def test_a_steady_host_leaves_what_was_believed(paces: bool, expected: float) -> None:
-    assert dependence([[20.0], [21.0], [20.5]], [[1.2]] * 3, paces) == expected
+@pytest.mark.parametrize("prior", [1.0, 0.3, 0.0])
+def test_a_steady_host_leaves_what_was_believed(prior: float) -> None:
+    assert dependence([[20.0], [21.0], [20.5]], [[1.2]] * 3, prior) == prior
+
+
+@pytest.mark.parametrize(("host_ratio", "expected"), [(0.5, 0.0), (0.8, 0.0), (0.85, 0.5), (0.9, 1.0), (1.3, 1.0)])
+def test_a_host_that_needs_most_of_an_iteration_paces_a_part_of_it(host_ratio: float, expected: float) -> None:
+    assert pacing(host_ratio) == pytest.approx(expected)
+
+
+def test_a_step_that_the_device_holds_back_is_not_said_to_be_much_faster_on_a_quicker_host() -> None:
+    # 10 ms of device work; a host that is 1.5 times as slow, all the time, and needs 8.25 ms of each step so.
+    depends = dependence([[10.01]] * 20, [[1.5]] * 20, pacing(5.5 * 1.5 / 10.01))
+    assert 10.01 / 1.5**depends > 9.0
 
 
 @given(slownesses, st.floats(1.0, 100.0), st.floats(0.0, 1.0))
@@ -156,10 +167,10 @@ def test_a_known_dependence_is_taken_out_whole(slowness: list[float], full_ms: f
     assert at_full_speed(timed, slowdown, depends) == [[pytest.approx(full_ms)]] * len(slowness)
 
 
-@given(slownesses, st.lists(st.floats(0.1, 100.0), min_size=20, max_size=20), st.booleans())
-def test_a_dependence_lies_between_none_and_all(slowness: list[float], times: list[float], paces: bool) -> None:
+@given(slownesses, st.lists(st.floats(0.1, 100.0), min_size=20, max_size=20), st.floats(0.0, 1.0))
+def test_a_dependence_lies_between_none_and_all(slowness: list[float], times: list[float], prior: float) -> None:
     wall_ms = [[times[number]] for number in range(len(slowness))]
-    assert 0.0 <= dependence(wall_ms, [[slow] for slow in slowness], paces) <= 1.0
+    assert 0.0 <= dependence(wall_ms, [[slow] for slow in slowness], prior) <= 1.0
 
 
 class SlowHost:
