@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,6 +123,18 @@ def test_a_gzip_that_was_cut_off_is_damaged(damage):
     whole = gzip.compress(trace_bytes([operation(f"aten::mm{number}", number, 1) for number in range(100)]))
     with pytest.raises(UnreadableError, match="the trace is a damaged gzip file"):
         read_kineto(whole[damage])
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="this system names no open files")
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzipped"])
+def test_a_pipe_reads_like_a_file(pack):
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as pipe:
+        pipe.write(pack(trace_bytes([kernel(0, 1), kernel(3, 1)])))
+    try:
+        assert len(read_kineto(f"/dev/fd/{reading}").device) == 2
+    finally:
+        os.close(reading)
 
 
 def test_a_gzip_of_several_members_is_one_text():
