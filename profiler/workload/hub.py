@@ -25,7 +25,6 @@ def fetch(repository: str, *, weights: bool, code: bool) -> Path:
     line, `UnknownModelError` (no such model), `UnsupportedError` (gated, or no answer from the hub), `FailedError` (an
     answer that is none) or `UsageError` (no config, or no weights but pickles).
     """
-    import httpx
     from huggingface_hub import HfApi, errors, snapshot_download
 
     patterns = _CONFIG + (_WEIGHTS if weights else []) + (_CODE if code else [])
@@ -51,12 +50,7 @@ def fetch(repository: str, *, weights: bool, code: bool) -> Path:
             f"the hub {_hub_name()} has no model {repository}, or it is private",
             "check the spelling; `hf auth login` for a private one; `bottleneck models` lists what needs no hub",
         ) from error
-    except (
-        errors.LocalEntryNotFoundError,
-        errors.OfflineModeIsEnabled,
-        errors.HfHubHTTPError,
-        httpx.HTTPError,
-    ) as error:
+    except _errors_without_the_files() as error:
         answer = error.__cause__ if isinstance(error.__cause__, errors.HfHubHTTPError) else error
         if isinstance(answer, errors.HfHubHTTPError):
             raise FailedError(
@@ -67,6 +61,18 @@ def fetch(repository: str, *, weights: bool, code: bool) -> Path:
             "check the network and HF_ENDPOINT; a preset needs no hub (`bottleneck models`)",
         ) from error
     return folder
+
+
+def _errors_without_the_files() -> tuple[type[Exception], ...]:
+    """What the hub's client raises where the hub gave no files, and the cache has none.
+
+    Its HTTP client is httpx, from its version 2 on httpx2: of either, `HTTPError` is the base of the hub's own.
+    """
+    from huggingface_hub import errors
+
+    # OSError, the other base, would take a full disk for a hub that is not there.
+    http_errors = [base for base in errors.HfHubHTTPError.__bases__ if base is not OSError]
+    return (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, *http_errors)
 
 
 def _hub_name() -> str:

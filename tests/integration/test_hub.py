@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -12,9 +13,10 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import torch
-from huggingface_hub import constants
+from huggingface_hub import constants, errors
 from transformers import AutoConfig, AutoModelForCausalLM
 from typer.testing import CliRunner
 
@@ -236,6 +238,33 @@ def test_a_hub_that_cannot_be_reached_is_told_in_one_line(hub: Hub, monkeypatch:
     error = refused(UnsupportedError, "some/llama")
     assert "127.0.0.1:9 cannot be reached" in error.message
     assert error.exit_code == 4
+
+
+def test_the_http_client_below_the_hubs_may_be_another_one(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Version 2 of the hub's client brings httpx2, and no httpx."""
+
+    class OtherClientError(Exception):
+        """As `httpx2.HTTPError`."""
+
+    class HubError(OtherClientError, OSError):
+        """As `HfHubHTTPError` on top of it."""
+
+    def unreachable(*args: object, **options: object) -> str:
+        raise OtherClientError("Connection refused")
+
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    monkeypatch.setattr(errors, "HfHubHTTPError", HubError)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
+    assert "cannot be reached" in refused(UnsupportedError, "some/llama").message
+
+
+def test_a_full_disk_is_not_taken_for_a_hub_that_cannot_be_reached(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object, **options: object) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", full)
+    with pytest.raises(OSError, match="No space left"):
+        fetch("some/llama")
 
 
 def test_what_was_fetched_once_needs_no_hub_again(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
