@@ -34,6 +34,14 @@ class Remembered(dict[Key, Value], Generic[Key, Value]):
         return value
 
 
+class Numbered(dict[Key, int]):
+    """The number of each distinct key, given in the order in which keys appear."""
+
+    def __missing__(self, key: Key) -> int:
+        self[key] = number = len(self)
+        return number
+
+
 class Table:
     """Columns of integers that grow a slice at a time. The first two are start and end in ns."""
 
@@ -58,8 +66,8 @@ class Records:
     """All rows of a trace, by what they are. `external` is Kineto's External id, -1 if there is none."""
 
     def __init__(self) -> None:
-        self.names: Remembered[str, int] = Remembered(lambda _: len(self.names))
-        self.threads: Remembered[int, int] = Remembered(lambda _: len(self.threads))
+        self.names = Numbered[str]()
+        self.threads = Numbered[int]()
         # start, end, kind, name, external, correlation, device, stream, bytes, registers, shared bytes, grid, block
         self.device = Table(17)
         self.calls = Table(7)  # start, end, name, thread, kind, external, correlation
