@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from msgspec import structs
 
@@ -11,9 +12,10 @@ from profiler.attribute.other_device import device_speeds
 from profiler.attribute.scenarios import scenarios_of
 from profiler.attribute.step_evidence import StepEvidence
 from profiler.attribute.timeline_record import restored
-from profiler.attribute.whatif import BETWEEN_CARDS, finite_share, predict
+from profiler.attribute.whatif import BETWEEN_CARDS, Prediction, finite_share, predict
 from profiler.catalogue.datasheet import Datasheet, find_datasheet
 from profiler.errors import FailedError, UsageError
+from profiler.report.evidence import CleanTimes
 from profiler.report.records import Phase, Report, ReportWarning, Source, Sources
 from profiler.report.vocabulary import Resource, VerdictState
 from profiler.report.whatif import (
@@ -91,6 +93,7 @@ def predict_phase(
     scenarios, _ = scenarios_of(evidence)
     clean = evidence.clean
     before, after = predict(scenarios, clean, {}), predict(scenarios, clean, speeds, spread)
+    after = _with_doubtful_bytes(after, phase, before, clean, speeds)
     # What made the report's own verdict doubtful makes this one so.
     doubtful = phase.verdict.state is not VerdictState.CLEAR and before.leader.state is VerdictState.CLEAR
     leaders = [
@@ -115,6 +118,25 @@ def predict_phase(
         shares_after=after.shares,
         curves=[curve_of(knob, scenarios, clean.wall_ms) for knob in knobs if matters(knob, scenarios[0])],
         sources=sources,
+    )
+
+
+def _with_doubtful_bytes(
+    after: Prediction, phase: Phase, before: Prediction, clean: CleanTimes, speeds: Mapping[Resource, float]
+) -> Prediction:
+    """With what memory may hold back beyond the readings, where a witness of the traffic widened its share.
+
+    The driver saw more bytes than the shapes call for: as much of the gain may then be faster memory's.
+    """
+    factor = speeds.get(Resource.DRAM, 1.0)
+    told = next((share.high for share in phase.shares if share.resource is Resource.DRAM), 0.0)
+    read = next((share.high for share in before.shares if share.resource is Resource.DRAM), 0.0)
+    if told <= read or factor <= 1 or after.low_ms is None or clean.low_ms is None:
+        return after
+    left = max(1 - told * (1 - 1 / factor), 1e-6)
+    fastest = max(after.speedup.high or after.speedup.value, 1 / left)
+    return replace(
+        after, low_ms=min(after.low_ms, clean.low_ms * left), speedup=structs.replace(after.speedup, high=fastest)
     )
 
 

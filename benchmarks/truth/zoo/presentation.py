@@ -59,7 +59,7 @@ def _claims(outcomes: Sequence[Outcome], failed: Mapping[str, str], *, on_gpu: b
         ),
         claim("no verdict is wrong", wrong),
         claim("every verdict is clear, or inconclusive where the truth is a tie", [*wrong, *unclear]),
-        claim("every verdict names the cause", [*wrong, *misnamed]),
+        claim("every verdict names the cause, or one of those that the entry shows together", [*wrong, *misnamed]),
         claim(f"what each relief gains is foretold within {TOLERANCE * 100:.0f} points", surprised),
     ]
 

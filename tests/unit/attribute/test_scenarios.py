@@ -113,3 +113,17 @@ def test_a_special_function_near_the_bandwidth_ceiling_may_be_held_back_by_its_i
 def test_counted_instructions_leave_nothing_open_of_a_special_function():
     counted = replace(KERNEL, bytes=93e6, is_special_function=True, issue_active_ratio=0.2)
     assert "special functions issue" not in scenarios(counted)
+
+
+def test_traffic_below_saturation_may_be_hidden_wholly():
+    found = scenarios()["all traffic is hidden"]
+    assert share(found, MEMORY) == 0
+    assert share(found, COMPUTE) == pytest.approx(100 / 102, abs=0.01)
+    assert share(scenarios(replace(KERNEL, bytes=95e6))["all traffic is hidden"], MEMORY) > 0.9, "saturated is saturated"
+
+
+def test_matrix_products_may_load_late():
+    found = scenarios(replace(KERNEL, bytes=50e6, uses_matrix_units=True, is_matrix_product=True, flops=90e6))
+    assert share(found["best reading"], MEMORY) == 0
+    assert share(found["nothing fetches ahead"], MEMORY) == pytest.approx(0.25 * 100 / 102, abs=0.01)
+    assert share(found["nothing fetches ahead"], COMPUTE) == pytest.approx(0.75 * 100 / 102, abs=0.01)

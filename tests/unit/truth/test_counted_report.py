@@ -11,7 +11,8 @@ from benchmarks.truth.results import read_report, read_section
 from profiler.attribute.whatif_report import what_if
 from profiler.catalogue.datasheet import find_datasheet
 from profiler.report.records import Phase, Report
-from profiler.report.vocabulary import BottleneckClass, Cause, VerdictState
+from profiler.report.vocabulary import BottleneckClass, Cause, Resource, VerdictState
+from profiler.report.whatif import Knob
 
 DATA = Path(__file__).parents[2] / "data" / "truth"
 
@@ -71,3 +72,16 @@ def test_what_it_says_of_an_h200_is_what_one_took() -> None:
     assert predicted.high is not None
     assert predicted.low < h200_ms() < predicted.high
     assert predicted.value == pytest.approx(h200_ms(), rel=0.03)
+
+
+def test_bytes_that_the_driver_contradicts_leave_a_larger_gain_open() -> None:
+    prefill = next(phase for phase in report().phases if phase.name == "prefill")
+    dram = next(share for share in prefill.shares if share.resource is Resource.DRAM)
+    assert dram.high > 0.2, "the driver saw a third more traffic than the shapes call for"
+    predicted = what_if(report(), {Knob.MEMORY: 4.0}, phase="prefill").phases[0]
+    assert predicted.speedup.value < 1.02
+    assert predicted.speedup.high is not None
+    assert predicted.speedup.high > 1.15
+    assert predicted.time_ms.predicted.low is not None
+    assert predicted.time_ms.measured.low is not None
+    assert predicted.time_ms.predicted.low < 0.9 * predicted.time_ms.measured.low
