@@ -72,7 +72,7 @@ def _known(
     gemm_flops_per_s: Mapping[str, float | None],
     compute_capability: tuple[int, int] | None,
 ) -> KnownActivity:
-    category, grid = work.category[row], step.device.grid[row]
+    category, grid, block = work.category[row], step.device.grid[row].tolist(), step.device.block[row].tolist()
     name = step.name_of(step.device.name, row)
     moved, flops = _number(float(work.bytes[row])), _number(float(work.flops[row]))
     gemm = gemm_flops_per_s.get(f"gemm.{_computed_in(name, work.data_type[row])}")
@@ -87,10 +87,10 @@ def _known(
                 resident_bytes=_number(float(work.activations_bytes[row])) or 0.0,
                 flops=flops,
                 uses_matrix_units=category is not None and category.uses_matrix_units,
-                blocks=int(grid[0] * grid[1] * grid[2]) if grid[0] > 0 else None,
+                blocks=math.prod(grid) if grid[0] > 0 else None,
                 memory_cause=work.cause[row] or Cause.MEMORY_ACTIVATIONS,
                 tensor_flops_per_s=None if gemm is None else gemm * rate,
-                threads=_known_int(step.device.block[row].prod()),
+                threads=math.prod(block) if block[0] > 0 else None,
                 registers=_known_int(step.device.registers[row]),
                 shared_bytes=_known_int(step.device.shared_bytes[row]),
                 is_special_function=_SPECIAL_FUNCTION.search(work.operation[row] or "") is not None,

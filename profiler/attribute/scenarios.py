@@ -16,6 +16,8 @@ from profiler.report.vocabulary import Resource
 # Untraced over traced host time: what was seen lies well within.
 _HOST_SCALES = {"tracing slowed the host a lot": 0.25, "tracing slowed the host little": 0.8}
 
+UNKNOWN_AS_MEMORY = "unknown kernels wait for memory"
+
 
 def scenarios_of(evidence: StepEvidence) -> tuple[list[Scenario], Limited]:
     """The scenarios, the best reading first, and what limits each device row in it."""
@@ -36,19 +38,27 @@ def scenarios_of(evidence: StepEvidence) -> tuple[list[Scenario], Limited]:
             scenario("a fast run", max(clean.low_ms, 0.0), best),
             scenario("a slow run", clean.high_ms, best),
         ]
-    for label, ratio in (("units limit early", UNSATURATED_RATIO), ("units limit late", SATURATED_RATIO)):
-        found.append(scenario(label, clean.wall_ms, limit(facts, peaks, Band(ratio, ratio))))
-    found.append(scenario("kernels stall on their traffic", clean.wall_ms, _stalls_on_traffic(best, facts)))
-    found.append(scenario("all traffic is hidden", clean.wall_ms, _all_hidden(best)))
-    found.append(scenario("nothing fetches ahead", clean.wall_ms, _fetching_late(best, facts)))
-    if any(fact.kernel.is_special_function and fact.kernel.issue_active_ratio is None for fact in facts):
-        found.append(scenario("special functions issue", clean.wall_ms, _special_as_issue(best, facts, peaks)))
+    found += [scenario(label, clean.wall_ms, limited) for label, limited in kernel_readings(facts, peaks, best)]
     if clean.host_ms is None:
         for label, scale in _HOST_SCALES.items():
             found.append(scenario(label, clean.wall_ms, best, scale * graph.host_us / 1e3))
-    if not all(best.known):
-        found.append(scenario("unknown kernels wait for memory", clean.wall_ms, _unknown_as_memory(best, facts, peaks)))
     return found, best
+
+
+def kernel_readings(facts: Sequence[ActivityFacts], peaks: Peaks, best: Limited) -> list[tuple[str, Limited]]:
+    """What the evidence leaves open of the kernels, each question taken to an end; `best` is the best reading."""
+    found = [
+        (label, limit(facts, peaks, Band(ratio, ratio)))
+        for label, ratio in (("units limit early", UNSATURATED_RATIO), ("units limit late", SATURATED_RATIO))
+    ]
+    found.append(("kernels stall on their traffic", _stalls_on_traffic(best, facts)))
+    found.append(("all traffic is hidden", _all_hidden(best)))
+    found.append(("nothing fetches ahead", _fetching_late(best, facts)))
+    if any(fact.kernel.is_special_function and fact.kernel.issue_active_ratio is None for fact in facts):
+        found.append(("special functions issue", _special_as_issue(best, facts, peaks)))
+    if not all(best.known):
+        found.append((UNKNOWN_AS_MEMORY, _unknown_as_memory(best, facts, peaks)))
+    return found
 
 
 def _stalls_on_traffic(best: Limited, facts: Sequence[ActivityFacts]) -> Limited:
