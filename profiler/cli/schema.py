@@ -13,18 +13,20 @@ class Kind(StrEnum):
 
     REPORT = "report"
     WHATIF = "whatif"
+    ANALYZE = "analyze"
 
 
 def schema(
-    kind: Annotated[Kind, typer.Argument(metavar="[KIND]", help="report, or whatif for what that verb writes.")] = (
-        Kind.REPORT
-    ),
+    kind: Annotated[
+        Kind, typer.Argument(metavar="[KIND]", help="report, or whatif or analyze for what these verbs write.")
+    ] = (Kind.REPORT),
 ) -> None:
     """Print the JSON Schema of a report, or of another result."""
     import json
 
+    from profiler.report.analysis import analysis_schema
     from profiler.report.store import json_schema
     from profiler.report.whatif import whatif_schema
 
-    found = json_schema() if kind is Kind.REPORT else whatif_schema()
-    typer.echo(json.dumps(found, indent=2))
+    schemas = {Kind.REPORT: json_schema, Kind.WHATIF: whatif_schema, Kind.ANALYZE: analysis_schema}
+    typer.echo(json.dumps(schemas[kind](), indent=2))
