@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from profiler.render.document import Statement, Tone
+from profiler.render.doubt import phase_doubt, request_doubt
 from profiler.render.numbers import interval, percent, ratio
 from profiler.render.words import CAUSES, listed, sentence
 from profiler.report.records import Phase, Report, Verdict
@@ -40,20 +41,28 @@ def answer(report: Report) -> list[Statement]:
         )
     phase = leading_phase(report)
     if phase is not None:
-        statements += verdict_statements(phase.name, phase.verdict, reason=throttle_reason(report))
+        statements += verdict_statements(
+            phase.name, phase.verdict, reason=throttle_reason(report), doubt=phase_doubt(phase)
+        )
         if (phase.verdict.state, phase.verdict.class_) != (report.verdict.state, report.verdict.class_):
-            statements += verdict_statements("The whole request", report.verdict)
+            statements += verdict_statements("The whole request", report.verdict, doubt=request_doubt(report, phase))
     elif report.complete:
         statements.append(Statement("No phase was measured, so there is no verdict.", Tone.REFUSED))
     return statements
 
 
 def verdict_statements(
-    subject: str, verdict: Verdict, *, reason: str | None = None, with_evidence: bool = True
+    subject: str,
+    verdict: Verdict,
+    *,
+    reason: str | None = None,
+    doubt: str | None = None,
+    with_evidence: bool = True,
 ) -> list[Statement]:
     """What a verdict says of `subject` and why, then, on its own line, that the device was throttled.
 
-    A refused verdict says all its reasons, another one its first piece of evidence.
+    A refused verdict says all its reasons, another one its first piece of evidence. `doubt` is what makes an
+    inconclusive one so; None where two classes are too close to call.
     """
     first = verdict.evidence[0] if verdict.evidence and with_evidence else ""
     statements = []
@@ -61,7 +70,8 @@ def verdict_statements(
         why = " ".join(sentence(text) for text in verdict.evidence) or "The report does not say why."
         statements.append(Statement(f"{subject}: the evidence cannot carry a verdict. {why}", Tone.REFUSED))
     elif verdict.state == VerdictState.INCONCLUSIVE:
-        statements.append(Statement(_inconclusive(subject, verdict, first), Tone.INCONCLUSIVE))
+        text = _close(verdict, first) if doubt is None else _doubtful(verdict, doubt if with_evidence else "")
+        statements.append(Statement(f"{subject}: {text}", Tone.INCONCLUSIVE))
     else:
         text = f"{subject} is held back by {verdict.class_}{cause_words(verdict)}. {sentence(first)}"
         statements.append(Statement(text.strip(), Tone.ANSWER))
@@ -101,10 +111,16 @@ def throttle_reason(report: Report) -> str | None:
     return next((warning.message for warning in warnings if "throttl" in warning.code), None)
 
 
-def _inconclusive(subject: str, verdict: Verdict, evidence: str) -> str:
+def _close(verdict: Verdict, evidence: str) -> str:
     rivals = listed(rival.value for rival in (verdict.class_, verdict.runner_up) if rival is not None)
-    text = f"{subject}: too close to call between {rivals}; {verdict.class_}{cause_words(verdict)} leads"
+    text = f"too close to call between {rivals}; {verdict.class_}{cause_words(verdict)} leads"
     return f"{text}. {sentence(evidence)}".strip()
+
+
+def _doubtful(verdict: Verdict, doubt: str) -> str:
+    share = f" ({ratio(verdict.share)})" if verdict.share is not None else ""
+    but = (doubt or "that is in doubt").rstrip(".")
+    return f"probably {verdict.class_}{share}{cause_words(verdict)}, but {but}."
 
 
 def _throttled(reason: str | None) -> str:

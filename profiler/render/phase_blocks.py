@@ -21,6 +21,7 @@ from profiler.render.document import (
     Statement,
     Tone,
 )
+from profiler.render.doubt import phase_doubt
 from profiler.render.kernel_blocks import kernel_blocks, module_blocks
 from profiler.render.numbers import (
     aligned,
@@ -53,7 +54,8 @@ def phase_blocks(
     weight = f", {percent(of_request)} of the request" if of_request is not None else ""
     blocks: list[Block] = [Heading(f"{phase.name}{weight}")]
     refused = phase.verdict.class_ is None
-    blocks += verdict_statements(phase.name, phase.verdict, reason=throttle_reason, with_evidence=False)
+    doubt = phase_doubt(phase)
+    blocks += verdict_statements(phase.name, phase.verdict, reason=throttle_reason, doubt=doubt, with_evidence=False)
     if words := certainty(phase.verdict):
         blocks.append(Statement(words))
     if phase.verdict.evidence and not refused:  # a refusal has said it all

@@ -121,6 +121,44 @@ def test_an_inconclusive_verdict_names_both_and_looks_different() -> None:
     assert "prefill is held back by" not in text
 
 
+BUSY = "other processes kept 1.0 CPU cores busy: what they slowed cannot be told apart"
+
+
+def test_a_verdict_that_something_makes_doubtful_says_the_doubt_and_not_that_it_is_close() -> None:
+    decode = sample.decode().verdict
+    text = joined(shown(with_decode(state=VerdictState.INCONCLUSIVE, evidence=[BUSY, *decode.evidence])))
+    assert text.startswith(f"INCONCLUSIVE decode: probably scheduling ({decode.share:.2f}): the host, but {BUSY}.")
+    assert "too close to call" not in text
+    assert "the host, but that is in doubt." in text  # above the evidence, which begins with it
+
+
+@pytest.mark.parametrize(("low", "runner_up_share"), [(0.04, 0.2), (0.66, 0.65)])
+def test_a_doubt_does_not_hide_that_two_classes_are_close(low: float, runner_up_share: float) -> None:
+    close = {"share": 0.7, "low": low, "high": 0.75, "runner_up_share": runner_up_share}
+    text = joined(shown(with_decode(state=VerdictState.INCONCLUSIVE, evidence=[BUSY], **close)))
+    assert text.startswith("INCONCLUSIVE decode: too close to call between scheduling and memory; scheduling: the host")
+
+
+def test_a_verdict_whose_parts_do_not_sum_says_that() -> None:
+    warning = ReportWarning(code="parts_do_not_sum", message="the parts leave +0.9 ms unexplained", phase="decode")
+    report = with_decode(state=VerdictState.INCONCLUSIVE)
+    text = joined(shown(replace(report, phases=[replace(report.phases[0], warnings=[warning])])))
+    assert "the host, but the parts leave +0.9 ms unexplained." in text
+
+
+def test_a_request_with_a_phase_that_could_not_be_judged_says_which() -> None:
+    decode, prefill = sample.decode(), sample.report().phases
+    refused = [
+        replace(phase, verdict=replace(phase.verdict, state=VerdictState.REFUSED, class_=None))
+        for phase in prefill
+        if phase.name == "prefill"
+    ]
+    verdict = replace(decode.verdict, state=VerdictState.INCONCLUSIVE)
+    text = joined(shown(replace(sample.report(), phases=[*refused, decode], verdict=verdict)))
+    assert "The whole request: probably scheduling" in text
+    assert "but prefill could not be judged." in text
+
+
 def test_a_refused_verdict_says_why_and_names_no_class() -> None:
     text = joined(
         shown(
