@@ -1,0 +1,50 @@
+"""Many ranks as one job: how far their parts differ, and which rank the others wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median_low
+
+from profiler.report.analysis import Job, PartName, PartSpread, RankAnalysis, Straggler
+
+# Ranks that differ by less of their span are alike: steps of one job vary by a few percent anyway.
+_ALIKE = 0.05
+
+
+def job_of(ranks: Sequence[RankAnalysis]) -> Job:
+    """The sums over all ranks, the spread of each part, largest first, and the straggler if there is one."""
+    by_part = {name: [_ns_of(rank, name) for rank in ranks] for name in PartName}
+    parts = [
+        PartSpread(part=name, ns=sum(times), least_ns=min(times), median_ns=median_low(times), most_ns=max(times))
+        for name, times in by_part.items()
+        if any(times)
+    ]
+    return Job(
+        ranks=len(ranks),
+        span_ns=sum(rank.span_ns for rank in ranks),
+        busy_ns=sum(rank.busy_ns for rank in ranks),
+        idle_ns=sum(rank.idle_ns for rank in ranks),
+        kernel_ns=sum(rank.kernel_ns for rank in ranks),
+        parts=sorted(parts, key=lambda part: -part.ns),
+        straggler=_straggler(ranks),
+    )
+
+
+def _straggler(ranks: Sequence[RankAnalysis]) -> Straggler | None:
+    """The rank that arrives last at the collectives: others wait there for it, so its own are the shortest."""
+    if any(not rank.overlap.collective_ns for rank in ranks):
+        return None  # no job of ranks that meet
+    times = [rank.overlap.collective_ns for rank in ranks]
+    last = min(ranks, key=lambda rank: rank.overlap.collective_ns)
+    usual = median_low(times)
+    if usual - last.overlap.collective_ns < _ALIKE * last.span_ns:
+        return None
+    return Straggler(
+        name=last.name,
+        reason=f"its collectives take {last.overlap.collective_ns / 1e6:.3g} ms, those of the ranks in the middle "
+        f"{usual / 1e6:.3g} ms: the others wait for it there",
+    )
+
+
+def _ns_of(rank: RankAnalysis, name: PartName) -> int:
+    return next((part.ns for part in rank.parts if part.part is name), 0)

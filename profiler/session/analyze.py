@@ -1,0 +1,195 @@
+"""Traces in, verdicts out: each trace read, accounted for, judged and let go before the next is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from profiler.attribute.job import job_of
+from profiler.attribute.trace_ceilings import ceilings_of
+from profiler.attribute.traced import judge_traced
+from profiler.attribute.verdict import refuse
+from profiler.errors import InterruptedByUser, UnreadableError, bug
+from profiler.progress import Progress, SilentProgress
+from profiler.report.analysis import (
+    Analysis,
+    IntegrityFinding,
+    Overlap,
+    RankAnalysis,
+    StreamBusy,
+    Unreadable,
+)
+from profiler.report.records import Ceilings, Source, Sources
+from profiler.report.vocabulary import Tier, VerdictState
+from profiler.session.trace_inputs import TraceInput
+from profiler.trace.accounting import Accounting, account, exclusive_ns
+from profiler.trace.families import family_times
+from profiler.trace.idle import idle_ns
+from profiler.trace.integrity import Finding, Severity, check
+from profiler.trace.kineto import read_kineto
+from profiler.trace.span_graph import span_graph
+
+AS_TRACED = (
+    "judged as traced: without clean times nobody can tell how much the tracer slowed the host, so the interval "
+    "reaches to a host that it made four times as slow"
+)
+_NO_DEVICE = "the trace shows no GPU at work"
+_TOGETHER = 0.8  # shares of one resource at a time that sum to less leave much that none of them gains
+
+
+def analyze(
+    inputs: Iterable[TraceInput],
+    *,
+    measured: Ceilings | None = None,
+    progress: Progress | None = None,
+    tool_version: str = "",
+) -> Analysis:
+    """The analysis of all traces that can be read; those that cannot are named with the reason.
+
+    `measured` are ceilings of a report, for traces of the same kind of device. Raises `UnreadableError` where no trace
+    can be read, `InterruptedByUser` with what was analysed before.
+    """
+    progress = progress or SilentProgress()
+    ranks: list[RankAnalysis] = []
+    unreadable: list[Unreadable] = []
+    progress.stage("reading traces")
+    try:
+        for each in inputs:
+            try:
+                if isinstance(each.data, UnreadableError):
+                    raise each.data
+                ranks.append(analyze_trace(each.name, each.data, measured))
+            except UnreadableError as error:
+                unreadable.append(Unreadable(name=each.name, reason=error.message))
+            except Exception as error:  # one trace out of a thousand must not cost the others
+                unreadable.append(Unreadable(name=each.name, reason=f"{each.name}: {bug(error).message}"))
+            else:
+                continue
+            finally:
+                progress.advance()
+            progress.note(unreadable[-1].reason)
+    except KeyboardInterrupt as interrupt:
+        partial = _analysis(ranks, unreadable, tool_version, complete=False)
+        raise InterruptedByUser(partial=partial if ranks else None) from interrupt
+    if not ranks:
+        first = unreadable[0].reason if unreadable else "no trace was named"
+        more = f" (nor {len(unreadable) - 1} more)" if len(unreadable) > 1 else ""
+        raise UnreadableError(f"nothing could be read{more}: {first}", "bottleneck analyze trace.json.gz")
+    return _analysis(ranks, unreadable, tool_version, complete=True)
+
+
+def analyze_trace(name: str, data: bytes, measured: Ceilings | None = None) -> RankAnalysis:
+    """One trace. Raises `UnreadableError` where it holds none."""
+    try:
+        timeline = read_kineto(data)
+    except UnreadableError as error:
+        raise UnreadableError(error.message.replace("the trace", name, 1), error.hint) from error
+    findings = check(timeline)
+    told = account(timeline.device)
+    if not told.span_ns:
+        return _without_device(name, told, findings)
+    own = exclusive_ns(timeline.device)
+    graph = span_graph(timeline, told)
+    ceilings = ceilings_of(timeline.device_properties, int(timeline.device.device[0]), measured)
+    judged = judge_traced(timeline, told, own, idle_ns(timeline, graph), graph, ceilings, findings)
+    notes = [ceilings.note]
+    if judged.verdict.state is not VerdictState.REFUSED:
+        notes.insert(0, AS_TRACED)
+        gained = sum(share.share for share in judged.shares)
+        if gained < _TOGETHER:
+            notes.append(f"{1 - gained:.0%} of the time depends on several resources at once: no single one gains it")
+    return RankAnalysis(
+        name=name,
+        device=ceilings.device,
+        span_ns=told.span_ns,
+        busy_ns=told.busy_ns,
+        idle_ns=told.idle_ns,
+        kernel_ns=told.kernel_ns,
+        parts=judged.parts,
+        families=family_times(timeline, own),
+        streams=_streams(told),
+        overlap=_overlap(told),
+        integrity=[_finding(each) for each in findings],
+        verdict=judged.verdict,
+        shares=judged.shares,
+        notes=notes,
+        sources={} if ceilings.device else {"device": Source(missing="the trace does not name its device")},
+    )
+
+
+def _without_device(name: str, told: Accounting, findings: list[Finding]) -> RankAnalysis:
+    """A trace in which no device shows: what is to be said of it is why there is no verdict."""
+    fatal = [finding.message for finding in findings if finding.severity is Severity.FATAL]
+    reasons = fatal or ["the trace shows no GPU at work: it was taken of a CPU, or without GPU activity"]
+    return RankAnalysis(
+        name=name,
+        device=None,
+        span_ns=0,
+        busy_ns=0,
+        idle_ns=0,
+        kernel_ns=0,
+        parts=[],
+        families=[],
+        streams=[],
+        overlap=_overlap(told),
+        integrity=[_finding(each) for each in findings],
+        verdict=refuse(*reasons),
+        shares=[],
+        sources={"device": Source(missing=_NO_DEVICE)},
+    )
+
+
+def _streams(told: Accounting) -> list[StreamBusy]:
+    return [
+        StreamBusy(
+            device=each.device, stream=each.stream, busy_ns=each.busy_ns, kernels=each.kernels, copies=each.copies
+        )
+        for each in told.streams
+    ]
+
+
+def _overlap(told: Accounting) -> Overlap:
+    busy = [stream.busy_ns for stream in told.streams]
+    sources: Sources = {}
+    imbalance = None
+    if len(busy) > 1 and max(busy) > 0:
+        imbalance = 1 - sum(busy) / len(busy) / max(busy)
+        sources["imbalance_ratio"] = Source(tier=Tier.TIMELINE)
+    else:
+        sources["imbalance_ratio"] = Source(missing="fewer than two streams were used")
+    return Overlap(
+        compute_ns=told.compute_ns,
+        copy_ns=told.copy_ns,
+        exposed_copy_ns=told.exposed_copy_ns,
+        copy_compute_ns=told.copy_compute_ns,
+        collective_ns=told.collective_ns,
+        exposed_collective_ns=told.exposed_collective_ns,
+        collective_compute_ns=told.collective_compute_ns,
+        imbalance_ratio=imbalance,
+        sources=sources,
+    )
+
+
+def _finding(finding: Finding) -> IntegrityFinding:
+    if finding.severity is Severity.FATAL:
+        effect = "no verdict is given"
+    elif finding.severity is Severity.WARNING and finding.lost_ratio:
+        effect = f"the confidence of the verdict is {finding.lost_ratio:.0%} lower"
+    elif finding.severity is Severity.WARNING:
+        effect = "what limits the kernels cannot be told"
+    else:
+        effect = "none on the verdict"
+    return IntegrityFinding(
+        code=finding.code, message=finding.message, effect=effect, count=finding.count, of=finding.of
+    )
+
+
+def _analysis(
+    ranks: list[RankAnalysis], unreadable: list[Unreadable], tool_version: str, *, complete: bool
+) -> Analysis:
+    return Analysis(
+        tool_version=tool_version,
+        ranks=ranks,
+        job=job_of(ranks) if len(ranks) > 1 else None,
+        unreadable=unreadable,
+        complete=complete,
+    )

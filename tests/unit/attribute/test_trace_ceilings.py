@@ -1,0 +1,41 @@
+"""What the device of a trace reaches: by a report of such a device, else by its datasheet, else it is not known."""
+
+from __future__ import annotations
+
+import pytest
+
+from profiler.attribute.trace_ceilings import GEMM_EFFICIENCY, READ_EFFICIENCY, ceilings_of
+from profiler.catalogue.datasheet import find_datasheet
+
+H100 = {"id": 0, "name": "NVIDIA H100 80GB HBM3", "numSms": 132, "maxThreadsPerMultiprocessor": 2048, "computeMajor": 9}
+
+
+def test_a_datasheet_is_taken_at_what_devices_were_measured_to_reach_of_theirs() -> None:
+    found, sheet = ceilings_of([H100]), find_datasheet("h100-sxm")
+    assert sheet is not None
+    assert found.peaks.dram_bytes_per_s == pytest.approx(READ_EFFICIENCY * sheet.memory_bandwidth_bytes_per_s)
+    peak = sheet.flops_per_s["bfloat16"]
+    assert peak is not None
+    assert found.gemm_flops_per_s["gemm.bfloat16"] == pytest.approx(GEMM_EFFICIENCY * peak)
+    # An H100 was measured to read at 3.08 TB/s and to multiply at 796 TFLOP/s.
+    assert found.peaks.dram_bytes_per_s == pytest.approx(3.08e12, rel=0.03)
+    assert found.gemm_flops_per_s["gemm.bfloat16"] == pytest.approx(796e12, rel=0.03)
+
+
+def test_the_size_of_the_device_is_that_of_the_trace() -> None:
+    peaks = ceilings_of([{**H100, "numSms": 66}]).peaks
+    assert (peaks.sm_count, peaks.threads_per_sm, peaks.l2_bytes) == (66, 2048, 52_428_800)
+
+
+def test_the_device_is_the_one_that_worked() -> None:
+    other = {"id": 1, "name": "Tesla T4"}
+    assert ceilings_of([H100, other], device=1).device == "Tesla T4"
+    assert ceilings_of([H100, other], device=7).device == H100["name"]
+
+
+@pytest.mark.parametrize("properties", [[], [{"name": ""}], [{"name": 5}], [{"name": "Some GPU", "numSms": "many"}]])
+def test_a_device_that_nobody_knows_has_no_ceilings_and_says_why(properties: list[dict[str, object]]) -> None:
+    found = ceilings_of(properties)
+    assert found.peaks.dram_bytes_per_s is None
+    assert not any(found.gemm_flops_per_s.values())
+    assert "--ceilings" in found.note
