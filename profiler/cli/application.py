@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from profiler.cli.analyze import analyze
 from profiler.cli.boundary import Boundary
 from profiler.cli.calibrate import calibrate
 from profiler.cli.doctor import doctor
@@ -29,6 +30,7 @@ application = typer.Typer(
 _MEASURE, _READ, _MACHINE = "Measure", "Read", "This machine"
 
 application.command(rich_help_panel=_MEASURE)(profile)
+application.command(rich_help_panel=_READ)(analyze)
 application.command(rich_help_panel=_READ)(show)
 application.command(rich_help_panel=_READ)(whatif)
 application.command(rich_help_panel=_READ)(models)

@@ -29,8 +29,8 @@ from profiler.render.report_blocks import report_blocks
 from profiler.report.records import Report
 
 # Every class has a pattern of its own, so that the bar can be read without colour.
-_PATTERNS = {"memory": "█", "compute": "▓", "io": "▞", "scheduling": "░"}
-_COLOURS = {"memory": "blue", "compute": "green", "io": "yellow", "scheduling": "magenta"}
+_PATTERNS = {"memory": "█", "compute": "▓", "io": "▞", "scheduling": "░", "unknown": "·"}
+_COLOURS = {"memory": "blue", "compute": "green", "io": "yellow", "scheduling": "magenta", "unknown": "dim"}
 _LABELS = {
     Tone.INCONCLUSIVE: ("INCONCLUSIVE", "bold yellow"),
     Tone.REFUSED: ("NO VERDICT", "bold red"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from profiler.report.analysis import PartName
 from profiler.report.vocabulary import Cause, Resource
 
 CAUSES = {
@@ -38,6 +39,27 @@ RESOURCES = {
     Resource.LINK: "links between devices",
     Resource.HOST: "speed of the host",
     Resource.LATENCY: "fixed cost of kernels",
+}
+
+PARTS = {
+    PartName.KERNEL_DRAM: "kernels that wait for memory",
+    PartName.KERNEL_TENSOR: "kernels: matrix units",
+    PartName.KERNEL_ISSUE: "kernels: issuing instructions",
+    PartName.KERNEL_LATENCY: "kernels: stalled or too small",
+    PartName.KERNEL_UNKNOWN: "kernels: limiter not known",
+    PartName.COPY_WITHIN_DEVICE: "copies inside the device",
+    PartName.COPY_H2D: "exposed copies to the device",
+    PartName.COPY_D2H: "exposed copies from the device",
+    PartName.COPY_P2P: "exposed copies between devices",
+    PartName.COLLECTIVE: "exposed collectives",
+    PartName.IDLE_HOST: "idle: the host launches late",
+    PartName.IDLE_SYNC: "idle: the host was blocked in a sync",
+    PartName.IDLE_LAUNCH_GAP: "idle: from launch to kernel",
+    PartName.IDLE_OTHER_STREAM: "idle: waits for another stream",
+    PartName.IDLE_INPUT: "idle: waits for the data loader",
+    PartName.IDLE_STAGING: "idle: pageable memory is staged",
+    PartName.IDLE_NOTHING_ASKED: "idle: nothing was asked",
+    PartName.IDLE_UNKNOWN: "idle: launch not recorded",
 }
 
 

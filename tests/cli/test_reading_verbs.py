@@ -46,6 +46,29 @@ def test_show_writes_what_it_renders_to_a_file(report: Path, tmp_path: Path, for
     assert runner.invoke(application, ["show", str(report), "-o", str(output), "--force"]).exit_code == 0
 
 
+@pytest.mark.parametrize("verb", ["show", "whatif"])
+@pytest.mark.parametrize("way", ["the name", "a relative path", "a link", "read through a link"])
+def test_a_verb_that_reads_never_replaces_what_it_reads(
+    report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, way: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    link = tmp_path / "link.json"
+    link.symlink_to(report)
+    before = report.read_bytes()
+    ways = {
+        "the name": (report, report),
+        "a relative path": (report, f"../{tmp_path.name}/./report.json"),
+        "a link": (report, link),
+        "read through a link": (link, report),
+    }
+    source, output = ways[way]
+    result = runner.invoke(application, [verb, str(source), "-o", str(output), "--force"])
+    assert result.exit_code == 2
+    assert "is the report that is read" in result.stderr
+    assert "--force" not in result.stderr
+    assert report.read_bytes() == before
+
+
 def test_showing_what_is_no_report_fails_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     path.write_text("{}")
@@ -93,7 +116,7 @@ def test_the_version_is_that_of_the_package() -> None:
 
 def test_every_verb_of_this_milestone_is_there_and_no_other() -> None:
     result = runner.invoke(application, ["--help"])
-    for verb in ("profile", "show", "whatif", "models", "schema", "doctor", "calibrate"):
+    for verb in ("profile", "analyze", "show", "whatif", "models", "schema", "doctor", "calibrate"):
         assert verb in result.stdout
-    for verb in ("analyze", "simulate", "endpoint", "compare", "check", "history"):
+    for verb in ("simulate", "endpoint", "compare", "check", "history"):
         assert verb not in result.stdout

@@ -1,0 +1,128 @@
+"""Several traces as one job, as blocks: how many are held back by what, rank by rank, and how far they differ."""
+
+from __future__ import annotations
+
+from profiler.render.document import (
+    Block,
+    Bullets,
+    Column,
+    Fact,
+    Facts,
+    Grid,
+    Heading,
+    Statement,
+    Tone,
+)
+from profiler.render.numbers import aligned, count, percent
+from profiler.render.words import PARTS, sentence
+from profiler.report.analysis import IntegrityFinding, Job, RankAnalysis
+from profiler.report.vocabulary import BottleneckClass, VerdictState
+
+_NS_PER_MS = 1e6
+
+
+def job_blocks(ranks: list[RankAnalysis], job: Job) -> list[Block]:
+    """What every output for people shows of a job."""
+    blocks: list[Block] = [_answer(ranks, job)]
+    if job.straggler is not None:
+        name = _labels(ranks)[[rank.name for rank in ranks].index(job.straggler.name)]
+        blocks.append(Statement(f"Straggler: {name}. {sentence(job.straggler.reason)}"))
+    if job.span_ns:
+        facts = (
+            Fact("ranks", count(job.ranks)),
+            Fact("busy", percent(job.busy_ns / job.span_ns), "of the spans of all ranks"),
+            Fact("idle", percent(job.idle_ns / job.span_ns)),
+        )
+        blocks += [Facts(facts), Heading("Rank by rank", 2), _ranks(ranks), *_spread(job)]
+    flaws = _flaws(ranks)
+    if flaws:
+        blocks += [Heading("Are the traces whole?", 2), Bullets(tuple(flaws))]
+    notes = _common_notes(ranks)
+    if notes:
+        blocks += [Heading("What this rests on", 2), Bullets(tuple(sentence(note) for note in notes))]
+    return blocks
+
+
+def _flaws(ranks: list[RankAnalysis]) -> list[str]:
+    """Each kind of flaw once: where it is worst, and in how many traces it is."""
+    found: dict[str, list[tuple[str, IntegrityFinding]]] = {}
+    for label, rank in zip(_labels(ranks), ranks, strict=True):
+        for each in rank.integrity:
+            found.setdefault(each.code, []).append((label, each))
+    told = []
+    for traces in found.values():
+        label, worst = max(traces, key=lambda pair: pair[1].count / max(pair[1].of, 1))
+        more = f" The same of {len(traces) - 1} more." if len(traces) > 1 else ""
+        told.append(f"{label}: {worst.message}. Effect: {worst.effect}.{more}")
+    return told
+
+
+def _common_notes(ranks: list[RankAnalysis]) -> list[str]:
+    """What at least half of the ranks rest on; what is special to one stands in the JSON."""
+    told = [note for rank in ranks for note in rank.notes]
+    return [note for note in dict.fromkeys(told) if 2 * told.count(note) >= len(ranks)]
+
+
+def _labels(ranks: list[RankAnalysis]) -> list[str]:
+    """The last piece of each name, where these differ, else the whole names."""
+    names = [rank.name for rank in ranks]
+    last = [name.rpartition("/")[2] for name in names]
+    return last if len(set(last)) == len(last) else names
+
+
+def _answer(ranks: list[RankAnalysis], job: Job) -> Statement:
+    """How many ranks each class holds back."""
+    clear = [rank.verdict.class_ for rank in ranks if rank.verdict.state is VerdictState.CLEAR]
+    told = [f"{clear.count(klass)} held back by {klass.value}" for klass in BottleneckClass if klass in clear]
+    refused = sum(rank.verdict.state is VerdictState.REFUSED for rank in ranks)
+    open_ = len(ranks) - len(clear) - refused
+    told += [f"{open_} inconclusive"] if open_ else []
+    told += [f"{refused} without verdict"] if refused else []
+    return Statement(f"{job.ranks} traces: {', '.join(told)}.", Tone.ANSWER)
+
+
+def _ranks(ranks: list[RankAnalysis]) -> Grid:
+    columns = (
+        Column("trace", flexible=True, shortest=20),
+        Column("span ms", numeric=True),
+        Column("idle %", numeric=True),
+        Column("kernels ms", numeric=True, drop=3),
+        Column("collectives ms", numeric=True, drop=2),
+        Column("exposed", numeric=True, drop=1),
+        Column("held back by"),
+        Column("verdict"),
+    )
+    rows = tuple(
+        (
+            label,
+            aligned(rank.span_ns / _NS_PER_MS, 100),
+            percent(rank.idle_ns / rank.span_ns) if rank.span_ns else "",
+            aligned(rank.kernel_ns / _NS_PER_MS, 100),
+            aligned(rank.overlap.collective_ns / _NS_PER_MS, 100) if rank.overlap.collective_ns else "",
+            aligned(rank.overlap.exposed_collective_ns / _NS_PER_MS, 100) if rank.overlap.collective_ns else "",
+            rank.verdict.class_.value if rank.verdict.class_ is not None else "",
+            rank.verdict.state.value,
+        )
+        for label, rank in zip(_labels(ranks), ranks, strict=True)
+    )
+    return Grid(columns, rows)
+
+
+def _spread(job: Job) -> list[Block]:
+    columns = (
+        Column("part", flexible=True, shortest=32),
+        Column("% of all", numeric=True),
+        Column("least ms", numeric=True),
+        Column("median ms", numeric=True),
+        Column("most ms", numeric=True),
+    )
+    whole = max((part.most_ns for part in job.parts), default=0) / _NS_PER_MS
+    rows = tuple(
+        (
+            PARTS[part.part],
+            percent(part.ns / job.span_ns),
+            *(aligned(ns / _NS_PER_MS, whole) for ns in (part.least_ns, part.median_ns, part.most_ns)),
+        )
+        for part in job.parts
+    )
+    return [Heading("Part by part, over the ranks", 2), Grid(columns, rows)]

@@ -1,0 +1,118 @@
+"""`bottleneck analyze`: traces from anywhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from profiler.cli.application import application
+from profiler.report.analysis import Analysis, analysis_schema
+from profiler.report.store import encode
+from profiler.session import analyze as session
+from profiler.session.trace_inputs import MAX_BYTES
+from tests.cli.test_startup import HEAVY, imported_by
+from tests.unit.attribute.kept_reports import kept_report
+from tests.unit.trace.trace_events import RECORDINGS
+
+runner = CliRunner()
+TRACE = str(RECORDINGS / "tiny_kernels.json.gz")
+
+
+def test_it_judges_a_trace() -> None:
+    result = runner.invoke(application, ["analyze", TRACE])
+    assert result.exit_code == 0
+    assert result.stdout.startswith("This trace is held back by scheduling: the host.")
+
+
+def test_json_is_what_a_file_would_hold_and_follows_its_schema(tmp_path: Path) -> None:
+    kept = tmp_path / "analysis.json"
+    typed = ["analyze", TRACE, "--format", "json", "-o", str(kept)]
+    result = runner.invoke(application, typed)
+    assert result.stdout_bytes == kept.read_bytes()
+    answer = msgspec.json.decode(kept.read_bytes(), type=Analysis)
+    assert (answer.kind, answer.schema_version) == ("analyze", "1.0")
+    (rank,) = answer.ranks
+    assert rank.span_ns == rank.busy_ns + rank.idle_ns == sum(part.ns for part in rank.parts)
+    assert runner.invoke(application, typed).exit_code == 2
+    assert runner.invoke(application, [*typed, "--force"]).exit_code == 0
+
+
+def test_a_pipe_is_read() -> None:
+    result = runner.invoke(application, ["analyze", "-", "--format", "json"], input=Path(TRACE).read_bytes())
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["ranks"][0]["name"] == "stdin"
+
+
+def test_what_cannot_be_read_is_one_line_and_the_rest_is_analysed(tmp_path: Path) -> None:
+    (tmp_path / "notes.json").write_text("no trace")
+    gone = str(tmp_path / "gone.json")
+    result = runner.invoke(application, ["analyze", gone, str(tmp_path / "notes.json"), TRACE, "--format", "json"])
+    assert result.exit_code == 0
+    lines = [line for line in result.stderr.splitlines() if str(tmp_path) in line]
+    assert len(lines) == 2
+    assert len(json.loads(result.stdout)["unreadable"]) == 2
+
+
+def test_where_nothing_can_be_read_it_fails_and_says_what_to_type(tmp_path: Path) -> None:
+    result = runner.invoke(application, ["analyze", str(tmp_path / "gone.json")])
+    assert result.exit_code == 1
+    assert "nothing could be read" in result.stderr
+    assert "try: bottleneck analyze" in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_refused_trace_is_done() -> None:
+    result = runner.invoke(
+        application, ["analyze", str(RECORDINGS / "decode_b256_graph.json.gz"), "--format", "markdown"]
+    )
+    assert result.exit_code == 0
+    assert result.stdout.startswith("**No verdict:**")
+
+
+def test_more_than_was_allowed_is_not_unpacked() -> None:
+    result = runner.invoke(application, ["analyze", TRACE, "--max-bytes", "1000"])
+    assert result.exit_code == 1
+    assert "holds more than 1,000 bytes" in result.stderr
+
+
+def test_the_ceilings_of_a_report_count(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    report.write_bytes(encode(kept_report()))
+    result = runner.invoke(application, ["analyze", TRACE, "--ceilings", str(report), "--format", "json"])
+    assert result.exit_code == 0
+    assert "as measured on" in json.loads(result.stdout)["ranks"][0]["notes"][1]
+
+
+def test_an_interrupt_shows_what_was_read_and_ends_with_130(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    read = session.analyze_trace
+
+    def interrupted(name: str, *rest: object) -> object:
+        if name != TRACE:
+            raise KeyboardInterrupt
+        return read(name, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(session, "analyze_trace", interrupted)
+    second = tmp_path / "second.json"
+    second.write_text("{}")
+    result = runner.invoke(application, ["analyze", TRACE, str(second), "--format", "json"])
+    assert result.exit_code == 130
+    answer = json.loads(result.stdout)
+    assert (answer["complete"], len(answer["ranks"])) == (False, 1)
+
+
+def test_it_never_imports_torch_and_its_help_nothing_heavy() -> None:
+    assert not imported_by("analyze", TRACE).intersection({"torch", "transformers"})
+    assert not imported_by("analyze", "--help").intersection(HEAVY)
+
+
+def test_the_bound_that_help_shows_is_that_of_the_reader() -> None:
+    result = runner.invoke(application, ["analyze", "--help"])
+    assert str(MAX_BYTES) in result.stdout
+
+
+def test_its_schema_can_be_printed() -> None:
+    assert json.loads(runner.invoke(application, ["schema", "analyze"]).stdout) == analysis_schema()

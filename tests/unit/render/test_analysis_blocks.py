@@ -1,0 +1,89 @@
+"""What people read of analysed traces: the verdict first, then parts that sum, then why to doubt it."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from rich.console import Console
+
+from profiler.render import markdown, table
+from profiler.render.analysis_blocks import analysis_blocks
+from profiler.render.words import PARTS
+from profiler.report.analysis import Analysis, PartName
+from profiler.session.analyze import analyze
+from profiler.session.trace_inputs import trace_inputs
+from tests.unit.trace.trace_events import RECORDINGS
+
+
+@cache
+def analysis(*names: str) -> Analysis:
+    return analyze(trace_inputs([str(RECORDINGS / f"{name}.json.gz") for name in names]))
+
+
+def shown(answer: Analysis, width: int = 80) -> str:
+    text = io.StringIO()
+    table.render_blocks(analysis_blocks(answer), Console(file=text, width=width, color_system=None))
+    return text.getvalue()
+
+
+def joined(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_every_part_has_words() -> None:
+    assert PARTS.keys() == set(PartName)
+
+
+def test_the_first_line_is_the_verdict() -> None:
+    text = joined(shown(analysis("tiny_kernels")))
+    assert text.startswith("This trace is held back by scheduling: the host. The GPU was idle 94% of 18.5 ms.")
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_parts_families_and_streams_fit_the_width(width: int) -> None:
+    text = shown(analysis("h2d_pinned_overlapped"), width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    for words in ("The span, part by part", "kernels: matrix units", "(the span)", "Kernels by family", "Streams"):
+        assert words in text
+    assert "100%" in text
+
+
+def test_what_it_rests_on_is_said() -> None:
+    text = joined(shown(analysis("tiny_kernels")))
+    assert "Judged as traced" in text
+    assert "of the datasheet of NVIDIA H100 SXM5 80GB" in text
+
+
+def test_a_refused_trace_says_why_and_shows_its_parts() -> None:
+    text = joined(shown(analysis("decode_b256_graph")))
+    assert text.startswith("NO VERDICT This trace: the evidence cannot carry a verdict. 98% of the time is in kernels")
+    assert "kernels: limiter not known" in text
+    assert "What would help" not in text
+
+
+def test_several_traces_are_a_job_with_a_line_each() -> None:
+    text = shown(analysis("tiny_kernels", "gemm_large", "decode_b256_graph"))
+    assert joined(text).startswith("3 traces: 1 held back by compute, 1 held back by scheduling, 1 without verdict.")
+    for words in ("tiny_kernels.json.gz", "gemm_large.json.gz", "Rank by rank", "Part by part, over the ranks"):
+        assert words in text
+    assert str(RECORDINGS) not in text
+
+
+def test_what_was_not_read_is_listed(tmp_path: Path) -> None:
+    (tmp_path / "b.json").write_text("no json")
+    answer = analyze(trace_inputs([str(RECORDINGS / "tiny_kernels.json.gz"), str(tmp_path / "b.json")]))
+    assert "Not read" in shown(answer)
+
+
+def test_an_interrupted_analysis_says_so_first() -> None:
+    assert shown(replace(analysis("tiny_kernels"), complete=False)).startswith("INCOMPLETE")
+
+
+def test_markdown_says_the_same() -> None:
+    text = markdown.render_blocks(analysis_blocks(analysis("tiny_kernels")))
+    assert text.startswith("**This trace is held back by scheduling: the host.")
+    assert "| scheduling | idle: the host launches late |" in text
