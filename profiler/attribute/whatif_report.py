@@ -15,6 +15,7 @@ from profiler.attribute.timeline_record import restored
 from profiler.attribute.whatif import BETWEEN_CARDS, Prediction, finite_share, predict
 from profiler.catalogue.datasheet import Datasheet, find_datasheet
 from profiler.errors import FailedError, UsageError
+from profiler.report.command import without_files
 from profiler.report.evidence import CleanTimes
 from profiler.report.records import Phase, Report, ReportWarning, Source, Sources
 from profiler.report.vocabulary import Resource, VerdictState
@@ -271,4 +272,6 @@ def _warnings(phase: Phase) -> list[ReportWarning]:
 
 def _profile_again(report: Report) -> str:
     command = report.workload.command if report.workload is not None else None
-    return f"profile again: {command}" if command else "profile again with this version, -o report.json"
+    # Without its files: it would replace the old report, or stop because that exists.
+    again = f": {without_files(command)}" if command else " with this version"
+    return f"profile again{again}, with -o and a new name"

@@ -29,7 +29,7 @@ def show(
     from profiler.report.store import check_writable, load_report, write_atomically
 
     if output is not None:
-        check_writable(output, force=force)
+        check_writable(output, force=force, source=report)
     loaded = load_report(report)
     if output is None:
         emit_report(loaded, form)

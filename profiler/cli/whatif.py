@@ -77,7 +77,7 @@ def whatif(
     from profiler.report.whatif import Knob, encode_whatif
 
     if output is not None:
-        check_writable(output, force=force)
+        check_writable(output, force=force, source=report)
     asked = {
         Knob.MEMORY: memory,
         Knob.COMPUTE: compute,

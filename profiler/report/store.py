@@ -62,10 +62,11 @@ def load_report(path: str | Path) -> Report:
         raise UnreadableError(f"{path}: {error.message}", error.hint) from error
 
 
-def check_writable(path: Path, *, force: bool) -> None:
+def check_writable(path: Path, *, force: bool, source: Path | None = None) -> None:
     """Refuse, before any work is done, an output that could not be written at the end of it.
 
-    Raises `OutputExistsError` for a file that is there already unless `force`, `UsageError` for all else.
+    Raises `OutputExistsError` for a file that is there already unless `force`, `UsageError` for all else, `force` or
+    not for `source`, the file that is read: what replaces it is made of it and is none.
     """
     try:
         mode = path.stat().st_mode
@@ -78,6 +79,8 @@ def check_writable(path: Path, *, force: bool) -> None:
     if mode is not None and not stat.S_ISREG(mode):
         # Replacing a device or a pipe by a file would break it for everybody.
         raise UsageError(f"{path} is no ordinary file", "name another; --format json writes the report to stdout")
+    if mode is not None and source is not None and source.exists() and path.samefile(source):
+        raise UsageError(f"{path} is the report that is read: it would be lost", "name another file")
     if mode is not None and not force:
         raise OutputExistsError(f"{path} exists already", "add --force to replace it, or name another file")
     folder = Path(os.path.realpath(path)).parent
