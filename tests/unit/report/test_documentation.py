@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from profiler.report.records import SCHEMA_VERSION
 from profiler.report.store import json_schema
 from profiler.report.vocabulary import Cause, Resource, Tier, VerdictState
 
@@ -39,6 +40,11 @@ def test_what_may_be_null_is_said_to_be(record: str) -> None:
     for field, (kind, *_) in rows(record).items():
         nullable = {"type": "null"} in RECORDS[record][field].get("anyOf", [])
         assert kind.endswith("null") == nullable, f"{record}.{field}"
+
+
+def test_the_table_of_versions_ends_with_the_one_that_is_written() -> None:
+    table = PAGE[PAGE.index("| schema version |") : PAGE.index("## Report")]
+    assert re.findall(r"^\| (\d+\.\d+) \|", table, re.MULTILINE)[-1] == SCHEMA_VERSION
 
 
 def test_no_section_is_about_a_record_that_is_gone() -> None:
