@@ -25,7 +25,7 @@ from benchmarks.truth.section import Section, Table
 from benchmarks.truth.swap_records import Measured, Timing
 from profiler.attribute.verdict import refuse
 from profiler.device.gpu import gpu_of
-from profiler.device.select import open_driver
+from profiler.device.select import open_driver, select_device
 from profiler.measure.host_time import measure_host_ms
 from profiler.measure.plan import Plan
 from profiler.report.records import Clean, Phase, Report
@@ -57,6 +57,12 @@ def run(options: argparse.Namespace) -> Section:
         from benchmarks.truth.swap_comparison import compare
 
         return compare(*options.compare)
+    if options.recorded_only:
+        device = select_device(options.device, driver=open_driver())
+        if device.properties.kind != "cuda":
+            from benchmarks.truth.swap_recorded import section_of
+
+            return section_of([], describe(device))
     with open_bench(options.device, SMALL_PLAN if options.small else PLAN) as bench:
         return _run_recorded(bench, options) if options.recorded_only else _run_here(bench, options)
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from benchmarks.truth import __main__ as command
 from benchmarks.truth.configurations import BATCHES, MODELS, PROMPTS, Configuration, configurations, groups
 from benchmarks.truth.results import read_report, read_section, report_path, write_report, write_section
 from benchmarks.truth.section import Section
 from benchmarks.truth.swap_comparison import Outcome, claims_of, compare
-from benchmarks.truth.swap_recorded import TOLERANCE, TRUTHS, UNRECORDED, claim_of, compared, section_of
+from benchmarks.truth.swap_recorded import TOLERANCE, TRUTHS, UNRECORDED, Compared, claim_of, compared, section_of
 from benchmarks.truth.swap_records import read_measured
 from profiler.attribute.timeline_record import restored
 from tests.unit.attribute.recorded_judgements import recorded
@@ -135,11 +136,20 @@ def test_the_truth_follows_from_both_cards_times() -> None:
         assert truth.memory_share == pytest.approx(share, abs=0.001), truth.phase
 
 
-def test_a_row_that_was_not_run_keeps_the_claim_from_holding() -> None:
-    found = section_of([], {})
-    assert found.claims[0].holds is False
-    assert found.notes[0] == "decode 128x2048 was not run here"
-    assert "0 of 8 rows" in found.notes[1]
+def test_without_a_gpu_the_recorded_rows_are_judged_and_the_claim_is_not_tested(tmp_path: Path) -> None:
+    assert command.main(["swap", "--recorded-only", "--device", "cpu", "--out", str(tmp_path)]) == 1
+    found = read_section(tmp_path / "swap-recorded.json")
+    (claim,) = found.claims
+    assert claim.holds is None
+    assert claim.measured.endswith("8 rows; not run: decode 128x2048")
+    assert len(found.tables[0].rows) == len(TRUTHS) - 1
+    assert found.notes[0] == "decode 128x2048 was not run here: it needs a GPU"
+    assert "of 8 rows" in found.notes[1]
+
+
+def test_a_row_that_is_off_fails_though_another_one_is_missing() -> None:
+    off = Compared(TRUTHS[0], share=1.0, low=0.9, high=1.0, roofline=1.0)
+    assert claim_of([off], ["decode 128x2048"]).holds is False
     assert claim_of([], ["all"]).holds is None
 
 
