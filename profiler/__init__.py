@@ -12,15 +12,19 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from profiler.report.analysis import Analysis as Analysis
     from profiler.report.records import Report as Report
     from profiler.report.store import load_report as load_report
+    from profiler.session.analyze import analyze as analyze
     from profiler.session.capture import capture as capture
     from profiler.session.profile import profile as profile
 
-__all__ = ["Report", "__version__", "capture", "load_report", "profile"]
+__all__ = ["Analysis", "Report", "__version__", "analyze", "capture", "load_report", "profile"]
 
 # Importing the package costs nothing: each name brings in what it needs when it is first asked for.
 _HOMES = {
+    "Analysis": "profiler.report.analysis",
+    "analyze": "profiler.session.analyze",
     "Report": "profiler.report.records",
     "load_report": "profiler.report.store",
     "capture": "profiler.session.capture",

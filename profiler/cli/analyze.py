@@ -57,22 +57,18 @@ def analyze(
     """
     from rich.console import Console
 
-    from profiler import __version__
     from profiler.cli.progress import progress_on
     from profiler.errors import InterruptedByUser
     from profiler.report.analysis import Analysis
     from profiler.report.store import check_writable, load_report
     from profiler.session.analyze import analyze as analyze_traces
-    from profiler.session.trace_inputs import trace_inputs
 
     if output is not None:
         check_writable(output, force=force)
     measured = None if ceilings is None else load_report(ceilings).ceilings
     with progress_on(Console(stderr=True)) as progress:
         try:
-            answer = analyze_traces(
-                trace_inputs(traces, max_bytes), measured=measured, progress=progress, tool_version=__version__
-            )
+            answer = analyze_traces(*traces, ceilings=measured, max_bytes=max_bytes, progress=progress)
             interrupted = None
         except InterruptedByUser as interrupt:
             if not isinstance(interrupt.partial, Analysis):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
+from profiler import __version__
 from profiler.attribute.job import job_of
 from profiler.attribute.trace_ceilings import ceilings_of
 from profiler.attribute.traced import judge_traced
@@ -20,7 +22,7 @@ from profiler.report.analysis import (
 )
 from profiler.report.records import Ceilings, Source, Sources
 from profiler.report.vocabulary import Tier, VerdictState
-from profiler.session.trace_inputs import TraceInput
+from profiler.session.trace_inputs import MAX_BYTES, TraceInput, trace_inputs
 from profiler.trace.accounting import Accounting, account, exclusive_ns
 from profiler.trace.families import family_times
 from profiler.trace.idle import idle_ns
@@ -37,6 +39,19 @@ _TOGETHER = 0.8  # shares of one resource at a time that sum to less leave much 
 
 
 def analyze(
+    *traces: str | Path, ceilings: Ceilings | None = None, max_bytes: int = MAX_BYTES, progress: Progress | None = None
+) -> Analysis:
+    """Where the time of traces went, and what holds them back: files, folders, archives or patterns, one rank a file.
+
+    `ceilings` are those of a report (`load_report(path).ceilings`), and count for traces of the same kind of device;
+    else its datasheet does. What cannot be read is named in the answer. Raises `UnreadableError` where nothing can be,
+    `InterruptedByUser` with what was analysed before.
+    """
+    inputs = trace_inputs([str(trace) for trace in traces], max_bytes)
+    return analyze_inputs(inputs, measured=ceilings, progress=progress, tool_version=__version__)
+
+
+def analyze_inputs(
     inputs: Iterable[TraceInput],
     *,
     measured: Ceilings | None = None,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from profiler.errors import UnreadableError
 from profiler.report.analysis import RankAnalysis, encode_analysis
-from profiler.session.analyze import analyze, analyze_trace
+from profiler.session.analyze import analyze_inputs, analyze_trace
 from profiler.session.trace_inputs import TraceInput
 from tests.unit.trace.trace_events import annotation, call, copy, kernel, operation, trace_bytes
 
@@ -95,4 +95,4 @@ def test_nothing_that_a_trace_says_of_its_environment_is_passed_on() -> None:
         distributedInfo={"rank": 0, "note": secret},
         deviceProperties=[{"id": 0, "name": "NVIDIA H100 80GB HBM3", "uuid": secret}],
     )
-    assert secret.encode() not in encode_analysis(analyze([TraceInput("a.json", data)]))
+    assert secret.encode() not in encode_analysis(analyze_inputs([TraceInput("a.json", data)]))

@@ -15,13 +15,12 @@ from profiler.render.analysis_blocks import analysis_blocks
 from profiler.render.words import PARTS
 from profiler.report.analysis import Analysis, PartName
 from profiler.session.analyze import analyze
-from profiler.session.trace_inputs import trace_inputs
 from tests.unit.trace.trace_events import RECORDINGS
 
 
 @cache
 def analysis(*names: str) -> Analysis:
-    return analyze(trace_inputs([str(RECORDINGS / f"{name}.json.gz") for name in names]))
+    return analyze(*(RECORDINGS / f"{name}.json.gz" for name in names))
 
 
 def shown(answer: Analysis, width: int = 80) -> str:
@@ -75,7 +74,7 @@ def test_several_traces_are_a_job_with_a_line_each() -> None:
 
 def test_what_was_not_read_is_listed(tmp_path: Path) -> None:
     (tmp_path / "b.json").write_text("no json")
-    answer = analyze(trace_inputs([str(RECORDINGS / "tiny_kernels.json.gz"), str(tmp_path / "b.json")]))
+    answer = analyze(RECORDINGS / "tiny_kernels.json.gz", tmp_path / "b.json")
     assert "Not read" in shown(answer)
 
 

@@ -12,8 +12,8 @@ from profiler.errors import InterruptedByUser, UnreadableError
 from profiler.report.analysis import PartName, RankAnalysis
 from profiler.report.records import Ceiling, Ceilings
 from profiler.report.vocabulary import BottleneckClass, Cause, Tier, VerdictState
-from profiler.session.analyze import AS_TRACED, analyze, analyze_trace
-from profiler.session.trace_inputs import TraceInput, trace_inputs
+from profiler.session.analyze import AS_TRACED, analyze, analyze_inputs, analyze_trace
+from profiler.session.trace_inputs import TraceInput
 from tests.unit.trace.trace_events import RECORDINGS, call, kernel, operation, trace_bytes
 
 PUBLIC = Path(__file__).parents[3] / "../shared/data/traces"
@@ -148,7 +148,7 @@ def test_eight_ranks_are_one_job_and_the_last_at_the_collectives_is_the_straggle
     path = PUBLIC / "v100x8_dlrm.tar.gz"
     if not path.exists():
         pytest.skip("the public trace v100x8_dlrm is not on this machine; it is not part of the repository")
-    answer = analyze(trace_inputs([str(path)]))
+    answer = analyze(path)
     assert answer.job is not None
     assert (answer.job.ranks, len(answer.ranks), answer.unreadable) == (8, 8, [])
     assert answer.job.span_ns == sum(each.ns for each in answer.job.parts)
@@ -169,7 +169,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_analysed() -> None:
         TraceInput("d.json", b'{"traceEvents": 3}'),
         TraceInput("e.json", b""),
     ]
-    answer = analyze(inputs)
+    answer = analyze_inputs(inputs)
     assert [rank.name for rank in answer.ranks] == ["b.json"]
     assert [each.name for each in answer.unreadable] == ["a.json", "c.json", "d.json", "e.json"]
     assert all(each.name in each.reason and "\n" not in each.reason for each in answer.unreadable)
@@ -178,7 +178,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_analysed() -> None:
 
 def test_where_nothing_can_be_read_the_first_reason_is_told() -> None:
     with pytest.raises(UnreadableError, match=r"nothing could be read \(nor 1 more\): a is gone"):
-        analyze([TraceInput("a", UnreadableError("a is gone")), TraceInput("b", b"")])
+        analyze_inputs([TraceInput("a", UnreadableError("a is gone")), TraceInput("b", b"")])
 
 
 def test_an_interrupt_keeps_what_was_analysed_before() -> None:
@@ -187,7 +187,7 @@ def test_an_interrupt_keeps_what_was_analysed_before() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(InterruptedByUser) as interrupt:
-        analyze(inputs())
+        analyze_inputs(inputs())
     partial = interrupt.value.partial
     assert partial is not None
     assert [rank.name for rank in partial.ranks] == ["a.json"]  # type: ignore[attr-defined]
@@ -215,7 +215,7 @@ LAUNCH = call("cudaLaunchKernel", 0, 2, 1)
 def test_a_trace_with_impossible_numbers_is_analysed_or_named_and_costs_the_others_nothing(
     events: list[dict[str, object]],
 ) -> None:
-    answer = analyze([TraceInput("odd.json", trace_bytes(events)), TraceInput("b.json", LITTLE)])
+    answer = analyze_inputs([TraceInput("odd.json", trace_bytes(events)), TraceInput("b.json", LITTLE)])
     assert answer.ranks[-1].name == "b.json"
     assert len(answer.ranks) + len(answer.unreadable) == 2
     for rank in answer.ranks:

@@ -44,7 +44,15 @@ def test_python_refuses_a_trace_that_cannot_be_written_before_any_work(tmp_path:
 
 
 def test_the_package_exports_what_it_promises() -> None:
-    assert set(profiler.__all__) == {"Report", "__version__", "capture", "load_report", "profile"}
+    assert set(profiler.__all__) == {
+        "Analysis",
+        "Report",
+        "__version__",
+        "analyze",
+        "capture",
+        "load_report",
+        "profile",
+    }
     for name in profiler.__all__:
         assert getattr(profiler, name)
     with pytest.raises(AttributeError, match="no attribute 'analyse'"):
