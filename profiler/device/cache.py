@@ -12,11 +12,11 @@ from typing import Protocol
 import msgspec
 
 from profiler.device.base import Device, DeviceProperties
-from profiler.device.ceilings import is_whole, measure_ceilings
+from profiler.device.ceilings import is_whole, measure_ceilings, unsteady
 from profiler.device.gpu import Gpu
 from profiler.errors import BottleneckError
 from profiler.progress import Progress
-from profiler.report.records import Ceilings, ReportWarning
+from profiler.report.records import Ceiling, Ceilings, ReportWarning
 from profiler.report.store import write_atomically
 
 VERSION = 2  # of what is measured and how: raise it, and every cached file is measured anew
@@ -56,7 +56,8 @@ def load_or_measure(
     """The ceilings of a device, from the cache if they are in it, else measured and cached.
 
     A corrupt or foreign cache file is measured anew; one that cannot be written costs a warning, never the run.
-    A measurement with a hole, say for want of memory, is not kept.
+    A measurement with a hole, say for want of memory, is not kept; nor is one whose repeats differ as on a busy
+    machine, which is warned of.
     """
     folder = folder or cache_folder()
     torch_version = torch_version or torch_version_of(device.properties)
@@ -66,7 +67,10 @@ def load_or_measure(
         if found is not None:
             return msgspec.structs.replace(found, from_cache=True)
     ceilings = measure(device, now=now, gpu=gpu, progress=progress)
-    if is_whole(ceilings, device.properties):
+    doubtful = unsteady(ceilings)
+    for ceiling in doubtful:
+        warn(_unsteady_warning(ceiling))
+    if is_whole(ceilings, device.properties) and not doubtful:
         try:
             _write_cache(path, device.properties, torch_version, ceilings)
         except (OSError, BottleneckError) as error:
@@ -104,7 +108,7 @@ def torch_version_of(properties: DeviceProperties) -> str:
 
 
 def read_cache(path: Path, properties: DeviceProperties, torch_version: str) -> Ceilings | None:
-    """The ceilings in a cache file, None where it is absent, unreadable, of another version or of something else."""
+    """The ceilings in a cache file, None where it is absent, unreadable, unsteady, or of something else."""
     try:
         cached = msgspec.json.decode(path.read_bytes(), type=CachedCeilings)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
@@ -112,7 +116,17 @@ def read_cache(path: Path, properties: DeviceProperties, torch_version: str) -> 
     key = (cached.version, cached.uuid, cached.driver, cached.torch)
     if key != (VERSION, properties.uuid, properties.driver, torch_version):
         return None
-    return cached.ceilings if is_whole(cached.ceilings, properties) else None
+    good = is_whole(cached.ceilings, properties) and not unsteady(cached.ceilings)
+    return cached.ceilings if good else None
+
+
+def _unsteady_warning(ceiling: Ceiling) -> ReportWarning:
+    return ReportWarning(
+        code="ceiling_unsteady",
+        message=f"the repeats of the {ceiling.name} ceiling went from {ceiling.low:.3g} to {ceiling.high:.3g} "
+        f"{ceiling.unit}, as beside other work: shares and ideal times rest on it, and it is not kept for later runs; "
+        "stop other programs, then `bottleneck calibrate`",
+    )
 
 
 def _write_cache(path: Path, properties: DeviceProperties, torch_version: str, ceilings: Ceilings) -> None:

@@ -16,6 +16,11 @@ from profiler.report.vocabulary import Tier
 
 REPEATS = 7
 
+# Repeats of a bandwidth differ by 1.3% on an H100 to itself, by 15% on a quiet virtual machine's CPU, and beside other
+# processes on that CPU by 1.6 times: from here on, it is not the device that was measured.
+_MOST_SPREAD = 1.5
+_BANDWIDTHS = ("read", "copy")
+
 UNITS = {
     "read": "GB/s",
     "copy": "GB/s",
@@ -126,6 +131,18 @@ def is_whole(ceilings: Ceilings, properties: DeviceProperties) -> bool:
     """Whether every ceiling that the device can have was measured: then, and only then, it is worth keeping."""
     values = {ceiling.name: ceiling.value for ceiling in ceilings.ceilings}
     return all(values.get(name) is not None for name in UNITS if name not in absent_ceilings(properties))
+
+
+def unsteady(ceilings: Ceilings) -> list[Ceiling]:
+    """The bandwidths of the device's memory whose repeats differ too much to be the device's own."""
+    return [
+        ceiling
+        for ceiling in ceilings.ceilings
+        if ceiling.name in _BANDWIDTHS
+        and ceiling.low is not None
+        and ceiling.high is not None
+        and ceiling.high > _MOST_SPREAD * ceiling.low
+    ]
 
 
 def _interleave(probes: Mapping[str, Probe], progress: Progress) -> tuple[dict[str, list[float]], dict[str, str]]:

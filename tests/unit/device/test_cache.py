@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import cycle
 from pathlib import Path
 
 import msgspec
@@ -100,6 +101,37 @@ def test_a_measurement_with_a_hole_is_used_but_not_kept(tmp_path):
     load(tmp_path, holed)
     assert holed.times == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def swinging(first: float, second: float):
+    values = cycle((first, second))
+    return lambda: next(values)
+
+
+@pytest.mark.parametrize("name", ["read", "copy"])
+def test_a_bandwidth_measured_beside_other_work_is_used_and_warned_of_but_not_kept(tmp_path, name):
+    busy, warnings = Bench({each: lambda: 10.0 for each in UNITS} | {name: swinging(5.0, 8.0)}), []
+    found = load(tmp_path, busy, warn=warnings.append)
+    assert next(ceiling for ceiling in found.ceilings if ceiling.name == name).value in (5.0, 8.0)
+    assert [warning.code for warning in warnings] == ["ceiling_unsteady"]
+    assert f"the {name} ceiling went from 5 to 8 GB/s" in warnings[0].message
+    assert "`bottleneck calibrate`" in warnings[0].message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_repeats_that_differ_as_a_quiet_machines_do_are_kept(tmp_path):
+    bench = Bench({name: lambda: 10.0 for name in UNITS} | {"read": swinging(12.2, 14.0), "launch": swinging(2.0, 9.0)})
+    load(tmp_path, bench)
+    assert load(tmp_path, bench).from_cache
+
+
+def test_a_bandwidth_that_was_kept_though_it_swung_is_measured_anew(tmp_path, bench):
+    load(tmp_path, bench)
+    path = tmp_path / file_name(CpuDevice().properties, TORCH)
+    kept = json.loads(path.read_bytes())
+    kept["ceilings"]["ceilings"][0] |= {"low": 5.0, "high": 8.0}
+    path.write_text(json.dumps(kept))
+    assert not load(tmp_path, bench).from_cache
 
 
 def test_an_unwritable_cache_costs_a_warning_and_never_the_run(tmp_path, bench):
