@@ -18,27 +18,18 @@ from profiler.render.document import (
 )
 from profiler.render.numbers import duration, interval, number, times
 from profiler.render.phase_blocks import share_blocks
+from profiler.render.whatif_answer import KNOBS, SAME, asked_answer, factor, nothing
 from profiler.render.words import RESOURCES, listed, sentence
 from profiler.report.vocabulary import VerdictState
 from profiler.report.whatif import (
     Change,
     Curve,
     Estimate,
-    Knob,
     PhasePrediction,
     SpeedChange,
     WhatIf,
 )
 
-_KNOBS = {
-    Knob.MEMORY: "memory bandwidth",
-    Knob.COMPUTE: "compute",
-    Knob.HOST: "the host",
-    Knob.PCIE: "host-device copies",
-    Knob.LATENCY: "fixed cost of kernels",
-}
-# Differences below this are not called faster or slower.
-_SAME = 0.005
 # A curve that never gains as much is one line of text.
 _FLAT = 0.01
 # What gains less would be a straight line on top of a plot.
@@ -50,7 +41,7 @@ _SHOWN_SPEEDS = (2**0.5, 2.0, 4.0, 8.0)
 def whatif_blocks(answer: WhatIf) -> list[Block]:
     """What every output for people shows."""
     asked = bool(answer.speeds)
-    blocks: list[Block] = [_answer(answer) if asked else _overview(answer)]
+    blocks: list[Block] = [asked_answer(answer) if asked else _overview(answer)]
     blocks.append(_what_ran(answer))
     if asked and answer.phases:
         blocks += [Heading("Predicted", 2), _predicted(answer), *_inconclusive(answer)]
@@ -71,66 +62,18 @@ def whatif_blocks(answer: WhatIf) -> list[Block]:
     return blocks
 
 
-def _answer(answer: WhatIf) -> Statement:
-    """What was asked for, in a sentence."""
-    condition = _condition(answer)
-    if answer.request is not None:
-        return Statement(
-            f"{condition}, {_change('the request', answer.request.e2e_ms, answer.request.speedup)}", Tone.ANSWER
-        )
-    if not answer.phases:
-        return _nothing(answer)
-    told = [_change(phase.name, phase.time_ms, phase.speedup) for phase in answer.phases]
-    return Statement(f"{condition}, {' '.join(told)}", Tone.ANSWER)
-
-
-def _nothing(answer: WhatIf) -> Statement:
-    """That nothing is predicted; of one phase alone, that it is not."""
-    asked = [left_out.name for left_out in answer.not_predicted if left_out.name != "request"]
-    what = f"{asked[0]} cannot" if len(asked) == 1 else "No phase of this report can"
-    return Statement(f"{what} be predicted.", Tone.REFUSED)
-
-
-def _condition(answer: WhatIf) -> str:
-    own = [change for change in answer.speeds if change.tier is None]
-    knobs = [
-        f"{_KNOBS[knob]} at {_factor(change.factor)}"
-        for knob in Knob
-        for change in own
-        if change.resource is knob.resources[0]
-    ]
-    if answer.other_device is None:
-        return f"With {listed(knobs)}"
-    return f"On {answer.other_device}{f' with {listed(knobs)}' if knobs else ''}"
-
-
-def _change(subject: str, change: Change, speedup: Estimate) -> str:
-    now, then = duration(change.measured.value), duration(change.predicted.value)
-    if abs(speedup.value - 1) < _SAME:
-        return f"{subject} would take {then}, as long as now."
-    return f"{subject} would take {then} instead of {now}: {_faster(speedup)}."
-
-
-def _faster(speedup: Estimate) -> str:
-    """`1.32x faster (1.28–1.35x)`; with the way of a slowdown turned round."""
-    low, high = speedup.low or speedup.value, speedup.high or speedup.value
-    if speedup.value >= 1:
-        return f"{times(speedup.value)} faster ({interval(low, high, times)})"
-    return f"{times(1 / speedup.value)} slower ({interval(1 / high, 1 / low, times)})"
-
-
 def _overview(answer: WhatIf) -> Statement:
     """Without a question: what brings the longest phase most."""
     weight = {"decode": answer.request.new_tokens - 1} if answer.request is not None else {}
     phase = max(answer.phases, key=lambda phase: phase.time_ms.measured.value * weight.get(phase.name, 1), default=None)
     if phase is None:
-        return _nothing(answer)
+        return nothing(answer)
     best = min(phase.curves, key=lambda curve: _ms_at(curve, 2.0), default=None)
-    if best is None or phase.time_ms.measured.value / _ms_at(best, 2.0) < 1 + _SAME:
+    if best is None or phase.time_ms.measured.value / _ms_at(best, 2.0) < 1 + SAME:
         return Statement(f"{phase.name} gains from no single speed.", Tone.ANSWER)
     gain = times(phase.time_ms.measured.value / _ms_at(best, 2.0))
     return Statement(
-        f"{phase.name} gains most from {_KNOBS[best.knob]}: {gain} faster with that at 2x. It {_until(best)}.",
+        f"{phase.name} gains most from {KNOBS[best.knob]}: {gain} faster with that at 2x. It {_until(best)}.",
         Tone.ANSWER,
     )
 
@@ -201,7 +144,7 @@ def _speeds(speeds: list[SpeedChange]) -> Grid:
     rows = tuple(
         (
             RESOURCES[change.resource],
-            _factor(change.factor),
+            factor(change.factor),
             number(change.measured) if change.measured is not None else "",
             number(change.expected) if change.expected is not None else "",
             change.unit or "",
@@ -220,10 +163,10 @@ def _phase(phase: PhasePrediction, *, asked: bool) -> list[Block]:
         blocks += share_blocks(phase.shares_after, title="What would help then")
     curves = sorted(phase.curves, key=lambda curve: curve.limit_ms)
     steep = [curve for curve in curves if today > 0 and curve.limit_ms / today <= 1 - _FLAT]
-    flat = [_KNOBS[curve.knob] for curve in curves if curve not in steep]
+    flat = [KNOBS[curve.knob] for curve in curves if curve not in steep]
     blocks.append(Heading("What each speed brings, all else as measured", 2))
     if steep:
-        blocks += [_curve_grid(steep), Bullets(tuple(f"{_KNOBS[curve.knob]}: {_until(curve)}" for curve in steep))]
+        blocks += [_curve_grid(steep), Bullets(tuple(f"{KNOBS[curve.knob]}: {_until(curve)}" for curve in steep))]
         blocks.append(Statement(_STOPS_HELPING, Tone.FAINT))
     if flat:
         blocks.append(Statement(f"Less than {_FLAT:.0%}, however fast: {listed(flat)}.", Tone.FAINT))
@@ -235,7 +178,7 @@ def _curve_grid(curves: list[Curve]) -> Grid:
     columns = (
         Column("faster"),
         *(
-            Column(f"at {_factor(speed)}", numeric=True, drop=1 if speed in (2**0.5, 8.0) else 0)
+            Column(f"at {factor(speed)}", numeric=True, drop=1 if speed in (2**0.5, 8.0) else 0)
             for speed in _SHOWN_SPEEDS
         ),
         Column("if free", numeric=True),
@@ -243,7 +186,7 @@ def _curve_grid(curves: list[Curve]) -> Grid:
     )
     rows = tuple(
         (
-            _KNOBS[curve.knob],
+            KNOBS[curve.knob],
             *(duration(_ms_at(curve, speed)) for speed in _SHOWN_SPEEDS),
             duration(curve.limit_ms),
             times(curve.points[0].ms / curve.limit_ms) if curve.limit_ms > 0 else "",
@@ -257,15 +200,15 @@ def _until(curve: Curve) -> str:
     """Where a speed stops helping, and what takes over when."""
     stops, first, last = curve.stops_helping, curve.points[0].speed, curve.points[-1].speed
     if stops is None:
-        told = f"still helps at {_factor(last)}"
+        told = f"still helps at {factor(last)}"
     elif stops == first:
         told = "hardly helps"
     else:
-        told = f"stops helping at {_factor(stops)}"
+        told = f"stops helping at {factor(stops)}"
     over = curve.takes_over
     if over is not None and over.speed > first:
         latest = times(over.high) if over.high is not None else "never"
-        told += f"; from {_factor(over.speed)} ({times(over.low)} to {latest}) on {over.class_} is the bottleneck"
+        told += f"; from {factor(over.speed)} ({times(over.low)} to {latest}) on {over.class_} is the bottleneck"
     return told
 
 
@@ -278,11 +221,6 @@ def _plot(curves: list[Curve], today: float) -> Plot:
             for curve in curves
         ),
     )
-
-
-def _factor(speed: float) -> str:
-    """As it would be typed: 1.408x and 2x."""
-    return f"{speed:.3g}x" if speed != round(speed, 3) else f"{speed:g}x"
 
 
 def _ms_at(curve: Curve, speed: float) -> float:

@@ -51,6 +51,26 @@ def test_what_changes_nothing_takes_as_long_as_now() -> None:
     assert "as long as now" in joined(shown(asked(memory=2.0)))
 
 
+@pytest.mark.parametrize("value", [1.02, 0.97])
+def test_what_may_be_faster_or_slower_is_called_neither(value: float) -> None:
+    answer = asked(pcie=2.0)
+    open_ = replace(answer.phases[0], speedup=Estimate(value=value, low=0.93, high=1.06))
+    first = joined(shown(replace(answer, phases=[open_]))).partition(" model ")[0]
+    assert "as long as now, within what is known (speedup 0.93–1.06x)" in first
+    assert "faster" not in first
+    assert "slower" not in first
+
+
+def test_many_phases_are_counted_and_left_to_the_table() -> None:
+    answer = asked(pcie=2.0)
+    faster = answer.phases[0]
+    slower = replace(faster, speedup=Estimate(value=0.5, low=0.4, high=0.6))
+    same = replace(faster, speedup=Estimate(value=1.1, low=0.9, high=1.2))
+    text = joined(shown(replace(answer, phases=[faster, faster, slower, same])))
+    first = "4 phases: 2 faster, 1 slower and 1 as long as now, within what is known; see the table."
+    assert text.startswith(f"With host-device copies at 2x, {first}")
+
+
 def test_without_a_question_it_says_what_helps_most() -> None:
     text = joined(shown(asked()))
     assert text.startswith("decode gains most from host-device copies: ")
