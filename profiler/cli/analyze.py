@@ -12,8 +12,8 @@ from profiler.cli.options import OUTPUT_PANEL, DebugOption, ForceOption, Format,
 if TYPE_CHECKING:
     from profiler.report.analysis import Analysis
 
-# Repeated from `profiler.session.trace_inputs`, which `--help` need not import.
-_MAX_BYTES = 4_000_000_000
+# Repeated from `profiler.trace.trace_file`, which `--help` need not import.
+_MAX_BYTES = 8 << 30
 
 
 def analyze(
@@ -35,7 +35,7 @@ def analyze(
         ),
     ] = None,
     max_bytes: Annotated[
-        int, typer.Option("--max-bytes", metavar="BYTES", min=1, help="The largest trace to unpack.")
+        int, typer.Option("--max-bytes", metavar="BYTES", min=1, help="The longest text of a trace to unpack.")
     ] = _MAX_BYTES,
     form: FormatOption = Format.TABLE,
     output: Annotated[

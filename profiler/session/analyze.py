@@ -22,13 +22,14 @@ from profiler.report.analysis import (
 )
 from profiler.report.records import Ceilings, Source, Sources
 from profiler.report.vocabulary import Tier, VerdictState
-from profiler.session.trace_inputs import MAX_BYTES, TraceInput, trace_inputs
+from profiler.session.trace_inputs import TraceInput, trace_inputs
 from profiler.trace.accounting import Accounting, account, exclusive_ns
 from profiler.trace.families import family_times
 from profiler.trace.idle import idle_ns
 from profiler.trace.integrity import Finding, Severity, check
 from profiler.trace.kineto import read_kineto
 from profiler.trace.span_graph import span_graph
+from profiler.trace.trace_file import MAX_BYTES
 
 AS_TRACED = (
     "judged as traced: without clean times nobody can tell how much the tracer slowed the host, so the interval "
@@ -48,13 +49,14 @@ def analyze(
     `InterruptedByUser` with what was analysed before.
     """
     inputs = trace_inputs([str(trace) for trace in traces], max_bytes)
-    return analyze_inputs(inputs, measured=ceilings, progress=progress, tool_version=__version__)
+    return analyze_inputs(inputs, measured=ceilings, max_bytes=max_bytes, progress=progress, tool_version=__version__)
 
 
 def analyze_inputs(
     inputs: Iterable[TraceInput],
     *,
     measured: Ceilings | None = None,
+    max_bytes: int = MAX_BYTES,
     progress: Progress | None = None,
     tool_version: str = "",
 ) -> Analysis:
@@ -66,15 +68,17 @@ def analyze_inputs(
     progress = progress or SilentProgress()
     ranks: list[RankAnalysis] = []
     unreadable: list[Unreadable] = []
+    hints: list[str] = []
     progress.stage("reading traces")
     try:
         for each in inputs:
             try:
-                if isinstance(each.data, UnreadableError):
-                    raise each.data
-                ranks.append(analyze_trace(each.name, each.data, measured))
+                if isinstance(each.source, UnreadableError):
+                    raise each.source
+                ranks.append(analyze_trace(each.name, each.source, measured, max_bytes))
             except UnreadableError as error:
                 unreadable.append(Unreadable(name=each.name, reason=error.message))
+                hints.append(error.hint)
             except Exception as error:  # one trace out of a thousand must not cost the others
                 unreadable.append(Unreadable(name=each.name, reason=f"{each.name}: {bug(error).message}"))
             else:
@@ -88,14 +92,17 @@ def analyze_inputs(
     if not ranks:
         first = unreadable[0].reason if unreadable else "no trace was named"
         more = f" (nor {len(unreadable) - 1} more)" if len(unreadable) > 1 else ""
-        raise UnreadableError(f"nothing could be read{more}: {first}", "bottleneck analyze trace.json.gz")
+        hint = hints[0] if hints and hints[0] else "bottleneck analyze trace.json.gz"
+        raise UnreadableError(f"nothing could be read{more}: {first}", hint)
     return _analysis(ranks, unreadable, tool_version, complete=True)
 
 
-def analyze_trace(name: str, data: bytes, measured: Ceilings | None = None) -> RankAnalysis:
-    """One trace. Raises `UnreadableError` where it holds none."""
+def analyze_trace(
+    name: str, source: Path | bytes, measured: Ceilings | None = None, max_bytes: int = MAX_BYTES
+) -> RankAnalysis:
+    """One trace. Raises `UnreadableError` where it holds none, or more than `max_bytes` of text."""
     try:
-        timeline = read_kineto(data)
+        timeline = read_kineto(source, max_bytes=max_bytes)
     except UnreadableError as error:
         raise UnreadableError(error.message.replace("the trace", name, 1), error.hint) from error
     findings = check(timeline)

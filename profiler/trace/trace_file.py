@@ -30,7 +30,7 @@ def chunks(source: str | Path | bytes, name: str, max_bytes: int = MAX_BYTES) ->
             while chunk := text.read(_CHUNK_BYTES):
                 left -= len(chunk)
                 if left < 0:
-                    hint = "a larger bound, if you trust the file"
+                    hint = "--max-bytes with a larger number, if you trust the file"
                     raise UnreadableError(f"{name} holds more than {max_bytes} bytes of text", hint)
                 yield chunk
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:

@@ -13,7 +13,7 @@ from profiler.cli.application import application
 from profiler.report.analysis import Analysis, analysis_schema
 from profiler.report.store import encode
 from profiler.session import analyze as session
-from profiler.session.trace_inputs import MAX_BYTES
+from profiler.trace.trace_file import MAX_BYTES
 from tests.cli.test_startup import HEAVY, imported_by
 from tests.unit.attribute.kept_reports import kept_report
 from tests.unit.trace.trace_events import RECORDINGS
@@ -76,7 +76,8 @@ def test_a_refused_trace_is_done() -> None:
 def test_more_than_was_allowed_is_not_unpacked() -> None:
     result = runner.invoke(application, ["analyze", TRACE, "--max-bytes", "1000"])
     assert result.exit_code == 1
-    assert "holds more than 1,000 bytes" in result.stderr
+    assert "holds more than 1000 bytes" in result.stderr
+    assert "try: --max-bytes" in result.stderr
 
 
 def test_the_ceilings_of_a_report_count(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -176,9 +177,29 @@ def test_what_cannot_be_read_is_named_and_the_rest_analysed() -> None:
     assert answer.job is None
 
 
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (gzip.compress(LITTLE)[:-9], "damaged gzip file"),
+        (gzip.compress(b'{"traceEvents": [' + b" " * 3_000_000), "holds more than 1000000 bytes"),
+        (LITTLE[:-5], "is not a PyTorch profiler trace"),
+    ],
+    ids=["truncated gzip", "bomb", "truncated text"],
+)
+def test_a_damaged_file_is_one_line_that_names_it(tmp_path: Path, data: bytes, reason: str) -> None:
+    (tmp_path / "bad.json.gz").write_bytes(data)
+    (tmp_path / "good.json").write_bytes(LITTLE)
+    answer = analyze(tmp_path / "bad.json.gz", tmp_path / "good.json", tmp_path / "gone.json", max_bytes=1_000_000)
+    assert [Path(rank.name).name for rank in answer.ranks] == ["good.json"]
+    first, second = (each.reason for each in answer.unreadable)
+    assert reason in first
+    assert "bad.json.gz" in first
+    assert "No such file" in second
+
+
 def test_where_nothing_can_be_read_the_first_reason_is_told() -> None:
-    with pytest.raises(UnreadableError, match=r"nothing could be read \(nor 1 more\): a is gone"):
-        analyze_inputs([TraceInput("a", UnreadableError("a is gone")), TraceInput("b", b"")])
+    with pytest.raises(UnreadableError, match=r"nothing could be read \(nor 1 more\): a is gone; try: look for it"):
+        analyze_inputs([TraceInput("a", UnreadableError("a is gone", "look for it")), TraceInput("b", b"")])
 
 
 def test_an_interrupt_keeps_what_was_analysed_before() -> None:
