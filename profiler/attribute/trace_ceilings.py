@@ -38,13 +38,21 @@ def ceilings_of(
 
     `measured` are those of a report, and count if they are of a device of this name.
     """
-    mine = next((each for each in properties if each.get("id") == device), properties[0] if properties else {})
-    name = mine.get("name") or None
-    name = name if isinstance(name, str) else None
+    mine, name = _of_device(properties, device), device_name(properties, device)
     sheet = find_datasheet(name) if name is not None else None
     if measured is not None and (name is None or _is_same(name, measured.device)):
         return _ceilings(name or measured.device, mine, sheet or find_datasheet(measured.device), measured)
     return _ceilings(name, mine, sheet, None)
+
+
+def device_name(properties: Sequence[Mapping[str, Any]], device: int | None = None) -> str | None:
+    """The name of device number `device` of a trace, or None where it has none."""
+    name = _of_device(properties, device).get("name")
+    return name if isinstance(name, str) and name else None
+
+
+def _of_device(properties: Sequence[Mapping[str, Any]], device: int | None) -> Mapping[str, Any]:
+    return next((each for each in properties if each.get("id") == device), properties[0] if properties else {})
 
 
 def _ceilings(

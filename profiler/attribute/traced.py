@@ -30,7 +30,7 @@ from profiler.report.vocabulary import Resource
 from profiler.trace.accounting import Accounting
 from profiler.trace.graph import DependencyGraph
 from profiler.trace.integrity import Finding, Severity
-from profiler.trace.timeline import Activity, Ints, Timeline
+from profiler.trace.timeline import Activity, DeviceEvents, Ints, Timeline
 
 # Untraced over traced time of the host, and of the gaps between queued kernels, where tracing cost the most that was
 # seen: an eager decode step took 84 ms traced with shapes and 27 ms untraced; gaps of a captured one 0.9 and 0.2 ms.
@@ -64,6 +64,12 @@ class TracedJudgement:
     parts: list[TracePart]
     shares: list[Share]
     verdict: Verdict
+
+
+def parts_of_device(device: DeviceEvents, told: Accounting, own_ns: Ints) -> list[TracePart]:
+    """The parts that the device's side alone tells: copies and collectives, and kernels and idle time as a whole."""
+    names = [_OTHER_PARTS.get(Activity(kind), PartName.KERNEL_UNKNOWN) for kind in device.kind.tolist()]
+    return _parts(names, own_ns, {PartName.IDLE_UNKNOWN: told.idle_ns}, told.span_ns)
 
 
 def judge_traced(

@@ -34,6 +34,9 @@ def analyze(
             help="Ceilings measured on such a device: what `profile -o` wrote. Else its datasheet's.",
         ),
     ] = None,
+    parts_only: Annotated[
+        bool, typer.Option("--parts-only", help="Busy, idle, overlap and kernel families: faster, and no verdict.")
+    ] = False,
     max_bytes: Annotated[
         int, typer.Option("--max-bytes", metavar="BYTES", min=1, help="The longest text of a trace to unpack.")
     ] = _MAX_BYTES,
@@ -68,7 +71,9 @@ def analyze(
     measured = None if ceilings is None else load_report(ceilings).ceilings
     with progress_on(Console(stderr=True)) as progress:
         try:
-            answer = analyze_traces(*traces, ceilings=measured, max_bytes=max_bytes, progress=progress)
+            answer = analyze_traces(
+                *traces, ceilings=measured, parts_only=parts_only, max_bytes=max_bytes, progress=progress
+            )
             interrupted = None
         except InterruptedByUser as interrupt:
             if not isinstance(interrupt.partial, Analysis):

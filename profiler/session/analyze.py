@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from profiler import __version__
 from profiler.attribute.job import job_of
-from profiler.attribute.trace_ceilings import ceilings_of
-from profiler.attribute.traced import judge_traced
+from profiler.attribute.trace_ceilings import ceilings_of, device_name
+from profiler.attribute.traced import TracedJudgement, judge_traced, parts_of_device
 from profiler.attribute.verdict import refuse
 from profiler.errors import InterruptedByUser, UnreadableError, bug
 from profiler.progress import Progress, SilentProgress
@@ -29,42 +29,51 @@ from profiler.trace.idle import idle_ns
 from profiler.trace.integrity import Finding, Severity, check
 from profiler.trace.kineto import read_kineto
 from profiler.trace.span_graph import span_graph
+from profiler.trace.timeline import Ints, Timeline
 from profiler.trace.trace_file import MAX_BYTES
 
 AS_TRACED = (
     "judged as traced: without clean times nobody can tell how much the tracer slowed the host, so the interval "
     "reaches to a host that it made four times as slow"
 )
+_PARTS_ONLY = (
+    "only the parts were asked for (--parts-only): without the host's side nobody can tell what was waited for"
+)
 _NO_DEVICE = "the trace shows no GPU at work"
 _TOGETHER = 0.8  # shares of one resource at a time that sum to less leave much that none of them gains
 
 
 def analyze(
-    *traces: str | Path, ceilings: Ceilings | None = None, max_bytes: int = MAX_BYTES, progress: Progress | None = None
+    *traces: str | Path,
+    ceilings: Ceilings | None = None,
+    parts_only: bool = False,
+    max_bytes: int = MAX_BYTES,
+    progress: Progress | None = None,
 ) -> Analysis:
     """Where the time of traces went, and what holds them back: files, folders, archives or patterns, one rank a file.
 
     `ceilings` are those of a report (`load_report(path).ceilings`), and count for traces of the same kind of device;
-    else its datasheet does. What cannot be read is named in the answer. Raises `UnreadableError` where nothing can be,
+    else its datasheet does. With `parts_only` the host's side is not read: busy and idle time, overlap and families, no
+    verdict. What cannot be read is named in the answer. Raises `UnreadableError` where nothing can be,
     `InterruptedByUser` with what was analysed before.
     """
     inputs = trace_inputs([str(trace) for trace in traces], max_bytes)
-    return analyze_inputs(inputs, measured=ceilings, max_bytes=max_bytes, progress=progress, tool_version=__version__)
+
+    def one(name: str, source: Path | bytes) -> RankAnalysis:
+        return analyze_trace(name, source, ceilings, parts_only=parts_only, max_bytes=max_bytes)
+
+    return analyze_inputs(inputs, one, progress=progress, tool_version=__version__)
 
 
 def analyze_inputs(
     inputs: Iterable[TraceInput],
+    analyze_one: Callable[[str, Path | bytes], RankAnalysis] | None = None,
     *,
-    measured: Ceilings | None = None,
-    max_bytes: int = MAX_BYTES,
     progress: Progress | None = None,
     tool_version: str = "",
 ) -> Analysis:
-    """The analysis of all traces that can be read; those that cannot are named with the reason.
-
-    `measured` are ceilings of a report, for traces of the same kind of device. Raises `UnreadableError` where no trace
-    can be read, `InterruptedByUser` with what was analysed before.
-    """
+    """The analysis of all inputs that can be read, each by `analyze_one`; see `analyze`."""
+    analyze_one = analyze_one or analyze_trace
     progress = progress or SilentProgress()
     ranks: list[RankAnalysis] = []
     unreadable: list[Unreadable] = []
@@ -75,7 +84,7 @@ def analyze_inputs(
             try:
                 if isinstance(each.source, UnreadableError):
                     raise each.source
-                ranks.append(analyze_trace(each.name, each.source, measured, max_bytes))
+                ranks.append(analyze_one(each.name, each.source))
             except UnreadableError as error:
                 unreadable.append(Unreadable(name=each.name, reason=error.message))
                 hints.append(error.hint)
@@ -98,20 +107,29 @@ def analyze_inputs(
 
 
 def analyze_trace(
-    name: str, source: Path | bytes, measured: Ceilings | None = None, max_bytes: int = MAX_BYTES
+    name: str,
+    source: Path | bytes,
+    measured: Ceilings | None = None,
+    *,
+    parts_only: bool = False,
+    max_bytes: int = MAX_BYTES,
 ) -> RankAnalysis:
     """One trace. Raises `UnreadableError` where it holds none, or more than `max_bytes` of text."""
     try:
-        timeline = read_kineto(source, max_bytes=max_bytes)
+        timeline = read_kineto(source, device_only=parts_only, max_bytes=max_bytes)
     except UnreadableError as error:
         raise UnreadableError(error.message.replace("the trace", name, 1), error.hint) from error
     findings = check(timeline)
     told = account(timeline.device)
     if not told.span_ns:
         return _without_device(name, told, findings)
-    own = exclusive_ns(timeline.device)
+    own, number = exclusive_ns(timeline.device), int(timeline.device.device[0])
+    if parts_only:
+        parts = parts_of_device(timeline.device, told, own)
+        judged = TracedJudgement(parts, [], refuse(_PARTS_ONLY))
+        return _rank(name, device_name(timeline.device_properties, number), told, timeline, own, judged, findings, [])
     graph = span_graph(timeline, told)
-    ceilings = ceilings_of(timeline.device_properties, int(timeline.device.device[0]), measured)
+    ceilings = ceilings_of(timeline.device_properties, number, measured)
     judged = judge_traced(timeline, told, own, idle_ns(timeline, graph), graph, ceilings, findings)
     notes = [ceilings.note]
     if judged.verdict.state is not VerdictState.REFUSED:
@@ -119,22 +137,35 @@ def analyze_trace(
         gained = sum(share.share for share in judged.shares)
         if gained < _TOGETHER:
             notes.append(f"{1 - gained:.0%} of the time depends on several resources at once: no single one gains it")
+    return _rank(name, ceilings.device, told, timeline, own, judged, findings, notes)
+
+
+def _rank(
+    name: str,
+    device: str | None,
+    told: Accounting,
+    timeline: Timeline,
+    own_ns: Ints,
+    judged: TracedJudgement,
+    findings: list[Finding],
+    notes: list[str],
+) -> RankAnalysis:
     return RankAnalysis(
         name=name,
-        device=ceilings.device,
+        device=device,
         span_ns=told.span_ns,
         busy_ns=told.busy_ns,
         idle_ns=told.idle_ns,
         kernel_ns=told.kernel_ns,
         parts=judged.parts,
-        families=family_times(timeline, own),
+        families=family_times(timeline, own_ns),
         streams=_streams(told),
         overlap=_overlap(told),
         integrity=[_finding(each) for each in findings],
         verdict=judged.verdict,
         shares=judged.shares,
         notes=notes,
-        sources={} if ceilings.device else {"device": Source(missing="the trace does not name its device")},
+        sources={} if device else {"device": Source(missing="the trace does not name its device")},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -57,6 +58,18 @@ def test_what_cannot_be_read_is_one_line_and_the_rest_is_analysed(tmp_path: Path
     assert len(json.loads(result.stdout)["unreadable"]) == 2
 
 
+def test_the_parts_alone_have_no_verdict_and_the_same_times() -> None:
+    whole, parts = (
+        json.loads(runner.invoke(application, ["analyze", TRACE, "--format", "json", *more]).stdout)["ranks"][0]
+        for more in ([], ["--parts-only"])
+    )
+    for name in ("device", "span_ns", "busy_ns", "idle_ns", "kernel_ns", "families", "streams", "overlap"):
+        assert parts[name] == whole[name]
+    assert parts["verdict"]["state"] == "refused"
+    assert "--parts-only" in parts["verdict"]["evidence"][0]
+    assert sum(part["ns"] for part in parts["parts"]) == parts["span_ns"]
+
+
 def test_where_nothing_can_be_read_it_fails_and_says_what_to_type(tmp_path: Path) -> None:
     result = runner.invoke(application, ["analyze", str(tmp_path / "gone.json")])
     assert result.exit_code == 1
@@ -91,10 +104,10 @@ def test_the_ceilings_of_a_report_count(tmp_path: Path) -> None:
 def test_an_interrupt_shows_what_was_read_and_ends_with_130(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     read = session.analyze_trace
 
-    def interrupted(name: str, *rest: object) -> object:
+    def interrupted(name: str, *rest: Any, **options: Any) -> object:
         if name != TRACE:
             raise KeyboardInterrupt
-        return read(name, *rest)  # type: ignore[arg-type]
+        return read(name, *rest, **options)
 
     monkeypatch.setattr(session, "analyze_trace", interrupted)
     second = tmp_path / "second.json"
