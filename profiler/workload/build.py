@@ -184,6 +184,12 @@ def _skeleton(config: Any, spec: WorkloadSpec, source: ModelSource, dtype: str) 
         if "trust_remote_code" in str(error):
             raise checkpoint.remote_code_refused(source.label) from error
         reason = str(error).strip().partition("\n")[0]
+        if spec.attention_implementation is not None and "does not support an attention implementation" in reason:
+            what = reason.partition(". ")[0]
+            raise UsageError(
+                f"{source.label} cannot be built with --attention {spec.attention}: {what}",
+                "--attention eager or --attention auto",
+            ) from error
         raise UsageError(f"{source.label} cannot be built: {reason}", "name a causal language model") from error
 
 

@@ -235,6 +235,17 @@ def test_a_model_that_generates_nothing_is_refused(tmp_path: Path) -> None:
     assert "cannot be built" in refused(UsageError, tmp_path).message
 
 
+@pytest.mark.parametrize("attention", ["sdpa", "math"])
+def test_an_attention_that_the_model_lacks_is_told_with_those_that_it_has(tmp_path: Path, attention: str) -> None:
+    AutoConfig.for_model("mamba", hidden_size=32, num_hidden_layers=2, vocab_size=257, state_size=4).save_pretrained(
+        tmp_path
+    )
+    error = refused(UsageError, tmp_path, attention=attention)
+    assert f"cannot be built with --attention {attention}" in error.message
+    assert "MambaForCausalLM does not support" in error.message
+    assert error.hint == "--attention eager or --attention auto"
+
+
 def test_a_quantized_checkpoint_is_refused(tmp_path: Path) -> None:
     folder = architecture_folder(tmp_path, "llama")
     config = json.loads((folder / "config.json").read_text())
