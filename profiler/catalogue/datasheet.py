@@ -12,6 +12,9 @@ import msgspec
 from profiler.catalogue.configs import configs_folder
 
 
+_FORMS = {"sxm", "pcie", "nvl"}
+
+
 @dataclass(frozen=True, slots=True)
 class Datasheet:
     """One device by its maker's numbers, never measured ones; `None` where the source does not say.
@@ -51,6 +54,21 @@ def find_datasheet(device_name: str) -> Datasheet | None:
 def datasheet_names() -> list[str]:
     """Short names of all datasheets, sorted."""
     return sorted(path.stem for path in (configs_folder() / "devices").glob("*.json"))
+
+
+def find_variant(name: str, beside: str) -> Datasheet | None:
+    """Of the variants that `name` leaves open, such as those of `h100`, the one built like the device `beside`.
+
+    A name with fewer words stands for several forms of a card (SXM, PCIe, NVL). None where not exactly one is alike.
+    """
+    wanted, own = _words(name), find_datasheet(beside)
+    form = next((_FORMS & set(_words(stem)) for stem in datasheet_names() if find_datasheet(stem) is own), set())
+    alike = [
+        stem
+        for stem in datasheet_names()
+        if wanted[:1] == _words(stem)[:1] and form and {*wanted, *form} <= set(_words(stem))
+    ]
+    return find_datasheet(alike[0]) if len(alike) == 1 else None
 
 
 def similar_names(name: str) -> list[str]:

@@ -85,9 +85,10 @@ def whatif(
         Knob.PCIE: pcie,
         Knob.LATENCY: latency,
     }
-    target = None if device is None else _datasheet(device)
+    loaded = load_report(report)
+    target = None if device is None else _datasheet(device, loaded.environment.device)
     answer = what_if(
-        load_report(report),
+        loaded,
         {knob: factor for knob, factor in asked.items() if factor is not None},
         target=target,
         phase=phase,
@@ -98,14 +99,18 @@ def whatif(
     emit_blocks(whatif_blocks(answer), form, lambda: encode_whatif(answer))
 
 
-def _datasheet(name: str) -> Datasheet:
-    """The datasheet of that name. Raises `UsageError` with those that could be meant."""
-    from profiler.catalogue.datasheet import datasheet_names, find_datasheet, similar_names
+def _datasheet(name: str, measured_on: str) -> Datasheet:
+    """The datasheet of that name; of several forms of one card, that of the device of the report.
+
+    Raises `UsageError` with those that could be meant.
+    """
+    from profiler.catalogue.datasheet import datasheet_names, find_datasheet, find_variant, similar_names
     from profiler.errors import UsageError
 
-    found = find_datasheet(name)
+    found = find_datasheet(name) or find_variant(name, measured_on)
     if found is None:
         similar = similar_names(name)
         meant = " or ".join(similar) if similar else f"one of {', '.join(datasheet_names())}"
-        raise UsageError(f"there is no datasheet of a device called {name}", f"--device with {meant}")
+        what = f"there is no datasheet of a device called {name}" if name.strip() else "--device names no device"
+        raise UsageError(what, f"--device with {meant}")
     return found

@@ -72,7 +72,8 @@ def test_a_factor_that_cannot_be_meant_is_a_usage_error(report: str, value: str)
 
 
 @pytest.mark.parametrize(
-    ("name", "meant"), [("a100", "a100-sxm-80gb"), ("rtx4090", "rtx-4090"), ("h1000", "h100-"), ("tpu", "one of a10")]
+    ("name", "meant"),
+    [("a100", "a100-sxm-80gb"), ("rtx4090", "rtx-4090"), ("h1000", "h100-"), ("tpu", "one of a10"), ("", "one of a10")],
 )
 def test_an_unknown_device_is_a_usage_error_that_names_those_that_could_be_meant(
     report: str, name: str, meant: str
@@ -80,6 +81,17 @@ def test_an_unknown_device_is_a_usage_error_that_names_those_that_could_be_meant
     result = runner.invoke(application, ["whatif", report, "--device", name])
     assert result.exit_code == 2
     assert meant in " ".join(result.stderr.split())
+
+
+def test_an_empty_device_is_told_to_be_none(report: str) -> None:
+    assert "--device names no device" in runner.invoke(application, ["whatif", report, "--device", ""]).stderr
+
+
+def test_a_card_of_several_forms_is_the_one_like_the_reports(report: str) -> None:
+    typed = ["whatif", report, "--phase", "decode", "--device"]
+    named = runner.invoke(application, [*typed, "h100-sxm"])
+    assert named.exit_code == 0
+    assert runner.invoke(application, [*typed, "h100"]).stdout == named.stdout
 
 
 def test_an_unknown_phase_is_a_usage_error(report: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from profiler.catalogue.datasheet import Datasheet, datasheet_names, find_datasheet, similar_names
+from profiler.catalogue.datasheet import Datasheet, datasheet_names, find_datasheet, find_variant, similar_names
 
 
 def datasheet(name: str) -> Datasheet:
@@ -57,6 +57,27 @@ def test_a_device_that_is_not_the_same_has_no_datasheet(device_name: str) -> Non
 def test_a_name_that_is_no_device_leads_to_those_that_could_be_meant(name: str, similar: list[str]) -> None:
     found = similar_names(name)
     assert found == similar or found[:1] == similar[:1] != []
+
+
+@pytest.mark.parametrize(
+    ("name", "beside", "stem"),
+    [
+        ("h100", "NVIDIA H200", "h100-sxm"),
+        ("H200", "NVIDIA H100 PCIe", None),  # there is none for PCIe
+        ("h200", "NVIDIA H100 NVL", "h200-nvl"),
+        ("a100", "NVIDIA H100 80GB HBM3", None),  # in two sizes
+        ("a100-80gb", "NVIDIA H100 80GB HBM3", "a100-sxm-80gb"),
+        ("80gb", "NVIDIA H100 80GB HBM3", None),
+        ("h1000", "NVIDIA H100 80GB HBM3", None),
+        ("h100", "NVIDIA L4", None),
+        ("h100", "Some CPU", None),
+        ("", "NVIDIA H100 80GB HBM3", None),
+    ],
+)
+def test_of_several_forms_of_a_card_the_one_built_like_the_other_device_is_taken(
+    name: str, beside: str, stem: str | None
+) -> None:
+    assert find_variant(name, beside) is (find_datasheet(stem) if stem is not None else None)
 
 
 def test_the_architecture_is_that_of_the_chip() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import stat
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from profiler.errors import OutputExistsError, UnreadableError, UsageError
+from profiler.report import store
 from profiler.report.store import check_writable, decode, encode, load_report, write_atomically
 from tests.unit.render import sample
 
@@ -18,6 +20,32 @@ def test_a_report_comes_back_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     write_atomically(path, encode(sample.report()))
     assert load_report(path) == sample.report()
+
+
+def test_a_gzipped_report_is_read_whatever_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "report"
+    path.write_bytes(gzip.compress(encode(sample.report())))
+    assert load_report(path) == sample.report()
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(UnreadableError, match="damaged gzip file"):
+        load_report(path)
+
+
+def test_a_gzip_file_that_holds_more_than_any_report_is_not_unpacked_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_MOST_BYTES", 1 << 20)
+    path = tmp_path / "report.json.gz"
+    path.write_bytes(gzip.compress(b" " * (2 << 20)))
+    with pytest.raises(UnreadableError, match="holds more than 1 MiB"):
+        load_report(path)
+
+
+@pytest.mark.parametrize("verb", ["whatif", "analyze"])
+def test_what_another_verb_wrote_is_told_to_be_that(verb: str) -> None:
+    with pytest.raises(UnreadableError, match=f"what `bottleneck {verb}` answered, not a report") as raised:
+        decode(json.dumps({"kind": verb, "schema_version": "1.0", "phases": []}).encode())
+    assert "bottleneck profile -o" in raised.value.hint
 
 
 def test_the_keys_that_other_tools_rely_on_are_there() -> None:
