@@ -67,7 +67,8 @@ def analyze(
     from profiler.session.analyze import analyze as analyze_traces
 
     if output is not None:
-        check_writable(output, force=force)
+        for source in (ceilings, *map(Path, traces)):
+            check_writable(output, force=force, source=source)
     measured = None if ceilings is None else load_report(ceilings).ceilings
     with progress_on(Console(stderr=True)) as progress:
         try:

@@ -59,7 +59,7 @@ PARTS = {
     PartName.IDLE_INPUT: "idle: waits for the data loader",
     PartName.IDLE_STAGING: "idle: pageable memory is staged",
     PartName.IDLE_NOTHING_ASKED: "idle: nothing was asked",
-    PartName.IDLE_UNKNOWN: "idle: launch not recorded",
+    PartName.IDLE_UNKNOWN: "idle: cause not known",
 }
 
 

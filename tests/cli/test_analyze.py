@@ -42,6 +42,14 @@ def test_json_is_what_a_file_would_hold_and_follows_its_schema(tmp_path: Path) -
     assert runner.invoke(application, [*typed, "--force"]).exit_code == 0
 
 
+def test_a_trace_that_is_read_is_never_replaced(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.json.gz"
+    trace.write_bytes(Path(TRACE).read_bytes())
+    result = runner.invoke(application, ["analyze", TRACE, str(trace), "-o", str(trace), "--force"])
+    assert result.exit_code == 2
+    assert trace.read_bytes() == Path(TRACE).read_bytes()
+
+
 def test_a_pipe_is_read() -> None:
     result = runner.invoke(application, ["analyze", "-", "--format", "json"], input=Path(TRACE).read_bytes())
     assert result.exit_code == 0
