@@ -11,7 +11,7 @@ import msgspec
 
 from profiler.catalogue.configs import configs_folder
 
-
+# How a card is built in, as the names of datasheets say it.
 _FORMS = {"sxm", "pcie", "nvl"}
 
 
