@@ -11,6 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from profiler.cli.interrupts import kept_interrupts
 from profiler.errors import BottleneckError, InterruptedByUser, bug
 
 _ARGUMENTS, _DEBUG = "bottleneck.arguments", "bottleneck.debug"
@@ -27,7 +28,8 @@ class Boundary(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the verb; on failure say what, why and what to type next."""
         try:
-            return super().invoke(ctx)
+            with kept_interrupts():
+                return super().invoke(ctx)
         except (InterruptedByUser, KeyboardInterrupt) as interrupt:
             partial = getattr(interrupt, "partial", None)
             kept = "nothing was measured yet" if partial is None else "what was measured before is kept"
