@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from profiler.attribute.verdict import refuse
 from profiler.device.base import Device
 from profiler.device.cache import load_or_measure
 from profiler.device.gpu import gpu_of
@@ -14,7 +15,9 @@ from profiler.device.select import open_driver, select_device
 from profiler.measure.plan import Plan
 from profiler.measure.telemetry.process import SamplerProcess
 from profiler.progress import SilentProgress
+from profiler.report.records import Phase, Report
 from profiler.session.bench import Bench
+from profiler.session.environment import describe as environment_of
 from profiler.session.machine import now, sampler_config
 from profiler.session.profile import phase_plan
 from profiler.workload.build import load
@@ -22,7 +25,7 @@ from profiler.workload.loaded import LoadedModel
 from profiler.workload.source import resolve
 from profiler.workload.spec import WorkloadSpec
 
-__all__ = ["describe", "load_preset_model", "open_bench", "phase_plan"]
+__all__ = ["describe", "load_preset_model", "open_bench", "phase_plan", "report_of"]
 
 
 def load_preset_model(spec: WorkloadSpec, device: Device) -> LoadedModel:
@@ -56,3 +59,19 @@ def describe(device: Device) -> dict[str, Any]:
         "transformers": transformers.__version__,
         "python": platform.python_version(),
     }
+
+
+def report_of(bench: Bench, kind: str, phases: list[Phase], no_verdict: str) -> Report:
+    """A report of phases that are no request together: `no_verdict` says why there is none of the whole."""
+    environment, warnings = environment_of(bench.device, *gpu_of(bench.device, open_driver()))
+    return Report(
+        kind=kind,
+        complete=True,
+        created_at=now().isoformat(timespec="seconds"),
+        environment=environment,
+        workload=None,
+        ceilings=bench.ceilings,
+        phases=phases,
+        verdict=refuse(no_verdict),
+        warnings=warnings,
+    )

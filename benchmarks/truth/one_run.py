@@ -16,16 +16,11 @@ from pathlib import Path
 from msgspec import structs
 
 from benchmarks._common import stage
-from benchmarks._workload import load_preset_model, open_bench, phase_plan
+from benchmarks._workload import load_preset_model, open_bench, phase_plan, report_of
 from benchmarks.truth.results import write_report
-from profiler.attribute.verdict import refuse
-from profiler.device.gpu import gpu_of
-from profiler.device.select import open_driver
 from profiler.measure.plan import Plan
-from profiler.report.records import Phase, Report
+from profiler.report.records import Phase
 from profiler.session.bench import Bench
-from profiler.session.environment import describe
-from profiler.session.machine import now
 from profiler.session.measured_phase import time_phase, trace_phase
 from profiler.workload.engines import Phases
 from profiler.workload.spec import WorkloadSpec
@@ -74,18 +69,8 @@ def main() -> None:
     )
     with open_bench(options.device, Plan.quick() if options.quick else PLAN) as bench:
         phases = measure(bench, spec)
-        environment, warnings = describe(bench.device, *gpu_of(bench.device, open_driver()))
-        report = Report(
-            kind="repeatability",
-            complete=True,
-            created_at=now().isoformat(timespec="seconds"),
-            environment=environment,
-            workload=None,
-            ceilings=bench.ceilings,
-            phases=phases,
-            verdict=refuse("the phases are one decode step in two modes: each has a verdict of its own"),
-            warnings=warnings,
-        )
+        no_verdict = "the phases are one decode step in two modes: each has a verdict of its own"
+        report = report_of(bench, "repeatability", phases, no_verdict)
     write_report(options.out, options.name, report)
 
 

@@ -20,9 +20,10 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks._common import stage
-from benchmarks.truth.results import read_report, report_path
+from benchmarks.truth.results import report_path
 from benchmarks.truth.section import Claim, Section, Table
 from profiler.report.records import Distribution, Phase, Report, Verdict
+from profiler.report.store import load_report
 from profiler.report.vocabulary import BottleneckClass
 
 RUNS = 10
@@ -52,7 +53,7 @@ def run(options: argparse.Namespace) -> Section:
         return evaluate_folder(options.out)
     names = [f"repeatability-{number}" for number in range(2 if options.small else options.runs)]
     _run_all(names, options)
-    return evaluate([read_report(report_path(options.out, name)) for name in names])
+    return evaluate([load_report(report_path(options.out, name)) for name in names])
 
 
 def _run_all(names: Sequence[str], options: argparse.Namespace) -> None:
@@ -87,7 +88,7 @@ def _started(name: str, options: argparse.Namespace) -> subprocess.Popen[str]:
 
 def evaluate_folder(folder: Path) -> Section:
     """The section again, from the reports that a run left."""
-    return evaluate([read_report(path) for path in sorted(folder.glob("repeatability-*-report.json.gz"))])
+    return evaluate([load_report(path) for path in sorted(folder.glob("repeatability-*-report.json.gz"))])
 
 
 def evaluate(reports: Sequence[Report]) -> Section:

@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.truth.section import Section
+from profiler.report.json_text import json_text
 from profiler.report.records import Report
-from profiler.report.store import decode, encode, write_atomically
+from profiler.report.store import encode, write_atomically
 
 _GZIP_LEVEL = 6
 
@@ -18,7 +19,7 @@ def write_section(folder: Path, section: Section) -> Path:
     """The section as `<its name>.json`."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{section.name}.json"
-    write_atomically(path, msgspec.json.format(msgspec.json.encode(section), indent=2) + b"\n")
+    write_atomically(path, json_text(section))
     return path
 
 
@@ -38,9 +39,3 @@ def write_report(folder: Path, name: str, report: Report) -> Path:
     path = report_path(folder, name)
     write_atomically(path, gzip.compress(encode(report), _GZIP_LEVEL, mtime=0))
     return path
-
-
-def read_report(path: Path) -> Report:
-    """A report as `write_report` or `bottleneck profile -o` left it."""
-    data = path.read_bytes()
-    return decode(gzip.decompress(data) if path.suffix == ".gz" else data)

@@ -16,22 +16,18 @@ from typing import Any
 import msgspec
 
 from benchmarks._common import stage
-from benchmarks._workload import describe, load_preset_model, open_bench, phase_plan
+from benchmarks._workload import describe, load_preset_model, open_bench, phase_plan, report_of
 from benchmarks.truth.captured import CapturedPhase
 from benchmarks.truth.configurations import Configuration, configurations, device_bytes, groups
 from benchmarks.truth.interleaved import time_in_turns
 from benchmarks.truth.results import write_report, write_section
 from benchmarks.truth.section import Section, Table
 from benchmarks.truth.swap_records import Measured, Timing
-from profiler.attribute.verdict import refuse
-from profiler.device.gpu import gpu_of
 from profiler.device.select import open_driver, select_device
 from profiler.measure.host_time import measure_host_ms
 from profiler.measure.plan import Plan
-from profiler.report.records import Clean, Phase, Report
+from profiler.report.records import Clean, Phase
 from profiler.session.bench import Bench
-from profiler.session.environment import describe as environment_of
-from profiler.session.machine import now
 from profiler.session.measured_phase import TimedPhase, trace_phase
 from profiler.workload.fit import DTYPE_BYTES
 from profiler.workload.loaded import LoadedModel
@@ -40,6 +36,8 @@ PLAN = dataclasses.replace(
     Plan.standard(), repeats=5, repeat_seconds=0.2, most_iterations=20, warmup_seconds=0.15, traced_iterations=2
 )
 SMALL_PLAN = dataclasses.replace(PLAN, repeats=2, repeat_seconds=0.01, warmup_seconds=0.0, traced_iterations=2)
+
+_NO_VERDICT = "the phases are of many requests: each has a verdict of its own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,7 @@ def _run_recorded(bench: Bench, options: argparse.Namespace) -> Section:
 
     candidates = _candidates(bench, configurations(small=True)[1:] if options.small else [UNRECORDED])
     phases, failures = _trace_all(bench, candidates, _time_all(bench, candidates))
-    write_report(options.out, "swap-recorded", _report(bench, phases))
+    write_report(options.out, "swap-recorded", report_of(bench, "swap", phases, _NO_VERDICT))
     section = section_of(phases, describe(bench.device))
     return dataclasses.replace(section, notes=[*failures, *section.notes])
 
@@ -87,7 +85,7 @@ def _run_here(bench: Bench, options: argparse.Namespace) -> Section:
     if options.measure_only:
         return section
     phases, failures = _trace_all(bench, candidates, timings)
-    write_report(options.out, section.name, _report(bench, phases))
+    write_report(options.out, section.name, report_of(bench, "swap", phases, _NO_VERDICT))
     return dataclasses.replace(section, notes=failures)
 
 
@@ -180,19 +178,4 @@ def _section(environment: dict[str, Any], bench: Bench, timings: dict[str, Timin
         claims=[],
         tables=[Table("Clean times of captured phases", ("configuration", "ms", "95% interval"), rows)],
         details=msgspec.to_builtins(Measured(ceilings=ceilings, timings=timings)),
-    )
-
-
-def _report(bench: Bench, phases: list[Phase]) -> Report:
-    environment, warnings = environment_of(bench.device, *gpu_of(bench.device, open_driver()))
-    return Report(
-        kind="swap",
-        complete=True,
-        created_at=now().isoformat(timespec="seconds"),
-        environment=environment,
-        workload=None,
-        ceilings=bench.ceilings,
-        phases=phases,
-        verdict=refuse("the phases are of many requests: each has a verdict of its own"),
-        warnings=warnings,
     )

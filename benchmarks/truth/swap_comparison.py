@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.truth.baselines import busy_us, roofline_memory_ratio, roofline_ms
-from benchmarks.truth.results import read_report, report_path
+from benchmarks.truth.results import report_path
 from benchmarks.truth.section import Claim, Section, Table
 from benchmarks.truth.swap_records import Measured, read_measured
 from profiler.attribute.other_device import device_speeds
@@ -18,6 +18,7 @@ from profiler.attribute.timeline_record import restored
 from profiler.attribute.whatif import BETWEEN_CARDS, predict
 from profiler.catalogue.datasheet import Datasheet, find_datasheet
 from profiler.report.records import Report
+from profiler.report.store import load_report
 from profiler.report.vocabulary import Resource
 
 CHANGED = 0.05  # of the measured time: configurations that the other card does change
@@ -57,7 +58,7 @@ def compare(first: Path, second: Path) -> Section:
     """The section that both cards' folders make together."""
     here, one = read_measured(first)
     there, two = read_measured(second)
-    report = read_report(report_path(first, "swap"))
+    report = load_report(report_path(first, "swap"))
     source, target = _datasheet(here.environment["device"]), _datasheet(there.environment["device"])
     changes = device_speeds(source, target, dtype="bfloat16", ceilings=report.ceilings.ceilings).changes
     speeds = {change.resource: change.factor for change in changes}

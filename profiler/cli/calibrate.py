@@ -13,7 +13,6 @@ def calibrate(
     """Measure what this device can reach, beside its datasheet, and keep it for later profiles."""
     from datetime import UTC, datetime
 
-    import msgspec
     from rich.console import Console
 
     from profiler.cli.output import emit_blocks
@@ -23,6 +22,7 @@ def calibrate(
     from profiler.device.select import open_driver, select_device
     from profiler.render.document import Footnotes
     from profiler.render.report_blocks import ceiling_blocks, footnote_blocks
+    from profiler.report.json_text import json_text
 
     driver = open_driver()
     chosen = select_device(device, driver=driver)
@@ -38,4 +38,4 @@ def calibrate(
         )
     notes = Footnotes()
     blocks = [*ceiling_blocks(ceilings, notes), *footnote_blocks(notes)]
-    emit_blocks(blocks, form, lambda: msgspec.json.format(msgspec.json.encode(ceilings), indent=2) + b"\n")
+    emit_blocks(blocks, form, lambda: json_text(ceilings))

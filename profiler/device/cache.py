@@ -16,6 +16,7 @@ from profiler.device.ceilings import is_whole, measure_ceilings, unsteady
 from profiler.device.gpu import Gpu
 from profiler.errors import BottleneckError
 from profiler.progress import Progress
+from profiler.report.json_text import json_text
 from profiler.report.records import Ceiling, Ceilings, ReportWarning
 from profiler.report.store import write_atomically
 
@@ -134,4 +135,4 @@ def _write_cache(path: Path, properties: DeviceProperties, torch_version: str, c
         version=VERSION, uuid=properties.uuid, driver=properties.driver, torch=torch_version, ceilings=ceilings
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, msgspec.json.format(msgspec.json.encode(cached), indent=2) + b"\n")
+    write_atomically(path, json_text(cached))

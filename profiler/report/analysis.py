@@ -8,9 +8,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-import msgspec
 from msgspec import Struct, field
 
+from profiler.report.json_text import json_text, schema_of
 from profiler.report.records import Share, Sources, Verdict
 from profiler.report.vocabulary import BottleneckClass
 
@@ -203,14 +203,11 @@ class Analysis(Struct, frozen=True, kw_only=True):
     complete: bool = True
 
 
-_ENCODER = msgspec.json.Encoder()
-
-
 def encode_analysis(answer: Analysis) -> bytes:
     """The answer as JSON, indented by two spaces, with a newline at its end."""
-    return msgspec.json.format(_ENCODER.encode(answer), indent=2) + b"\n"
+    return json_text(answer)
 
 
 def analysis_schema() -> dict[str, Any]:
     """The JSON Schema of an answer."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | msgspec.json.schema(Analysis)
+    return schema_of(Analysis)

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from profiler.errors import OutputExistsError, UnreadableError, UsageError
+from profiler.report.json_text import json_text, schema_of
 from profiler.report.records import SCHEMA_VERSION, Report
 
 _OTHER_KINDS = {"whatif": "what `bottleneck whatif` answered", "analyze": "what `bottleneck analyze` answered"}
@@ -22,7 +23,6 @@ _MOST_BYTES = 256 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
 _ANOTHER_PLACE = "name a file in a folder of yours"
 
-_ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(Report)
 
 
@@ -38,7 +38,7 @@ _ENVELOPE_DECODER = msgspec.json.Decoder(_Envelope)
 
 def encode(report: Report) -> bytes:
     """The report as JSON, indented by two spaces, with a newline at its end."""
-    return msgspec.json.format(_ENCODER.encode(report), indent=2) + b"\n"
+    return json_text(report)
 
 
 def decode(data: bytes) -> Report:
@@ -151,4 +151,4 @@ def _umask() -> int:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a report, as `bottleneck schema` prints it."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | msgspec.json.schema(Report)
+    return schema_of(Report)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-import msgspec
 from msgspec import Struct, field
 
+from profiler.report.json_text import json_text, schema_of
 from profiler.report.records import ReportWarning, Share, Sources
 from profiler.report.vocabulary import BottleneckClass, Resource, Tier, VerdictState
 
@@ -172,14 +172,11 @@ class WhatIf(Struct, frozen=True, kw_only=True):
     warnings: list[ReportWarning]
 
 
-_ENCODER = msgspec.json.Encoder()
-
-
 def encode_whatif(answer: WhatIf) -> bytes:
     """The answer as JSON, indented by two spaces, with a newline at its end."""
-    return msgspec.json.format(_ENCODER.encode(answer), indent=2) + b"\n"
+    return json_text(answer)
 
 
 def whatif_schema() -> dict[str, Any]:
     """The JSON Schema of an answer."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | msgspec.json.schema(WhatIf)
+    return schema_of(WhatIf)

@@ -10,9 +10,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.truth.results import read_report, read_section, report_path
+from benchmarks.truth.results import read_section, report_path
 from benchmarks.truth.section import Section
 from benchmarks.truth.text import summary
+from profiler.report.store import load_report
 
 
 def main() -> int:
@@ -38,7 +39,7 @@ def main() -> int:
 def _again(folder: Path) -> Section:
     from benchmarks.truth.zoo.kept import section_again
 
-    return section_again(read_report(report_path(folder, "zoo")), read_section(folder / "zoo.json"))
+    return section_again(load_report(report_path(folder, "zoo")), read_section(folder / "zoo.json"))
 
 
 def _run(options: argparse.Namespace) -> Section:

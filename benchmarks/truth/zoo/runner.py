@@ -17,7 +17,7 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from benchmarks._common import stage
-from benchmarks._workload import describe, open_bench
+from benchmarks._workload import describe, open_bench, report_of
 from benchmarks.truth.results import write_report, write_section
 from benchmarks.truth.section import Section
 from benchmarks.truth.zoo.animal import Animal
@@ -27,14 +27,9 @@ from benchmarks.truth.zoo.kept import GAINS
 from benchmarks.truth.zoo.outcome import MeasuredGain, Outcome, outcome_of
 from benchmarks.truth.zoo.presentation import section_of
 from benchmarks.truth.zoo.timing import PLAN, SMALL_PLAN, Timed, time_pair
-from profiler.attribute.verdict import refuse
-from profiler.device.driver import DriverUnavailable
-from profiler.device.gpu import gpu_of
-from profiler.device.select import open_driver
-from profiler.report.records import Phase, Report, Source
+from profiler.report.records import Phase, Source
 from profiler.session.bench import Bench
-from profiler.session.environment import describe as environment_of
-from profiler.session.machine import counters_of, now
+from profiler.session.machine import counters_of
 from profiler.session.measured_phase import TimedPhase, trace_phase
 
 _WRITE_EVERY = 14
@@ -137,22 +132,9 @@ def _write(bench: Bench, so_far: _SoFar, folder: Path) -> Section:
         },
     )
     write_section(folder, section)
-    write_report(folder, section.name, _report(bench, so_far.phases))
-    return section
-
-
-def _report(bench: Bench, phases: list[Phase]) -> Report:
-    driver = open_driver()
-    gpu, reason = (None, driver.reason) if isinstance(driver, DriverUnavailable) else gpu_of(bench.device, driver)
-    environment, warnings = environment_of(bench.device, gpu, reason)
-    return Report(
-        kind="zoo",
-        complete=True,
-        created_at=now().isoformat(timespec="seconds"),
-        environment=environment,
-        workload=None,
-        ceilings=bench.ceilings,
-        phases=phases,
-        verdict=refuse("the phases are workloads of their own: each has its verdict"),
-        warnings=warnings,
+    write_report(
+        folder,
+        section.name,
+        report_of(bench, "zoo", so_far.phases, "the phases are workloads of their own: each has its verdict"),
     )
+    return section

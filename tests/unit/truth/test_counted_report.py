@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.truth.results import read_report, read_section
+from benchmarks.truth.results import read_section
 from profiler.attribute.whatif_report import what_if
 from profiler.catalogue.datasheet import find_datasheet
 from profiler.report.records import Phase, Report
+from profiler.report.store import load_report
 from profiler.report.vocabulary import BottleneckClass, Cause, Resource, VerdictState
 from profiler.report.whatif import Knob
 
@@ -19,7 +20,7 @@ DATA = Path(__file__).parents[2] / "data" / "truth"
 
 @cache
 def report() -> Report:
-    return read_report(DATA / "counted_report_h100.json.gz")
+    return load_report(DATA / "counted_report_h100.json.gz")
 
 
 def decode() -> Phase:

@@ -12,12 +12,13 @@ from msgspec import structs
 
 from benchmarks.truth import __main__ as command
 from benchmarks.truth.configurations import BATCHES, MODELS, PROMPTS, Configuration, configurations, groups
-from benchmarks.truth.results import read_report, read_section, report_path, write_report, write_section
+from benchmarks.truth.results import read_section, report_path, write_report, write_section
 from benchmarks.truth.section import Section
 from benchmarks.truth.swap_comparison import Outcome, claims_of, compare
 from benchmarks.truth.swap_recorded import TOLERANCE, TRUTHS, UNRECORDED, Compared, claim_of, compared, section_of
 from benchmarks.truth.swap_records import read_measured
 from profiler.attribute.timeline_record import restored
+from profiler.report.store import load_report
 from tests.unit.attribute.recorded_judgements import recorded
 
 RUNS = Path(__file__).parents[2] / "data" / "truth" / "swap"
@@ -61,7 +62,7 @@ def test_the_prediction_from_datasheets_is_near_that_from_measured_bandwidths() 
 
 def test_a_configuration_that_one_card_lacks_is_named_and_not_claimed(tmp_path: Path) -> None:
     shutil.copytree(RUNS / "h100", tmp_path / "h100")
-    report = read_report(report_path(RUNS / "h100", "swap"))
+    report = load_report(report_path(RUNS / "h100", "swap"))
     kept, dropped = report.phases[0], report.phases[1]
     write_report(tmp_path / "h100", "swap", structs.replace(report, phases=[kept]))
 
@@ -115,14 +116,14 @@ def test_the_share_of_memory_of_a_recorded_phase_is_what_the_earlier_swap_showed
 
 
 def test_the_phase_that_was_run_again_for_it_is_within_the_tolerance_as_well() -> None:
-    found = section_of(read_report(report_path(RUNS / "h100", "swap-recorded")).phases, {})
+    found = section_of(load_report(report_path(RUNS / "h100", "swap-recorded")).phases, {})
     (claim,) = found.claims
     assert claim.holds, claim.measured
     assert len(found.tables[0].rows) == len(TRUTHS)
 
 
 def test_how_often_the_range_of_a_share_holds_the_truth_is_said() -> None:
-    found = section_of(read_report(report_path(RUNS / "h100", "swap-recorded")).phases, {})
+    found = section_of(load_report(report_path(RUNS / "h100", "swap-recorded")).phases, {})
     rows = [
         (float(row[1]), *map(float, row[2].partition("(")[2].rstrip(")").split(" .. "))) for row in found.tables[0].rows
     ]

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.truth.results import read_report, read_section
+from benchmarks.truth.results import read_section
 from benchmarks.truth.zoo.kept import outcomes_again, section_again
 from benchmarks.truth.zoo.outcome import Outcome, rejudge
 from benchmarks.truth.zoo.presentation import FEWEST_ENTRIES
+from profiler.report.store import load_report
 from profiler.report.vocabulary import VerdictState
 
 # zoo_<card>.json.gz is the report of a run, zoo_<card>_section.json the section beside it with the measured gains.
@@ -21,12 +22,12 @@ RECORDED = Path(__file__).parents[2] / "data" / "truth"
 @cache
 def outcomes(recording: Path) -> dict[str, Outcome]:
     section = read_section(recording.with_name(recording.name.replace(".json.gz", "_section.json")))
-    return {outcome.entry.name: outcome for outcome in outcomes_again(read_report(recording), section)}
+    return {outcome.entry.name: outcome for outcome in outcomes_again(load_report(recording), section)}
 
 
 def _recorded() -> Iterator[object]:
     for recording in sorted(RECORDED.glob("zoo_*.json.gz")):
-        for phase in read_report(recording).phases:
+        for phase in load_report(recording).phases:
             yield pytest.param(recording, phase.name, id=f"{recording.name.partition('.')[0]}-{phase.name}")
 
 
@@ -36,7 +37,7 @@ EVERY_ENTRY = pytest.mark.parametrize(("recording", "name"), list(_recorded()))
 def test_enough_entries_are_recorded() -> None:
     recordings = sorted(RECORDED.glob("zoo_*.json.gz"))
     assert recordings
-    assert all(len(read_report(recording).phases) >= FEWEST_ENTRIES for recording in recordings)
+    assert all(len(load_report(recording).phases) >= FEWEST_ENTRIES for recording in recordings)
 
 
 @EVERY_ENTRY
@@ -62,7 +63,7 @@ H100 = RECORDED / "zoo_h100.json.gz"
 
 def test_a_verdict_made_anew_is_as_sure_as_the_one_of_the_run() -> None:
     """Of products of random numbers the trace and the clean time differ by a sixth: 0.93 to 0.94."""
-    report = read_report(H100)
+    report = load_report(H100)
     again = {name: verdict.confidence for name, verdict in rejudge(report)}
     assert again == pytest.approx({phase.name: phase.verdict.confidence for phase in report.phases}, abs=0.01)
     assert min(confidence or 0.0 for confidence in again.values()) < 0.95
@@ -70,9 +71,9 @@ def test_a_verdict_made_anew_is_as_sure_as_the_one_of_the_run() -> None:
 
 def test_parts_that_do_not_sum_leave_no_verdict_made_anew_clear(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("profiler.attribute.phase._MOST_REST", -1.0)
-    assert {verdict.state for _, verdict in rejudge(read_report(H100))} == {VerdictState.INCONCLUSIVE}
+    assert {verdict.state for _, verdict in rejudge(load_report(H100))} == {VerdictState.INCONCLUSIVE}
 
 
 def test_a_zoo_judged_again_says_which_verdicts_were_others_when_it_ran() -> None:
     section = read_section(H100.with_name("zoo_h100_section.json"))
-    assert "input.late was io.input, inconclusive then" in section_again(read_report(H100), section).notes[-1]
+    assert "input.late was io.input, inconclusive then" in section_again(load_report(H100), section).notes[-1]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from benchmarks.truth.results import read_report, read_section, report_path
+from benchmarks.truth.results import read_section, report_path
 from benchmarks.truth.section import Section
 from benchmarks.truth.zoo.entries import entry_of
 from benchmarks.truth.zoo.kept import section_again
@@ -23,6 +23,7 @@ from profiler.measure.telemetry.sampler import SamplerConfig
 from profiler.progress import SilentProgress
 from profiler.render.table import render
 from profiler.report.records import Report
+from profiler.report.store import load_report
 from profiler.session.bench import Bench
 from tests.fakes import FakeDriverLibrary
 from tests.unit.session.machines import SamplerHere, ceilings_of
@@ -45,7 +46,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Sectio
 
 @pytest.fixture
 def report(ran: tuple[Path, Section]) -> Report:
-    return read_report(report_path(ran[0], "zoo"))
+    return load_report(report_path(ran[0], "zoo"))
 
 
 def test_each_entry_that_can_run_here_becomes_a_phase_of_the_report(report: Report) -> None:
