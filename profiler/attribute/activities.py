@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from profiler.attribute.limiter import Band, KernelFacts, Peaks, kernel_cost
+from profiler.attribute.limiter import Band, kernel_cost
 from profiler.attribute.replay import ActivityCosts
+from profiler.report.evidence import KernelFacts, Peaks
 from profiler.report.vocabulary import Cause, Resource, Tier
 from profiler.trace.timeline import Activity
 

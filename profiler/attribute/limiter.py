@@ -16,8 +16,6 @@ from profiler.attribute.occupancy import filled_ratio
 from profiler.report.evidence import KernelFacts, Peaks
 from profiler.report.vocabulary import Cause, Resource
 
-__all__ = ["Band", "KernelCost", "KernelFacts", "Peaks", "dram_bytes", "kernel_cost"]
-
 # Nsight Compute's rule for the two throughputs (Kernel Profiling Guide, "GPU Speed Of Light"): above 80% of its peak a
 # unit is saturated, below 60% it is not what limits.
 SATURATED_RATIO = 0.8

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from profiler.attribute.activities import ActivityFacts, Limited, limit
 from profiler.attribute.calibration import calibrate, host_noise_ratio
-from profiler.attribute.limiter import SATURATED_RATIO, UNSATURATED_RATIO, Band, Peaks
+from profiler.attribute.limiter import SATURATED_RATIO, UNSATURATED_RATIO, Band
 from profiler.attribute.replay import ActivityCosts
 from profiler.attribute.shares import Scenario
 from profiler.attribute.step_evidence import StepEvidence
+from profiler.report.evidence import Peaks
 from profiler.report.vocabulary import Resource
 
 # Untraced over traced host time: what was seen lies well within.

@@ -13,21 +13,7 @@ from hypothesis import strategies as st
 from profiler.trace.accounting import COMPUTE, HOST_COPIES, Accounting, account, exclusive_ns, idle_gaps
 from profiler.trace.kineto import read_kineto
 from profiler.trace.timeline import Activity, DeviceEvents
-from tests.unit.trace.trace_events import RECORDINGS, copy, kernel, public_trace, timeline_of
-
-PUBLIC = (
-    "a100_hta_trace_diff_control",
-    "h100_bert_small",
-    "h100_owlv2_large",
-    "h100_qwen1.5_0.5b",
-    "hta_event_sync_multi_stream",
-    "hta_ns_resolution",
-    "mi250_hta_minitoy",
-    "mi300_sglang_decode",
-    "mi300_vllm_decode_graph",
-    "v100_hta_trace_diff_test",
-    "v100_resnet50_workers0",
-)
+from tests.unit.trace.trace_events import PUBLIC, RECORDINGS, copy, kernel, public_trace, timeline_of
 
 
 def sweep(device: DeviceEvents) -> dict[frozenset[Activity], int]:

@@ -20,6 +20,7 @@ from profiler.trace.kineto import read_kineto
 from tests.unit.trace.plain_reader import plain_rows, rows_of
 from tests.unit.trace.trace_events import (
     CPU_TRACE,
+    PUBLIC,
     PUBLIC_TRACES,
     RECORDINGS,
     event,
@@ -29,20 +30,6 @@ from tests.unit.trace.trace_events import (
     timeline_of,
     trace_bytes,
 )
-
-PUBLIC = [
-    "a100_hta_trace_diff_control",
-    "h100_bert_small",
-    "h100_owlv2_large",
-    "h100_qwen1.5_0.5b",
-    "hta_event_sync_multi_stream",
-    "hta_ns_resolution",
-    "mi250_hta_minitoy",
-    "mi300_sglang_decode",
-    "mi300_vllm_decode_graph",
-    "v100_hta_trace_diff_test",
-    "v100_resnet50_workers0",
-]
 
 
 def plainly(path: Path) -> dict[str, list[dict[str, Any]]]:

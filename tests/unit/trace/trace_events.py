@@ -15,6 +15,19 @@ from profiler.trace.timeline import Timeline
 RECORDINGS = Path(__file__).parents[2] / "data" / "recordings"
 CPU_TRACE = Path(__file__).parents[2] / "data" / "cpu" / "llama_decode.json.gz"
 PUBLIC_TRACES = Path(__file__).parents[3] / "../shared/data/traces"
+PUBLIC = (
+    "a100_hta_trace_diff_control",
+    "h100_bert_small",
+    "h100_owlv2_large",
+    "h100_qwen1.5_0.5b",
+    "hta_event_sync_multi_stream",
+    "hta_ns_resolution",
+    "mi250_hta_minitoy",
+    "mi300_sglang_decode",
+    "mi300_vllm_decode_graph",
+    "v100_hta_trace_diff_test",
+    "v100_resnet50_workers0",
+)
 
 Event = dict[str, Any]
 
