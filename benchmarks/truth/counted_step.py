@@ -1,6 +1,6 @@
 """The steps whose bytes are counted twice: two layers as wide as Llama-3.1-8B's, each step a CUDA graph.
 
-As a program it runs each once, for Nsight Compute to look at: `ncu --profile-from-start off python -m
+As a program it runs each `LOOKED_AT` times, for Nsight Compute to look at: `ncu --profile-from-start off python -m
 benchmarks.truth.counted_step`. Nsight Compute stops at each kernel, which takes it some hundredths of a second: two
 layers have every kernel that more have, in half the time. When each step was ready and done goes to stderr.
 """
@@ -24,6 +24,7 @@ from profiler.workload.spec import WorkloadSpec
 
 PRESET, SMALL_PRESET = "llama-3.1-8b", "tiny"
 LAYERS = 2
+LOOKED_AT = 5
 _WARMUPS = 3
 
 
@@ -83,7 +84,7 @@ def steps(device: Device, *, small: bool = False) -> Iterator[CapturedPhase]:
 
 
 def main() -> None:
-    """Run each step once where a profiler sees it."""
+    """Run each step where a profiler sees it."""
     import torch
 
     from profiler.device.select import open_driver, select_device
@@ -97,8 +98,9 @@ def main() -> None:
     for phase in steps(select_device(sys.argv[1] if len(sys.argv) > 1 else "cuda", driver=open_driver())):
         say(f"{phase.name} is captured")
         runtime.cudaProfilerStart()
-        phase.iterate()
-        torch.cuda.synchronize()
+        for _ in range(LOOKED_AT):
+            phase.iterate()
+            torch.cuda.synchronize()
         runtime.cudaProfilerStop()
         say(f"{phase.name} was looked at")
 

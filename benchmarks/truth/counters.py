@@ -19,8 +19,8 @@ import numpy as np
 
 from benchmarks._common import stage
 from benchmarks._workload import describe
-from benchmarks.truth.counted_step import steps
-from benchmarks.truth.ncu import NcuFailedError, NcuKernel, function_name, run_ncu
+from benchmarks.truth.counted_step import LOOKED_AT, steps
+from benchmarks.truth.ncu import NcuFailedError, NcuKernel, function_name, run_ncu, usual_step
 from benchmarks.truth.section import Claim, Section, Table
 from profiler.attribute.counted import Counted
 from profiler.attribute.kernel_runs import told_apart
@@ -43,9 +43,21 @@ class Pair:
     name: str
     calls: float
     us: float
-    ours: float
+    our_reads: float
+    our_writes: float
     error: float
-    theirs: float
+    their_reads: float
+    their_writes: float
+
+    @property
+    def ours(self) -> float:
+        """Sampled."""
+        return self.our_reads + self.our_writes
+
+    @property
+    def theirs(self) -> float:
+        """Nsight Compute's."""
+        return self.their_reads + self.their_writes
 
     @property
     def off(self) -> float:
@@ -72,7 +84,7 @@ def run(options: argparse.Namespace) -> Section:
                 theirs = run_ncu([sys.executable, "-m", "benchmarks.truth.counted_step", device.torch_device])
         except NcuFailedError as failure:
             reason = failure.message
-    return section_of(describe(device), counted, theirs, reason, notes)
+    return section_of(describe(device), counted, theirs, reason, notes, looked_at=LOOKED_AT)
 
 
 def section_of(
@@ -81,13 +93,16 @@ def section_of(
     theirs: Sequence[NcuKernel],
     reason: str | None,
     notes: Sequence[str] = (),
+    *,
+    looked_at: int = 1,
 ) -> Section:
-    """Claims and tables. `theirs` are the kernels of all steps in their order."""
+    """Claims and tables. `theirs` are the kernels of all steps in their order, each step looked at so many times."""
     claims: list[Claim] = []
     tables: list[Table] = []
     details: dict[str, Any] = {}
     for name, ours in counted.items():
-        mine, theirs = theirs[: kernels_of(ours)], theirs[kernels_of(ours) :]
+        seen = kernels_of(ours) * looked_at
+        mine, theirs = usual_step(theirs[:seen], looked_at), theirs[seen:]
         if isinstance(ours, str) or not mine:
             why = ours if isinstance(ours, str) else reason or "Nsight Compute counted nothing"
             claims += [Claim(f"{name}: {text}", None, why) for text in (_WHOLE, _CLASSES)]
@@ -111,7 +126,11 @@ def section_of(
         environment=environment,
         claims=claims,
         tables=tables,
-        notes=["ncu --cache-control none --clock-control none; a class is a kernel's function, grid and size", *notes],
+        notes=[
+            "ncu --cache-control none --clock-control none; a class is a kernel's function, grid and size",
+            f"Nsight Compute looks at each step {LOOKED_AT} times; of each kernel the medians count",
+            *notes,
+        ],
         details=details,
     )
 
@@ -150,9 +169,11 @@ def paired(counted: Counted, theirs: Sequence[NcuKernel]) -> list[Pair]:
                     name=f"{key[0]} {'x'.join(str(size) for size in key[1])}",
                     calls=sum(kernel.calls for kernel in kernels),
                     us=max((kernel.us for kernel in kernels), default=0.0),
-                    ours=sum(reads) + sum(writes),
+                    our_reads=sum(reads),
+                    our_writes=sum(writes),
                     error=sum(kernel.calls * kernel.each[Counter.DRAM_READ].error for kernel in kernels),
-                    theirs=sum(one.read_bytes + one.write_bytes for one in counterparts),
+                    their_reads=sum(one.read_bytes for one in counterparts),
+                    their_writes=sum(one.write_bytes for one in counterparts),
                 )
             )
     return sorted(pairs, key=lambda pair: -pair.theirs)
@@ -182,14 +203,14 @@ def _table(name: str, counted: Counted, pairs: Sequence[Pair]) -> Table:
     whole = sum(pair.theirs for pair in pairs)
     return Table(
         heading=f"{name}: {counted.samples:,} samples of {counted.sample_us:.0f} us, {counted.iterations} iterations",
-        columns=("kernel", "calls", "us", "MB a call, counted", "MB a call, ncu", "off", "of the bytes"),
+        columns=("kernel", "calls", "us", "MB a call, counted", "MB a call, ncu (written)", "off", "of the bytes"),
         rows=[
             (
                 pair.name,
                 f"{pair.calls:.0f}",
                 f"{pair.us:.1f}",
                 f"{pair.ours / pair.calls / 1e6:.2f} ± {1.96 * pair.error / pair.calls / 1e6:.2f}",
-                f"{pair.theirs / pair.calls / 1e6:.2f}",
+                f"{pair.theirs / pair.calls / 1e6:.2f} ({pair.their_writes / pair.calls / 1e6:.2f})",
                 f"{pair.off:+.1%}",
                 f"{pair.theirs / whole:.1%}",
             )

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from profiler.errors import BottleneckError
 
@@ -65,6 +66,24 @@ def run_ncu(command: Sequence[str]) -> list[NcuKernel]:
         reason = next((line for line in said if "ERROR" in line), said[-1] if said else "it said nothing")
         raise NcuFailedError(f"ncu failed (exit code {done.returncode}): {reason}", "run it by hand")
     return kernels
+
+
+def usual_step(kernels: Sequence[NcuKernel], steps: int) -> list[NcuKernel]:
+    """One step out of several of the same kernels: of each kernel the medians of what was counted.
+
+    One that was looked at while something else wrote to memory carries bytes that are not its own.
+    """
+    size = len(kernels) // steps
+    return [
+        NcuKernel(
+            alike[0].name,
+            alike[0].grid,
+            median(one.read_bytes for one in alike),
+            median(one.write_bytes for one in alike),
+            median(one.ns for one in alike),
+        )
+        for alike in (kernels[place : size * steps : size] for place in range(size))
+    ]
 
 
 def read_ncu(text: str) -> list[NcuKernel]:

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from benchmarks.truth.counters import paired, section_of
-from benchmarks.truth.ncu import NcuFailedError, NcuKernel, function_name, read_ncu, run_ncu
+from benchmarks.truth.ncu import NcuFailedError, NcuKernel, function_name, read_ncu, run_ncu, usual_step
 from tests.unit.attribute.counted_recordings import counted_recording
 
 NAMES = ("decode_4_layers_graph", "decode_4_layers_eager")
@@ -68,3 +68,12 @@ def test_a_machine_without_nsight_compute_says_so(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PATH", "")
     with pytest.raises(NcuFailedError, match="not on the PATH"):
         run_ncu(["true"])
+
+
+def test_of_several_looks_at_a_step_the_usual_one_counts() -> None:
+    def looked_at(read_bytes: float) -> list[NcuKernel]:
+        return [NcuKernel("gemm", (2, 64, 1), read_bytes, 0.0, 16e3), NcuKernel("norm", (1, 1, 1), 1e3, 5.0, 2e3)]
+
+    steps = [*looked_at(33.6e6), *looked_at(51.0e6), *looked_at(33.4e6)]
+    assert usual_step(steps, 3) == looked_at(33.6e6)
+    assert usual_step([], 3) == []

@@ -12,17 +12,32 @@ from tests.unit.session.machines import put_ceilings_into_the_cache
 ENVIRONMENT: dict[str, object] = {"device": "NVIDIA H100 80GB HBM3"}
 
 
+def seen(name: str, all_ms: float, some_ms: float, predicted_ms: float, reach_ms: float = 0.2) -> Witnessed:
+    return Witnessed(name, all_ms, some_ms, predicted_ms, predicted_ms - reach_ms, predicted_ms + reach_ms)
+
+
 def found(*rows: Witnessed, bandwidth: float | None = 1.0) -> list[bool | None]:
     return [claim.holds for claim in section_of(ENVIRONMENT, 132, list(rows), bandwidth, None).claims]
 
 
 def test_a_prediction_within_a_tenth_holds() -> None:
-    assert found(Witnessed("gemm", 1.0, 2.0, 1.85), Witnessed("copy", 1.0, 1.0, 1.12)) == [True, False]
+    *single, _ = found(seen("gemm", 1.0, 2.0, 1.85), seen("copy", 1.0, 1.0, 1.12))
+    assert single == [True, False]
+
+
+def test_the_interval_must_hold_the_time_of_every_workload() -> None:
+    assert found(seen("gemm", 1.0, 2.0, 1.85), seen("copy", 1.0, 1.0, 1.12))[-1] is True
+    assert found(seen("gemm", 1.0, 2.0, 1.85), seen("copy", 1.0, 1.0, 1.12, reach_ms=0.1))[-1] is False
+
+
+def test_of_a_kernel_with_two_limits_only_the_interval_speaks() -> None:
+    assert found(seen("lgamma", 1.0, 1.2, 1.0)) == [True]
+    assert found(seen("lgamma", 1.0, 1.3, 1.0)) == [False]
 
 
 @pytest.mark.parametrize("bandwidth", [0.9, None])
 def test_where_the_bandwidth_did_not_hold_nothing_is_claimed(bandwidth: float | None) -> None:
-    assert found(Witnessed("gemm", 1.0, 2.0, 2.0), bandwidth=bandwidth) == [None]
+    assert found(seen("gemm", 1.0, 2.0, 2.0), bandwidth=bandwidth) == [None, None]
 
 
 def test_without_green_contexts_nothing_is_tested_and_the_reason_is_said() -> None:
