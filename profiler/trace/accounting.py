@@ -42,9 +42,9 @@ class StreamTime:
 class Accounting:
     """One trace in nanoseconds.
 
-    The span runs from the first start to the last end on the device, `busy_ns` is its time under any activity and
-    `idle_ns` the rest. `kernel_ns` is the sum of all kernels' durations, collectives included: more than the time under
-    them where they run at once. Copies are those that leave the device.
+    The span runs from the first start to the last end on the device, or is the window that was cut out; `busy_ns` is
+    its time under any activity and `idle_ns` the rest. `kernel_ns` is the sum of all kernels' durations, collectives
+    included: more than the time under them where they run at once. Copies are those that leave the device.
     """
 
     start_ns: int
@@ -63,12 +63,10 @@ class Accounting:
 
 
 def account(device: DeviceEvents) -> Accounting:
-    """The account of all device rows; all zeros where there are none."""
-    if not len(device):
-        return Accounting(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, [])
+    """The account of all device rows; all zeros where there are none and no window was cut out."""
     lasts = device.end_ns - device.start_ns
-    start = int(device.start_ns.min())
-    span = int(device.end_ns.max()) - start
+    start, end = device.span_ns
+    span = end - start
     busy = intervals.total(_spans(device))
     compute, copies, collectives = (
         intervals.merge(_spans(device, np.isin(device.kind, kinds)))
@@ -124,12 +122,13 @@ def exclusive_ns(device: DeviceEvents) -> Ints:
 def idle_gaps(device: DeviceEvents) -> tuple[Ints, Ints]:
     """The gaps within the span, shape (n, 2), and of each the row whose start ends it, shape (n,).
 
-    -1 for a gap that only an activity without duration, the last of the trace, ends.
+    -1 for a gap that only an activity without duration, the last of the trace, ends. What follows a window that was cut
+    out has none left, and ends the gap before it.
     """
-    if not len(device):
-        return np.empty((0, 2), np.int64), np.empty(0, np.int64)
-    gaps = intervals.complement(_spans(device), int(device.start_ns.min()), int(device.end_ns.max()))
-    lasting = np.flatnonzero(device.end_ns > device.start_ns)
+    start, end = device.span_ns
+    gaps = intervals.complement(_spans(device), start, end)
+    follows = np.logical_and(device.start_ns == end, device.window_ns is not None)
+    lasting = np.flatnonzero((device.end_ns > device.start_ns) | follows)
     lasting = lasting[np.argsort(device.start_ns[lasting], kind="stable")]
     return gaps, np.append(lasting, -1)[np.searchsorted(device.start_ns[lasting], gaps[:, 1])]
 

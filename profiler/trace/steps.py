@@ -5,16 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from profiler.trace import intervals
-from profiler.trace.timeline import STEP_PREFIX, DeviceEvents, HostCalls, Ints, Operations, Ranges, Timeline
-
-Rows = NDArray[np.bool_]
-Table = TypeVar("Table", DeviceEvents, HostCalls, Operations, Ranges)
+from profiler.trace.selection import Rows, kept, renumbering
+from profiler.trace.timeline import STEP_PREFIX, Ints, Timeline
 
 # Our own `bottleneck.step:decode#3`, torch's `ProfilerStep#3`, and the plain `step 3` of hand-written loops.
 _STEP = re.compile(rf"(?:{re.escape(STEP_PREFIX)}(?P<name>.+)#|ProfilerStep#|step )(?P<index>\d+)")
@@ -86,11 +82,11 @@ def cut(timeline: Timeline, step: Step) -> Timeline:
     host = _within(timeline.host.start_ns, step)
     operations = _within(timeline.operations.start_ns, step)
     ranges = _within(timeline.ranges.start_ns, step)
-    new_call, new_operation, new_range = _renumbering(host), _renumbering(operations), _renumbering(ranges)
+    new_call, new_operation, new_range = renumbering(host), renumbering(operations), renumbering(ranges)
     overhead = timeline.overhead
-    device = _kept(timeline.device, _within(_issued(timeline), step))
-    kept_host, kept_operations = _kept(timeline.host, host), _kept(timeline.operations, operations)
-    kept_ranges = _kept(timeline.ranges, ranges)
+    device = kept(timeline.device, _within(_issued(timeline), step))
+    kept_host, kept_operations = kept(timeline.host, host), kept(timeline.operations, operations)
+    kept_ranges = kept(timeline.ranges, ranges)
     return replace(
         timeline,
         device=replace(device, call=new_call[device.call], operation=new_operation[device.operation]),
@@ -128,20 +124,3 @@ def _issued(timeline: Timeline) -> Ints:
 
 def _within(instants: Ints, step: Step) -> Rows:
     return (instants >= step.start_ns) & (instants < step.end_ns)
-
-
-def _kept(table: Table, rows: Rows) -> Table:
-    """The table with only these rows, its references not yet renumbered."""
-    numbers = np.flatnonzero(rows).tolist()
-    kept: dict[str, Any] = {}
-    for name in table.__slots__:
-        column = getattr(table, name)
-        kept[name] = (
-            column[rows] if isinstance(column, np.ndarray) else [column[number] for number in numbers if column]
-        )
-    return replace(table, **kept)
-
-
-def _renumbering(rows: Rows) -> Ints:
-    """New row by old row; its last entry, which -1 reaches, stays -1."""
-    return np.append(np.where(rows, np.cumsum(rows) - 1, -1), -1)

@@ -65,9 +65,17 @@ class DeviceEvents:
     shared_bytes: Ints  # per block
     call: Ints  # row in HostCalls that launched it
     operation: Ints  # row in Operations: the innermost operation around the launch
+    window_ns: tuple[int, int] | None = None  # what of the trace was cut out; None for all of it
 
     def __len__(self) -> int:
         return len(self.start_ns)
+
+    @property
+    def span_ns(self) -> tuple[int, int]:
+        """The window that was cut out, else from the first start to the last end; (0, 0) where nothing ran."""
+        if self.window_ns is not None:
+            return self.window_ns
+        return (int(self.start_ns.min()), int(self.end_ns.max())) if len(self) else (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
