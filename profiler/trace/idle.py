@@ -8,6 +8,8 @@ it was at work, which is launching late.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from profiler.report.analysis import PartName
@@ -23,58 +25,94 @@ from profiler.trace.waits import blocks_host, stream_key
 _SILENCE_NS = 1_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class LateLaunches:
+    """Gaps that one thread's launches ended late: idle from `begin`, blocked until `resumed`, launched at `issued`.
+
+    Sorted and disjoint, times of shape (n,). `spans` are merged spans of this thread's time after `resumed` that was
+    not launching, by what it was; they are disjoint.
+    """
+
+    thread: int
+    begin_ns: Ints
+    resumed_ns: Ints
+    issued_ns: Ints
+    spans: dict[PartName, Ints]
+
+
+@dataclass(frozen=True, slots=True)
+class _Gaps:
+    """All gaps, shape (n,) each: the row that ends it, that row's launching call, and when it was issued."""
+
+    begin: Ints
+    end: Ints
+    ended_by: Ints
+    call: Ints
+    issued: Ints  # within the gap; its begin where it was issued before, or nobody knows
+
+
 def idle_ns(timeline: Timeline, graph: DependencyGraph) -> dict[PartName, int]:
     """Nanoseconds of idle time by cause; they sum to the idle time of the span.
 
     `graph` is that of the whole timeline: it says who waited for another stream.
     """
+    gaps = _gaps(timeline)
+    begin, end, call, issued = gaps.begin, gaps.end, gaps.call, gaps.issued
+    found = dict.fromkeys((name for name in PartName if name.is_idle), 0)
+    elsewhere = (call >= 0) & (issued == begin) & np.isin(gaps.ended_by, _held_by_another_stream(timeline, graph))
+    found[PartName.IDLE_UNKNOWN] = int((end - begin)[call < 0].sum())
+    found[PartName.IDLE_OTHER_STREAM] = int((end - begin)[elsewhere].sum())
+    found[PartName.IDLE_LAUNCH_GAP] = int((end - issued)[(call >= 0) & ~elsewhere].sum())
+    for late in _late_launches(timeline, gaps):
+        found[PartName.IDLE_SYNC] += int((late.resumed_ns - late.begin_ns).sum())
+        rest = int((late.issued_ns - late.resumed_ns).sum())
+        for name, spans in late.spans.items():
+            before_issue = intervals.covered_before(spans, late.issued_ns)
+            inside = int((before_issue - intervals.covered_before(spans, late.resumed_ns)).sum())
+            found[name] += inside
+            rest -= inside
+        found[PartName.IDLE_HOST] += rest
+    return {name: ns for name, ns in found.items() if ns}
+
+
+def late_launches(timeline: Timeline) -> list[LateLaunches]:
+    """The gaps in which the device waited for the host, thread by thread."""
+    return _late_launches(timeline, _gaps(timeline))
+
+
+def _gaps(timeline: Timeline) -> _Gaps:
     gaps, ended_by = idle_gaps(timeline.device)
     begin, end = gaps.T
-    if not len(gaps):
-        return {}
     device, host = timeline.device, timeline.host
     call = np.append(device.call, -1)[ended_by]
     begun = np.append(device.start_ns, 0)[ended_by]
     stages = np.array([row >= 0 and blocks_host(timeline, row) for row in ended_by.tolist()], np.bool_)
     # A copy of pageable memory reaches the device when the host has staged it, at its own start.
     issued = np.where(stages, begun, np.append(host.end_ns, 0)[call])
-    issued = np.where(call >= 0, np.clip(issued, begin, end), begin)
-
-    found = dict.fromkeys((name for name in PartName if name.is_idle), 0)
-    late = issued > begin
-    elsewhere = (call >= 0) & ~late & np.isin(ended_by, _held_by_another_stream(timeline, graph))
-    found[PartName.IDLE_UNKNOWN] = int((end - begin)[call < 0].sum())
-    found[PartName.IDLE_OTHER_STREAM] = int((end - begin)[elsewhere].sum())
-    found[PartName.IDLE_LAUNCH_GAP] = int((end - issued)[(call >= 0) & ~elsewhere].sum())
-    silence = _silence(timeline, int(begin[0]), int(end[-1]))
-    thread = np.append(host.thread, -1)[call]
-    for number in np.unique(thread[late]).tolist():
-        mine = late & (thread == number)
-        _blame_host(timeline, number, begin[mine], issued[mine], silence, found)
-    return {name: ns for name, ns in found.items() if ns}
+    return _Gaps(begin, end, ended_by, call, np.where(call >= 0, np.clip(issued, begin, end), begin))
 
 
-def _blame_host(
-    timeline: Timeline, thread: int, begin: Ints, issued: Ints, silence: Ints, found: dict[PartName, int]
-) -> None:
-    """Share out the time from `begin` to `issued` of gaps that one thread's launches ended."""
+def _late_launches(timeline: Timeline, gaps: _Gaps) -> list[LateLaunches]:
+    late = gaps.issued > gaps.begin
+    if not late.any():
+        return []
     host = timeline.host
-    mine = host.thread == thread
-    syncs = intervals.merge(_calls(timeline, mine & (host.kind == Call.SYNC)))
-    resumed = np.minimum(np.maximum(_end_of_what_holds(syncs, begin), begin), issued)
-    inputs = intervals.merge(InputWaits(timeline).spans_ns(thread))
-    staging = intervals.subtract(_calls(timeline, mine & _staging(timeline)), inputs)
-    found[PartName.IDLE_SYNC] += int((resumed - begin).sum())
-    rest = int((issued - resumed).sum())
-    for name, spans in (
-        (PartName.IDLE_INPUT, inputs),
-        (PartName.IDLE_STAGING, staging),
-        (PartName.IDLE_NOTHING_ASKED, silence),
-    ):
-        inside = int((intervals.covered_before(spans, issued) - intervals.covered_before(spans, resumed)).sum())
-        found[name] += inside
-        rest -= inside
-    found[PartName.IDLE_HOST] += rest
+    silence = _silence(timeline, int(gaps.begin[0]), int(gaps.end[-1]))
+    threads = np.append(host.thread, -1)[gaps.call]
+    found = []
+    for number in np.unique(threads[late]).tolist():
+        begin, issued = gaps.begin[late & (threads == number)], gaps.issued[late & (threads == number)]
+        mine = host.thread == number
+        syncs = intervals.merge(_calls(timeline, mine & (host.kind == Call.SYNC)))
+        inputs = intervals.merge(InputWaits(timeline).spans_ns(number))
+        spans = {
+            PartName.IDLE_INPUT: inputs,
+            PartName.IDLE_STAGING: intervals.subtract(_calls(timeline, mine & _staging(timeline)), inputs),
+            PartName.IDLE_NOTHING_ASKED: silence,
+        }
+        resumed = np.minimum(np.maximum(_end_of_what_holds(syncs, begin), begin), issued)
+        found.append(LateLaunches(number, begin, resumed, issued, spans))
+    return found
 
 
 def _end_of_what_holds(merged: Ints, instants: Ints) -> Ints:
