@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+NO_TIME = msgspec.Raw(b"0")  # this very object where an event does not say when it began
 _ZERO = msgspec.Raw(b"0")
 _NOTHING = msgspec.Raw(b"[]")
 
@@ -53,7 +54,7 @@ class Event(msgspec.Struct, gc=False):
 
     name: str = ""
     tid: int | str = -1
-    ts: msgspec.Raw = _ZERO
+    ts: msgspec.Raw = NO_TIME
     dur: msgspec.Raw = _ZERO
 
 

@@ -12,14 +12,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from profiler.errors import UnreadableError
-from profiler.trace.event_types import CallEvent, DeviceEvent, Event, OperationEvent, SyncEvent
+from profiler.trace.event_types import NO_TIME, CallEvent, DeviceEvent, Event, OperationEvent, SyncEvent
 from profiler.trace.linking import linked
 from profiler.trace.records import Records, Remembered
 from profiler.trace.slices import Head, NoTextError, each_slice
@@ -37,6 +37,7 @@ class _Kind:
     """Events that are read alike: their categories in the new schema and, in lower case, before torch 1.11."""
 
     categories: frozenset[str]
+    event: type[Any]
     decoder: msgspec.json.Decoder[Any]
     add: Callable[[Records, Any], None]
     on_device: bool = False
@@ -44,7 +45,7 @@ class _Kind:
 
 def _kind(categories: str, event: type[Any], add: Callable[[Records, Any], None], on_device: bool = False) -> _Kind:
     decoder = msgspec.json.Decoder(list[event], strict=False)  # type: ignore[valid-type]  # numbers in quotes occur
-    return _Kind(frozenset(categories.split()), decoder, add, on_device)
+    return _Kind(frozenset(categories.split()), event, decoder, add, on_device)
 
 
 _KINDS = (
@@ -89,9 +90,10 @@ def read_kineto(source: str | Path | bytes, *, device_only: bool = False, max_by
     kinds = tuple(kind for kind in _KINDS if kind.on_device or not device_only)
     try:
         with closing(chunks(source, name, max_bytes)) as text:
-            trace = each_slice(text, lambda heads, events: _sort_in(heads, events, kinds, records))
-        properties = [{k: v for k, v in p.items() if k in _DEVICE_PROPERTIES} for p in trace.properties]
-        return linked(records, trace.base_ns, properties)
+            read = each_slice(text, lambda heads, events: _sort_in(heads, events, kinds, records))
+        around = read.surroundings
+        properties = [{k: v for k, v in p.items() if k in _DEVICE_PROPERTIES} for p in around.properties]
+        return replace(linked(records, around.base_ns, properties), flaws=records.flaws(read.cut))
     except NoTextError as error:
         raise UnreadableError(f"{name} is empty", _HINT) from error
     except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError) as error:
@@ -113,4 +115,7 @@ def _sort_in(heads: list[Head], events: list[msgspec.Raw], kinds: tuple[_Kind, .
             of_category[head.cat].append(event)
     for kind, found in zip(kinds, texts, strict=True):
         if found:
-            kind.add(records, kind.decoder.decode(b"[" + b",".join(found) + b"]"))
+            decoded = kind.decoder.decode(b"[" + b",".join(found) + b"]")
+            timed = decoded if kind.event is SyncEvent else [each for each in decoded if each.ts is not NO_TIME]
+            records.timeless += len(decoded) - len(timed)
+            kind.add(records, timed)

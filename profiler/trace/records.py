@@ -13,6 +13,7 @@ import numpy as np
 from profiler.trace.classification import call_kind, copy_activity, kernel_activity
 from profiler.trace.decimals import LARGEST_NS, column_of_nanoseconds
 from profiler.trace.event_types import CallEvent, DeviceEvent, Event, OperationEvent, SyncEvent
+from profiler.trace.reading_flaws import Cut, ReadingFlaws
 from profiler.trace.timeline import Activity, Ints
 
 Key = TypeVar("Key")
@@ -47,10 +48,17 @@ class Table:
 
     def __init__(self, width: int) -> None:
         self._pieces = [np.empty((width, 0), np.int64)]
+        self.negative = 0  # rows that end before they begin
 
     def add(self, *columns: Ints | Sequence[int]) -> None:
-        """Rows, as columns; each of shape (n,) or (some columns, n)."""
-        self._pieces.append(np.vstack([np.asarray(column, np.int64) for column in columns]))
+        """Rows, as columns; each of shape (n,) or (some columns, n). An end before the start is taken to be there."""
+        rows = np.vstack([np.asarray(column, np.int64) for column in columns])
+        self.negative += int((rows[1] < rows[0]).sum())
+        np.maximum(rows[0], rows[1], out=rows[1])
+        self._pieces.append(rows)
+
+    def __len__(self) -> int:
+        return sum(rows.shape[1] for rows in self._pieces)
 
     def since(self, base_ns: int) -> Ints:
         """All rows, shape (width, n), times moved by `base_ns`. Raises `ValueError` for times of no use."""
@@ -78,12 +86,18 @@ class Records:
         self.types: list[list[str]] = []
         self.concrete: list[list[Any]] = []
         self.strides: list[list[Any]] = []
+        self.timeless = 0  # events that were dropped, as they do not say when they began
         self.waits: dict[int, tuple[int, int]] = {}  # by correlation: stream, the event's record call
         self._kernel_kind: Remembered[str, int] = Remembered(kernel_activity)
         self._copy_kind: Remembered[str, int] = Remembered(copy_activity)
         self._call_kind: Remembered[str, int] = Remembered(call_kind)
         self._lists: Remembered[bytes, list[Any]] = Remembered(msgspec.json.Decoder(list[Any]).decode)
         self._words: Remembered[bytes, list[str]] = Remembered(msgspec.json.Decoder(list[str]).decode)
+
+    def flaws(self, cut: Cut) -> ReadingFlaws:
+        """What of all rows could not be taken as it stands."""
+        tables = (self.device, self.calls, self.operations, self.ranges, self.overhead)
+        return ReadingFlaws(cut, sum(map(len, tables)), self.timeless, sum(table.negative for table in tables))
 
     def add_kernels(self, events: list[DeviceEvent]) -> None:
         """Rows of the device."""
@@ -154,7 +168,7 @@ class Records:
 
 def _span(events: Sequence[Event]) -> Ints:
     start = column_of_nanoseconds([event.ts for event in events])
-    return np.stack([start, start + np.maximum(column_of_nanoseconds([event.dur for event in events]), 0)])
+    return np.stack([start, start + column_of_nanoseconds([event.dur for event in events])])
 
 
 def _columns(objects: Sequence[msgspec.Struct], names: str) -> Ints:

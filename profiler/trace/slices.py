@@ -10,15 +10,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+
+from profiler.trace.cut_text import ends_early, whole_events
+from profiler.trace.reading_flaws import Cut
 
 # Enough that what is done once a slice does not count, and little beside what a process needs anyway.
 SLICE_BYTES = 512 << 10
 # No event of a profiler and nothing around the events is longer; it bounds what is held of a text that never ends one.
 _LONGEST_BYTES = 256 << 20
 
+_NONE = b"[]"
 _OPENING = re.compile(rb'"traceEvents"\s*:\s*\[')
 _BETWEEN = re.compile(rb"\}\s*,\s*\Z")
 # How much white space there may be between two events, and how many `{` an event may have, before more text is read.
@@ -44,6 +49,14 @@ class Surroundings(msgspec.Struct):
     properties: list[dict[str, Any]] = msgspec.field(name="deviceProperties", default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was read beside the events, and where the text ends too early."""
+
+    surroundings: Surroundings
+    cut: Cut = Cut.NOWHERE
+
+
 class _Whole(Surroundings, kw_only=True):
     events: list[msgspec.Raw] = msgspec.field(name="traceEvents")
 
@@ -60,12 +73,13 @@ _HEADS_OF_WHOLE = msgspec.json.Decoder(_Heads)
 _WHOLE = msgspec.json.Decoder(_Whole)
 
 
-def each_slice(chunks: Iterable[bytes], take: Take, slice_bytes: int = SLICE_BYTES) -> Surroundings:
+def each_slice(chunks: Iterable[bytes], take: Take, slice_bytes: int = SLICE_BYTES) -> Read:
     """Hand all events to `take`, a slice at a time: their heads and their texts, which it must not keep.
 
-    Raises `NoTextError`, or `ValueError` or `msgspec.MsgspecError` where the text is no trace.
+    Of a text that ends too early, all events that are whole. Raises `NoTextError`, or `ValueError` or
+    `msgspec.MsgspecError` where the text is no trace.
     """
-    opening, text = b"", b""
+    opening, text, is_rest = b"", b"", False
     pieces: list[bytes] = []
     missing = slice_bytes
     for chunk in chunks:
@@ -81,11 +95,11 @@ def each_slice(chunks: Iterable[bytes], take: Take, slice_bytes: int = SLICE_BYT
             opening, text = _opened(text)
         end = _last_end(text) if opening else 0
         if end and _taken(text[:end], take):
-            text = text[text.index(b",", end) + 1 :]
+            text, is_rest = text[text.index(b",", end) + 1 :], True
             missing = slice_bytes - len(text)
         else:
             missing = len(text)
-    return _rest(b"".join((opening, text, *pieces)), take)
+    return _rest(b"".join((opening, text, *pieces)), take, is_rest)
 
 
 def _opened(text: bytes) -> tuple[bytes, bytes]:
@@ -131,12 +145,28 @@ def _taken(text: bytes, take: Take) -> bool:
     return True
 
 
-def _rest(text: bytes, take: Take) -> Surroundings:
+def _rest(text: bytes, take: Take, is_rest: bool) -> Read:
     if not text.strip():
         raise NoTextError
-    if text.lstrip().startswith(b"["):
-        take(_HEADS.decode(text), _EVENTS.decode(text))
-        return Surroundings()
-    whole = _WHOLE.decode(text)
-    take(_HEADS_OF_WHOLE.decode(text).events, whole.events)
-    return whole
+    try:
+        if text.lstrip().startswith(b"["):
+            take(_HEADS.decode(text), _EVENTS.decode(text))
+            return Read(Surroundings())
+        whole = _WHOLE.decode(text)
+        take(_HEADS_OF_WHOLE.decode(text).events, whole.events)
+        return Read(whole)
+    except msgspec.DecodeError as error:
+        if not ends_early(error, text):
+            raise
+    return _cut(text, take, is_rest)
+
+
+def _cut(text: bytes, take: Take, is_rest: bool) -> Read:
+    opening, events = _opened(text)
+    if not opening:
+        raise ValueError("it ends before its first event")
+    listed, cut = whole_events(events)
+    if listed == _NONE and not is_rest:
+        raise ValueError("it ends before the end of its first event")
+    take(_HEADS.decode(listed), _EVENTS.decode(listed))
+    return Read(Surroundings() if opening == b"[" else _WHOLE.decode(opening + b"]}"), cut)

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from profiler.trace.reading_flaws import ReadingFlaws
+
 Ints = NDArray[np.int64]
 
 
@@ -145,6 +147,7 @@ class Timeline:
     ranges: Ranges
     overhead: Ints  # shape (n, 2): when the tracer itself held the host, start and end
     device_properties: list[dict[str, Any]] = field(default_factory=list)
+    flaws: ReadingFlaws = field(default_factory=ReadingFlaws)
 
     def name_of(self, column: Ints, row: int) -> str:
         """The name in `column` at `row`."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
+import stat
 import zlib
 from collections.abc import Generator
 from pathlib import Path
@@ -18,7 +20,7 @@ _CHUNK_BYTES = 512 << 10
 
 
 def chunks(source: str | Path | bytes, name: str, max_bytes: int = MAX_BYTES) -> Generator[bytes]:
-    """The text, plain or gunzipped.
+    """The text, plain or gunzipped; of a gzip that ends too early, what stands in it.
 
     Raises `UnreadableError` where the file cannot be read, is damaged, or holds more than `max_bytes` of text.
     """
@@ -27,13 +29,16 @@ def chunks(source: str | Path | bytes, name: str, max_bytes: int = MAX_BYTES) ->
         try:
             is_gzip = file.peek(2).startswith(_GZIP_MAGIC)
             text = gzip.GzipFile(fileobj=file) if is_gzip else file
-            while chunk := text.read(_CHUNK_BYTES):
+            while chunk := text.read1(_CHUNK_BYTES):  # `read` would lose what precedes an early end
                 left -= len(chunk)
                 if left < 0:
                     hint = "--max-bytes with a larger number, if you trust the file"
                     raise UnreadableError(f"{name} holds more than {max_bytes} bytes of text", hint)
                 yield chunk
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        except EOFError as error:
+            if left == max_bytes:
+                raise UnreadableError(f"{name} is a damaged gzip file: {error}", "copy or record it again") from error
+        except (gzip.BadGzipFile, zlib.error) as error:
             raise UnreadableError(f"{name} is a damaged gzip file: {error}", "copy or record it again") from error
         except OSError as error:
             raise UnreadableError(f"cannot read {name}: {error.strerror}") from error
@@ -43,6 +48,11 @@ def _opened(source: str | Path | bytes, name: str) -> io.BufferedReader:
     if isinstance(source, bytes):
         return io.BufferedReader(io.BytesIO(source))
     try:
-        return Path(source).open("rb")
+        if not stat.S_ISFIFO(os.stat(source).st_mode):  # noqa: PTH116 - one name for paths and texts
+            return Path(source).open("rb")
+        # Opened as a file is, a pipe would wait for somebody to write to it; so, one without a writer is empty.
+        pipe = os.open(source, os.O_RDONLY | os.O_NONBLOCK)
+        os.set_blocking(pipe, True)
+        return os.fdopen(pipe, "rb")
     except OSError as error:
         raise UnreadableError(f"cannot read {name}: {error.strerror}") from error

@@ -50,7 +50,7 @@ def test_wherever_slices_end_the_events_are_those_of_the_text(given_events, chun
         found.extend(json.loads(bytes(raw)) for raw in texts)
 
     pieces = (text[at : at + chunk] for at in range(0, len(text), chunk))
-    surroundings = each_slice(pieces, take, slice_bytes)
+    surroundings = each_slice(pieces, take, slice_bytes).surroundings
     assert found == given_events
     assert categories_found == [event["cat"] for event in given_events]
     assert surroundings.base_ns == (0 if bare else 5)

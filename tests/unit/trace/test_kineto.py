@@ -299,7 +299,9 @@ def test_a_trace_without_events_is_an_empty_timeline():
         (b'{"traceEvents": [{"ph": "X"', "is not a PyTorch profiler trace"),
         (b'{"traceEvents": [{"ph": "X", "cat": "kernel", "ts": "soon"}]}', "is not a PyTorch profiler trace"),
         (b'{"traceEvents": [{"ph": "X", "cat": "kernel", "args": {"grid": [1]}}]}', "is not a PyTorch profiler trace"),
-        (gzip.compress(b'{"traceEvents": []}')[:-12], "is a damaged gzip file"),
+        (gzip.compress(b'{"traceEvents": []}')[:-12], "is not a PyTorch profiler trace"),
+        (gzip.compress(b'{"traceEvents": []}')[:5], "is a damaged gzip file"),
+        (gzip.compress(b'{"traceEvents": []}')[:-5] + b"wrong", "is a damaged gzip file"),
         (b'{"traceEvents": [{"ph": "X", "cat": "kernel", "name": "\xff"}]}', "is not a PyTorch profiler trace"),
     ],
 )
