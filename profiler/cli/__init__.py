@@ -12,9 +12,12 @@ _INTERRUPTED = 130
 def main() -> None:
     """Run what was typed; the entry point of `bottleneck`."""
     try:
-        from profiler.cli.application import application
+        from profiler.cli.plain import run_plainly
 
-        application(prog_name="bottleneck")
+        if not run_plainly(sys.argv[1:]):
+            from profiler.cli.application import application
+
+            application(prog_name="bottleneck")
     except KeyboardInterrupt:  # before there is anything that could tell it better
         sys.stderr.write("interrupted: nothing was measured yet\n")
         raise SystemExit(_INTERRUPTED) from None

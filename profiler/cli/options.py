@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from profiler.cli.boundary import remember_debug
+from profiler.cli.formats import Format as Format
 
 RUN_PANEL, OUTPUT_PANEL = "How it runs", "Output"
-
-
-class Format(StrEnum):
-    """How a result is written to stdout."""
-
-    TABLE = "table"
-    JSON = "json"
-    MARKDOWN = "markdown"
-
 
 FormatOption = Annotated[
     Format,

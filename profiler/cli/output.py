@@ -8,9 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import typer
-
-from profiler.cli.options import Format
+from profiler.cli.formats import Format
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,7 +23,7 @@ _FILE_WIDTH = 120
 
 def emit_report(report: Report, form: Format) -> None:
     """Write a report to stdout."""
-    typer.echo(report_bytes(report, form), nl=False) if form is not Format.TABLE else _show(report)
+    write(report_bytes(report, form)) if form is not Format.TABLE else _show(report)
 
 
 def report_bytes(report: Report, form: Format) -> bytes:
@@ -47,15 +45,24 @@ def report_bytes(report: Report, form: Format) -> bytes:
 
 def emit_blocks(blocks: list[Block], form: Format, as_json: Callable[[], bytes]) -> None:
     """Write blocks, or the JSON that holds the same, to stdout."""
-    from profiler.render import markdown, table
-
     match form:
         case Format.JSON:
-            typer.echo(as_json(), nl=False)
+            write(as_json())
         case Format.MARKDOWN:
-            typer.echo(markdown.render_blocks(blocks).encode(), nl=False)
+            from profiler.render import markdown
+
+            write(markdown.render_blocks(blocks).encode())
         case Format.TABLE:
+            from profiler.render import table
+
             table.render_blocks(blocks, _console())
+
+
+def write(text: bytes) -> None:
+    """Write text as it is to stdout."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text)
+    sys.stdout.buffer.flush()
 
 
 def _show(report: Report) -> None:

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from profiler import errors
-from profiler.cli import boundary, main
+from profiler.cli import failures, main
 from profiler.cli.application import application
 from tests.cli import fake_session
 
@@ -83,7 +83,7 @@ def test_a_second_ctrl_c_while_the_first_is_told_changes_nothing(monkeypatch: py
         raise KeyboardInterrupt
 
     fake_session.install(monkeypatch, errors.InterruptedByUser())
-    monkeypatch.setattr(boundary, "_tell", again)
+    monkeypatch.setattr(failures, "_say", again)
     result = runner.invoke(application, ["profile", "tiny"])
     assert result.exit_code == 130
     assert "Traceback" not in result.stderr

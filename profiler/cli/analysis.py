@@ -1,0 +1,56 @@
+"""Analyses traces and writes the answer to stdout, once it is known what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from profiler.cli.formats import Format
+
+if TYPE_CHECKING:
+    from profiler.report.analysis import Analysis
+
+
+def analyze_and_show(
+    traces: Sequence[str], form: Format = Format.TABLE, output: Path | None = None, **options: Any
+) -> None:
+    """Analyse `traces` with the options of `profiler.session.analyze.analyze`; keep the JSON in `output`, too.
+
+    What was analysed before an interrupt is shown; then `InterruptedByUser` goes on.
+    """
+    from rich.console import Console
+
+    from profiler.cli.progress import progress_on
+    from profiler.errors import InterruptedByUser
+    from profiler.report.analysis import Analysis
+    from profiler.session.analyze import analyze
+
+    interrupted = None
+    with progress_on(Console(stderr=True)) as progress:
+        try:
+            answer = analyze(*traces, progress=progress, **options)
+        except InterruptedByUser as interrupt:
+            if not isinstance(interrupt.partial, Analysis):
+                raise
+            answer, interrupted = interrupt.partial, interrupt
+    _emit(answer, form, output)
+    if interrupted is not None:
+        raise interrupted
+
+
+def _emit(answer: Analysis, form: Format, output: Path | None) -> None:
+    from profiler.report.analysis import encode_analysis
+
+    if output is not None:
+        from profiler.report.store import write_atomically
+
+        write_atomically(output, encode_analysis(answer))
+    from profiler.cli.output import emit_blocks, write
+
+    if form is Format.JSON:
+        write(encode_analysis(answer))
+        return
+    from profiler.render.analysis_blocks import analysis_blocks
+
+    emit_blocks(analysis_blocks(answer), form, lambda: encode_analysis(answer))

@@ -1,0 +1,13 @@
+"""How a result is written to stdout."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Format(StrEnum):
+    """For people, for programs, for documents."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "markdown"
