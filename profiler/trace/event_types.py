@@ -7,6 +7,7 @@ import msgspec
 NO_TIME = msgspec.Raw(b"0")  # this very object where an event does not say when it began
 _ZERO = msgspec.Raw(b"0")
 _NOTHING = msgspec.Raw(b"[]")
+_NO_STACK = msgspec.Raw(b"")
 
 
 class DeviceArguments(msgspec.Struct, gc=False):
@@ -38,6 +39,7 @@ class OperationArguments(msgspec.Struct, gc=False):
     types: msgspec.Raw = msgspec.field(name="Input type", default=_NOTHING)
     concrete: msgspec.Raw = msgspec.field(name="Concrete Inputs", default=_NOTHING)
     strides: msgspec.Raw = msgspec.field(name="Input Strides", default=_NOTHING)
+    stack: msgspec.Raw = msgspec.field(name="Call stack", default=_NO_STACK)
 
 
 class SyncArguments(msgspec.Struct, gc=False):

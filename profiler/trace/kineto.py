@@ -1,7 +1,8 @@
 """Reads the traces that PyTorch's profiler (Kineto) writes: Chrome trace JSON, plain or gzipped, old schema and new.
 
 Only the columns of a `Timeline` and the numbers of the device's properties are taken. Everything else that a trace
-may carry (environment, host and user names, call stacks) is never decoded, so it cannot be passed on.
+may carry (environment, host and user names) is never decoded, so it cannot be passed on. Python's functions are taken
+as they are called: `profiler.trace.python_frames` leaves out where their files lie.
 
 The text is read in slices, and each slice twice, by a decoder that skips what it is not asked for at about 1 GB/s:
 first the category of each event, then what is wanted of all events of one kind. ADR 13 has the measurements.
@@ -57,6 +58,7 @@ _KINDS = (
     _kind("user_annotation", Event, Records.add_ranges),
     _kind("cuda_sync", SyncEvent, Records.add_waits),
     _kind("overhead", Event, Records.add_overhead),
+    _kind("python_function", Event, Records.add_frames),
 )
 _DEVICE_PROPERTIES = frozenset(
     {

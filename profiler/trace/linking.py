@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from profiler.trace.nesting import enclosing, parents
@@ -12,6 +13,7 @@ from profiler.trace.timeline import (
     MODULE_PREFIX,
     Call,
     DeviceEvents,
+    Frames,
     HostCalls,
     Ints,
     Operations,
@@ -37,7 +39,17 @@ def linked(records: Records, base_ns: int, device_properties: list[dict[str, Any
         ranges=ranges,
         overhead=records.overhead.since(base_ns).T.copy(),
         device_properties=device_properties,
+        frames=Frames(*records.frames.since(base_ns)),
+        stacks=[_text(stack) for stack in records.stacks],
     )
+
+
+def _text(raw: bytes) -> str:
+    """What a text of a trace says; nothing where it is none."""
+    try:
+        return msgspec.json.decode(raw, type=str)
+    except msgspec.MsgspecError:
+        return ""
 
 
 def _ranges(table: Ints) -> Ranges:
@@ -47,7 +59,7 @@ def _ranges(table: Ints) -> Ranges:
 
 def _operations(records: Records, table: Ints, ranges: Ranges, names: list[str]) -> tuple[_Rows, Operations]:
     order = _outer_first(table)
-    start, end, name, thread, external = table[:, order]
+    start, end, name, thread, external, stack = table[:, order]
     is_module = np.array([name.startswith(MODULE_PREFIX) for name in names], np.bool_)
     module = np.flatnonzero(is_module[ranges.name])
     outer = (ranges.start_ns[module], ranges.end_ns[module], ranges.thread[module])
@@ -59,6 +71,7 @@ def _operations(records: Records, table: Ints, ranges: Ranges, names: list[str])
         thread=thread,
         parent=parents(start, end, thread),
         module=np.append(module, -1)[enclosing(outer, start, end, thread)],
+        stack=stack,
         shapes=[records.shapes[row] for row in rows],
         types=[records.types[row] for row in rows],
         concrete=[records.concrete[row] for row in rows],

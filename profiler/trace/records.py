@@ -79,9 +79,11 @@ class Records:
         # start, end, kind, name, external, correlation, device, stream, bytes, registers, shared bytes, grid, block
         self.device = Table(17)
         self.calls = Table(7)  # start, end, name, thread, kind, external, correlation
-        self.operations = Table(5)  # start, end, name, thread, external
+        self.operations = Table(6)  # start, end, name, thread, external, stack
         self.ranges = Table(4)  # start, end, name, thread
         self.overhead = Table(2)  # start, end
+        self.frames = Table(4)  # start, end, name, thread
+        self.stacks = Numbered[bytes]()  # the text of Python call stacks, as JSON
         self.shapes: list[list[Any]] = []  # of each operation, as in `Operations`
         self.types: list[list[str]] = []
         self.concrete: list[list[Any]] = []
@@ -135,7 +137,8 @@ class Records:
             events = [event for event in events if not event.name.startswith(_STEP)]
         lists, words = self._lists, self._words
         arguments = [event.args for event in events]
-        self.operations.add(self._host_rows(events), [given.external for given in arguments])
+        stacks = [self.stacks[bytes(given.stack)] for given in arguments]
+        self.operations.add(self._host_rows(events), [given.external for given in arguments], stacks)
         self.shapes += [lists[bytes(given.shapes)] for given in arguments]
         self.types += [words[bytes(given.types)] for given in arguments]
         self.concrete += [lists[bytes(given.concrete)] for given in arguments]
@@ -144,6 +147,10 @@ class Records:
     def add_ranges(self, events: Sequence[Event]) -> None:
         """Rows of ranges."""
         self.ranges.add(self._host_rows(events))
+
+    def add_frames(self, events: Sequence[Event]) -> None:
+        """Rows of Python functions."""
+        self.frames.add(self._host_rows(events))
 
     def add_overhead(self, events: list[Event]) -> None:
         """Rows of overhead."""

@@ -18,6 +18,10 @@ from profiler.trace.reading_flaws import ReadingFlaws
 Ints = NDArray[np.int64]
 
 
+def _no_rows() -> Ints:
+    return np.empty(0, np.int64)
+
+
 class Activity(IntEnum):
     """What a device was doing."""
 
@@ -112,6 +116,7 @@ class Operations:
     thread: Ints
     parent: Ints  # row of the enclosing operation
     module: Ints  # row in Ranges: the innermost nn.Module range around it
+    stack: Ints  # index into Timeline.stacks
     shapes: list[list[Any]] = field(default_factory=list)
     types: list[list[str]] = field(default_factory=list)
     concrete: list[list[str]] = field(default_factory=list)
@@ -136,6 +141,19 @@ class Ranges:
 
 
 @dataclass(frozen=True, slots=True)
+class Frames:
+    """Calls of Python functions (`with_stack=True`) as the trace names them, in its order: `file(line): function`."""
+
+    start_ns: Ints = field(default_factory=_no_rows)
+    end_ns: Ints = field(default_factory=_no_rows)
+    name: Ints = field(default_factory=_no_rows)
+    thread: Ints = field(default_factory=_no_rows)
+
+    def __len__(self) -> int:
+        return len(self.start_ns)
+
+
+@dataclass(frozen=True, slots=True)
 class Timeline:
     """One process's trace."""
 
@@ -148,6 +166,8 @@ class Timeline:
     overhead: Ints  # shape (n, 2): when the tracer itself held the host, start and end
     device_properties: list[dict[str, Any]] = field(default_factory=list)
     flaws: ReadingFlaws = field(default_factory=ReadingFlaws)
+    frames: Frames = field(default_factory=Frames)
+    stacks: list[str] = field(default_factory=list)  # Python call stacks, innermost first, with ; between
 
     def name_of(self, column: Ints, row: int) -> str:
         """The name in `column` at `row`."""
