@@ -223,16 +223,15 @@ def _overlap(told: Accounting) -> Overlap:
 
 
 def _finding(finding: Finding) -> IntegrityFinding:
+    effects = [finding.effect] if finding.effect else []
     if finding.severity is Severity.FATAL:
-        effect = "no verdict is given"
+        effects.append("no verdict is given")
     elif finding.severity is Severity.WARNING and finding.lost_ratio:
-        effect = f"the confidence of the verdict is {finding.lost_ratio:.0%} lower"
-    elif finding.severity is Severity.WARNING:
-        effect = "what limits the kernels cannot be told"
-    else:
-        effect = "none on the verdict"
+        effects.append(f"the confidence of the verdict is {finding.lost_ratio:.0%} lower")
+    elif finding.severity is Severity.NOTE:
+        effects.append("none on the verdict")
     return IntegrityFinding(
-        code=finding.code, message=finding.message, effect=effect, count=finding.count, of=finding.of
+        code=finding.code, message=finding.message, effect="; ".join(effects), count=finding.count, of=finding.of
     )
 
 

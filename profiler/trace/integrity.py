@@ -3,52 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 
 from profiler.trace import intervals
+from profiler.trace.clock_checks import clock_findings
+from profiler.trace.finding import FATAL_RATIO, Finding, Severity
+from profiler.trace.replay_checks import replay_findings
+from profiler.trace.text_checks import text_findings
 from profiler.trace.timeline import Activity, Call, Ints, Timeline
 
 # A host that blocks this long on a device that shows nothing waited for work that was not recorded. Driver calls that
 # are slow for their own reasons (first use, memory mapping) take less.
 _UNEXPLAINED_BLOCK_NS = 5_000_000
-# From here on (share of the trace), what is not recorded outweighs any error that a verdict may have.
-_UNEXPLAINED_FATAL_RATIO = 0.1
 # Clocks of profilers tick in tens of ns. Coarser steps come from whole microseconds, or from floats of microseconds
 # since the epoch, which are 250 ns apart.
 _COARSE_NS = 100
 _FEW_EVENTS = 10
+# Part of their time for which kernels of one stream overlap: 0.1% at most in 42 traces.
+_MUCH_OVERLAP = 0.01
 
 
-class Severity(StrEnum):
-    """What a finding means for a verdict."""
-
-    NOTE = "note"  # good to know
-    WARNING = "warning"  # lowers the confidence
-    FATAL = "fatal"  # the trace cannot carry a verdict
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One flaw of a trace: `count` events `of` so many; `code` is stable, `message` is for people.
-
-    `lost_ratio` is the part of the trace that a verdict cannot rest on because of it. 0 where something else says that
-    already: kernels without shapes are kernels whose bytes nobody knows.
-    """
-
-    code: str
-    message: str
-    count: int
-    of: int
-    severity: Severity
-    lost_ratio: float = 0.0
+__all__ = ["Finding", "Severity", "check"]
 
 
 def check(timeline: Timeline) -> list[Finding]:
     """All flaws of a timeline, the worst first; an empty list for one that is whole."""
     checks = (
+        text_findings,
+        clock_findings,
+        replay_findings,
         _under_recorded,
         _no_device_events,
         _kernels_without_launch,
@@ -82,8 +66,9 @@ def _under_recorded(timeline: Timeline) -> Iterator[Finding]:
             f"({lost / span:.0%} of the trace)",
             int(suspicious.sum()),
             int(blocking.sum()),
-            Severity.FATAL if lost > _UNEXPLAINED_FATAL_RATIO * span else Severity.WARNING,
+            Severity.FATAL if lost > FATAL_RATIO * span else Severity.WARNING,
             lost / span,
+            effect="idle time is overstated by as much",
         )
 
 
@@ -111,6 +96,7 @@ def _kernels_without_launch(timeline: Timeline) -> Iterator[Finding]:
             len(kernels),
             Severity.WARNING,
             orphans / len(kernels),
+            effect="their time counts",
         )
 
 
@@ -127,6 +113,7 @@ def _launches_without_activity(timeline: Timeline) -> Iterator[Finding]:
             len(launches),
             Severity.WARNING,
             barren / len(launches),
+            effect="busy time is understated by theirs",
         )
 
 
@@ -142,19 +129,29 @@ def _empty_kernels(timeline: Timeline) -> Iterator[Finding]:
 def _overlapping_kernels(timeline: Timeline) -> Iterator[Finding]:
     """A stream runs one kernel after the other, except branches of a graph and dependent launches."""
     kernels, device = _kernels(timeline), timeline.device
-    overlapping = 0
+    overlapping, overlap_ns = 0, 0
     lanes = np.stack([device.device[kernels], device.stream[kernels]], axis=1)
     for lane in np.unique(lanes, axis=0):
         rows = kernels[(lanes == lane).all(axis=1)]
-        overlapping += int((device.start_ns[rows][1:] < np.maximum.accumulate(device.end_ns[rows])[:-1]).sum())
+        reach, start, end = (
+            np.maximum.accumulate(device.end_ns[rows])[:-1],
+            device.start_ns[rows][1:],
+            device.end_ns[rows][1:],
+        )
+        early = start < reach
+        overlapping += int(early.sum())
+        overlap_ns += int((np.minimum(reach, end) - start)[early].sum())
     if overlapping:
+        lost = overlap_ns / max(int((device.end_ns - device.start_ns)[kernels].sum()), 1)
         yield Finding(
             "overlapping_kernels",
             f"{overlapping} of {len(kernels)} kernels start before the kernel before them in their stream ends "
             "(branches of a graph, dependent launches, or rounded times)",
             overlapping,
             len(kernels),
-            Severity.NOTE,
+            Severity.WARNING if lost > _MUCH_OVERLAP else Severity.NOTE,
+            lost if lost > _MUCH_OVERLAP else 0.0,
+            effect="two that run at once share the time",
         )
 
 
@@ -183,6 +180,7 @@ def _missing_shapes(timeline: Timeline) -> Iterator[Finding]:
             count,
             count,
             Severity.WARNING,
+            effect="what limits the kernels cannot be told",
         )
 
 

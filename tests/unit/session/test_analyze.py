@@ -64,7 +64,7 @@ def test_an_under_recorded_trace_gets_its_accounts_and_no_verdict() -> None:
     assert rank.verdict.class_ is None
     assert rank.shares == []
     assert "not recorded" in rank.verdict.evidence[0]
-    assert rank.integrity[0].effect == "no verdict is given"
+    assert rank.integrity[0].effect == "idle time is overstated by as much; no verdict is given"
     assert rank.idle_ns + rank.busy_ns == rank.span_ns
 
 
@@ -180,11 +180,12 @@ def test_what_cannot_be_read_is_named_and_the_rest_analysed() -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (gzip.compress(LITTLE)[:-9], "damaged gzip file"),
+        (gzip.compress(LITTLE)[:-8] + b"no check", "damaged gzip file"),
         (gzip.compress(b'{"traceEvents": [' + b" " * 3_000_000), "holds more than 1000000 bytes"),
-        (LITTLE[:-5], "is not a PyTorch profiler trace"),
+        (LITTLE.replace(b"}, {", b"} {"), "is not a PyTorch profiler trace"),
+        (LITTLE[:60], "it ends before the end of its first event"),
     ],
-    ids=["truncated gzip", "bomb", "truncated text"],
+    ids=["wrong gzip", "bomb", "wrong text", "truncated text"],
 )
 def test_a_damaged_file_is_one_line_that_names_it(tmp_path: Path, data: bytes, reason: str) -> None:
     (tmp_path / "bad.json.gz").write_bytes(data)

@@ -127,9 +127,12 @@ def test_launches_without_any_device_event_are_fatal():
 
 
 def test_kernels_may_overlap_on_two_streams_but_not_on_one():
-    one = timeline_of(kernel(0, 10), kernel(9, 10), kernel(30, 5))
-    two = timeline_of(kernel(0, 10), kernel(9, 10, stream=8), kernel(30, 5))
-    assert found(one) == {"overlapping_kernels": (1, 3, Severity.NOTE)}
+    little = timeline_of(kernel(0, 10), kernel(9.9, 10), kernel(30, 5))
+    much = timeline_of(kernel(0, 10), kernel(5, 10), kernel(30, 5))
+    two = timeline_of(kernel(0, 10), kernel(5, 10, stream=8), kernel(30, 5))
+    assert found(little) == {"overlapping_kernels": (1, 3, Severity.NOTE)}
+    assert found(much) == {"overlapping_kernels": (1, 3, Severity.WARNING)}
+    assert [finding.lost_ratio for finding in check(much)] == [5 / 25]
     assert found(two) == {}
 
 

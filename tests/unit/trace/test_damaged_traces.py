@@ -1,0 +1,223 @@
+"""Real traces, damaged on purpose: each damage is named, with what it does; what cannot carry a verdict gets none."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from profiler.report.vocabulary import VerdictState
+from profiler.session.analyze import analyze_inputs
+from profiler.session.trace_inputs import TraceInput
+from profiler.trace.finding import Finding, Severity
+from profiler.trace.integrity import check
+from profiler.trace.kineto import read_kineto
+from tests.unit.trace.trace_events import PUBLIC_TRACES, RECORDINGS
+
+Event = dict[str, Any]
+DEVICE = ("kernel", "gpu_memcpy", "gpu_memset")
+US_PER_MS = 1e3
+US_PER_HOUR = 3.6e9
+
+
+@cache
+def text_of(name: str) -> str:
+    path = RECORDINGS / f"{name}.json.gz"
+    if not path.exists():
+        path = PUBLIC_TRACES / f"{name}.json.gz"
+    if not path.exists():
+        pytest.skip(f"the public trace {name} is not on this machine; it is not part of the repository")
+    return gzip.decompress(path.read_bytes()).decode()
+
+
+def damaged(name: str, damage: Callable[[list[Event]], object]) -> bytes:
+    trace = json.loads(text_of(name))
+    damage(trace["traceEvents"])
+    return json.dumps(trace).encode()
+
+
+def findings(data: bytes) -> dict[str, Finding]:
+    return {each.code: each for each in check(read_kineto(data))}
+
+
+def state(data: bytes) -> tuple[VerdictState, str]:
+    (rank,) = analyze_inputs([TraceInput("damaged.json", data)]).ranks
+    assert sum(part.ns for part in rank.parts) == rank.span_ns == rank.busy_ns + rank.idle_ns
+    return rank.verdict.state, " ".join(rank.verdict.evidence)
+
+
+def on_device(events: list[Event]) -> Iterator[Event]:
+    return (event for event in events if event.get("cat") in DEVICE and event.get("ph") == "X")
+
+
+def later(event: Event, microseconds: float) -> None:
+    event["ts"] = float(event["ts"]) + microseconds
+
+
+def middle_of(events: list[Event]) -> float:
+    times = sorted(float(event["ts"]) for event in on_device(events))
+    return times[len(times) // 2]
+
+
+def test_a_device_clock_that_runs_ahead_is_seen_by_kernels_before_their_launch() -> None:
+    def ahead(events: list[Event]) -> None:
+        for event in on_device(events):
+            later(event, -0.5 * US_PER_MS)
+
+    found = findings(damaged("tiny_kernels", ahead))["clocks_disagree"]
+    assert found.count == found.of
+    assert found.severity is Severity.WARNING
+    assert found.lost_ratio == 1
+    assert "by up to 0.49" in found.message
+
+
+def test_a_device_clock_that_is_behind_is_seen_by_kernels_that_outlast_the_wait_for_them() -> None:
+    def behind(events: list[Event]) -> None:
+        for event in on_device(events):
+            later(event, 3 * US_PER_MS)
+
+    data = damaged("tiny_kernels", behind)
+    found = findings(data)["clocks_disagree"]
+    assert 0 < found.count < found.of
+    assert found.severity is Severity.FATAL  # it is 2.9 of 18.5 ms
+    assert state(data)[0] is VerdictState.REFUSED
+
+
+def test_a_step_in_the_offset_of_the_clocks_is_told_with_its_time() -> None:
+    def step(events: list[Event]) -> None:
+        middle = middle_of(events)
+        for event in on_device(events):
+            if float(event["ts"]) >= middle:
+                later(event, -2 * US_PER_MS)
+
+    found = findings(damaged("sync_every_op", step))["clocks_disagree"]
+    assert found.of / 3 < found.count <= found.of / 2 + 1
+    assert "activities from " in found.message
+    assert "ms on start before they were launched" in found.message
+
+
+def test_a_step_forward_is_seen_by_a_device_that_stands_still_with_work_queued() -> None:
+    def step(events: list[Event]) -> None:
+        middle = middle_of(events)
+        for event in on_device(events):
+            if float(event["ts"]) >= middle:
+                later(event, 400 * US_PER_MS)
+
+    data = damaged("prefill_b1_8192", step)
+    found = findings(data)["stopped_with_work_queued"]
+    assert found.count == 1
+    assert found.severity is Severity.FATAL
+    assert "400." in found.message
+    refused, why = state(data)
+    assert refused is VerdictState.REFUSED
+    assert "its clock jumped" in why
+
+
+@pytest.mark.parametrize("hours", [-5, 3])
+@pytest.mark.parametrize("category", ["kernel", "cpu_op"])
+def test_an_event_hours_away_is_a_clock_that_jumped(hours: float, category: str) -> None:
+    def away(events: list[Event]) -> None:
+        rows = [event for event in events if event.get("cat") == category]
+        later(rows[len(rows) // 2], hours * US_PER_HOUR)
+
+    data = damaged("decode_b1_graph_body", away)
+    found = findings(data)["clock_jump"]
+    assert (found.count, found.severity) == (1, Severity.FATAL)
+    assert f"for {abs(hours)} hours" in found.message
+    assert state(data)[0] is VerdictState.REFUSED
+
+
+def test_few_negative_durations_lower_the_confidence_and_many_leave_no_verdict() -> None:
+    def negative(every: int) -> Callable[[list[Event]], None]:
+        def damage(events: list[Event]) -> None:
+            for event in list(on_device(events))[::every]:
+                event["dur"] = -float(event["dur"])
+
+        return damage
+
+    few, many = (findings(damaged("copy_stream", negative(every)))["negative_durations"] for every in (16, 1))
+    assert (few.count, few.severity) == (1, Severity.WARNING)
+    assert few.lost_ratio == few.count / few.of
+    assert (many.count, many.severity) == (16, Severity.FATAL)
+    assert few.effect == "they count as no time"
+
+
+def test_durations_that_overlap_on_one_stream_are_counted_with_their_time() -> None:
+    def longer(events: list[Event]) -> None:
+        for event in on_device(events):
+            event["dur"] = float(event["dur"]) * 2
+
+    found = findings(damaged("gemm_large", longer))["overlapping_kernels"]
+    assert found.severity is Severity.WARNING
+    assert 0.4 < found.lost_ratio < 0.5
+
+
+def test_events_without_times_are_left_out() -> None:
+    def timeless(events: list[Event]) -> None:
+        for event in list(on_device(events))[:2]:
+            del event["ts"]
+
+    found = findings(damaged("copy_stream", timeless))["events_without_time"]
+    assert (found.count, found.severity) == (2, Severity.WARNING)
+
+
+def test_activities_that_stand_there_twice_are_counted() -> None:
+    data = damaged("decode_b1_eager", lambda events: events.extend(list(on_device(events))))
+    found = findings(data)["duplicate_events"]
+    assert found.count * 2 == found.of
+    assert found.severity is Severity.FATAL
+
+
+def test_launches_that_share_a_number_leave_nobody_to_know_whose_kernel_it_is() -> None:
+    def renumbered(events: list[Event]) -> None:
+        launches = [event for event in events if event.get("name") == "cudaLaunchKernel"]
+        numbers = {launch["args"]["correlation"]: index % 20 + 1 for index, launch in enumerate(launches)}
+        for event in events:
+            if event.get("args", {}).get("correlation") in numbers:
+                event["args"]["correlation"] = numbers[event["args"]["correlation"]]
+
+    found = findings(damaged("tiny_kernels", renumbered))["shared_correlations"]
+    assert (found.count, found.severity) == (1000, Severity.FATAL)
+
+
+def test_a_replay_of_which_only_the_beginning_was_recorded_is_counted() -> None:
+    def shortened(events: list[Event]) -> None:
+        first = min((event for event in events if "GraphLaunch" in event["name"]), key=lambda event: float(event["ts"]))
+        mine = [event for event in on_device(events) if event["args"]["correlation"] == first["args"]["correlation"]]
+        mine.sort(key=lambda event: float(event["ts"]))
+        for event in mine[len(mine) // 4 :]:
+            events.remove(event)
+
+    data = damaged("decode_b16_graph", shortened)
+    found = findings(data)["replays_cut_short"]
+    assert (found.count, found.of, found.severity) == (1, 2, Severity.FATAL)
+    assert "1293 were not recorded" in found.message
+    assert state(data)[0] is VerdictState.REFUSED
+
+
+@pytest.mark.parametrize("name", ["h100_owlv2_large", "a100_hta_trace_diff_control", "decode_b1_eager"])
+def test_a_trace_that_was_cut_off_is_accounted_for_and_gets_no_verdict(name: str) -> None:
+    text = text_of(name)
+    data = text[: int(0.95 * len(text))].encode()
+    found = findings(data)["cut_off"]
+    assert found.severity is Severity.FATAL
+    refused, why = state(data)
+    assert refused is VerdictState.REFUSED
+    assert "cut off" in why
+
+
+def test_a_trace_that_lost_only_what_stands_behind_its_events_keeps_its_verdict() -> None:
+    text = text_of("tiny_kernels")
+    data = text[: text.rindex("]") + 1].encode()
+    assert findings(data)["cut_off"].severity is Severity.NOTE
+    assert state(data)[0] is VerdictState.CLEAR
+
+
+def test_no_recording_has_any_of_these() -> None:
+    codes = {code for path in sorted(RECORDINGS.glob("*.json.gz")) for code in findings(Path(path).read_bytes())}
+    assert codes <= {"overlapping_kernels", "missing_shapes", "launches_without_activity", "coarse_timestamps"}
