@@ -1,0 +1,99 @@
+"""A trace that shows several devices is an account for each of them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import Any
+
+from profiler.trace.accounting import account
+from profiler.trace.devices import per_device
+from profiler.trace.kineto import read_kineto
+from profiler.trace.timeline import Call, Timeline
+from tests.unit.trace.trace_events import RECORDINGS, call, copy, kernel, operation, timeline_of
+
+APART = 10_000_000  # between the numbers of correlations, External ids and threads of two programs
+
+
+def on_device(event: dict[str, Any], number: int) -> dict[str, Any]:
+    return {**event, "args": {**event["args"], "device": number}}
+
+
+def recording(name: str) -> dict[str, Any]:
+    return json.loads(gzip.decompress((RECORDINGS / f"{name}.json.gz").read_bytes()))
+
+
+def side_by_side(*names: str) -> bytes:
+    """One program with a thread for each recording, each with a device of its own."""
+    traces = [recording(name) for name in names]
+    events = []
+    for number, trace in enumerate(traces):
+        for event in trace["traceEvents"]:
+            args = dict(event.get("args", {}))
+            for key in ("correlation", "External id"):
+                if key in args:
+                    args[key] += number * APART
+            if "device" in args:
+                args["device"] = number
+            tid = event.get("tid")
+            events.append({**event, "args": args, "tid": tid + number * APART if isinstance(tid, int) else tid})
+    properties = [{**traces[0]["deviceProperties"][0], "id": number} for number in range(len(traces))]
+    return json.dumps({**traces[0], "deviceProperties": properties, "traceEvents": events}).encode()
+
+
+def two_devices() -> Timeline:
+    return timeline_of(
+        call("cudaLaunchKernel", 0, 2, correlation=1),
+        call("cudaLaunchKernel", 3, 2, correlation=2),
+        call("cudaMemcpyAsync", 6, 2, correlation=3),
+        call("cudaGraphLaunch", 9, 2, correlation=4),
+        on_device(kernel(10, 10, correlation=1), 0),
+        on_device(kernel(15, 30, correlation=2), 1),
+        on_device(copy("Memcpy HtoD (Pinned -> Device)", 50, 5, correlation=3), 1),
+        on_device(kernel(60, 10, correlation=4), 0),
+        on_device(kernel(61, 10, correlation=4), 1),
+    )
+
+
+def test_each_device_has_its_own_rows_and_the_span_of_these() -> None:
+    (first, one), (second, other) = per_device(two_devices())
+    assert (first, second) == (0, 1)
+    accounts = [account(each.device) for each in (one, other)]
+    assert [(each.span_ns, each.busy_ns, each.idle_ns) for each in accounts] == [
+        (60_000, 20_000, 40_000),
+        (56_000, 45_000, 11_000),
+    ]
+    assert [stream.device for each in accounts for stream in each.streams] == [0, 1]
+
+
+def test_what_launched_only_for_another_device_is_plain_work_of_the_host() -> None:
+    (_, one), (_, other) = per_device(two_devices())
+    assert [Call(kind) for kind in one.host.kind] == [Call.LAUNCH, Call.OTHER, Call.OTHER, Call.GRAPH_LAUNCH]
+    assert [Call(kind) for kind in other.host.kind] == [Call.OTHER, Call.LAUNCH, Call.COPY, Call.GRAPH_LAUNCH]
+    assert other.device.call.tolist() == [1, 2, 3]
+
+
+def test_one_device_is_the_trace_itself() -> None:
+    timeline = timeline_of(on_device(kernel(0, 10), 5), kernel(20, 10), operation("aten::mm", 0, 1))
+    timeline.device.device[1] = -1  # it does not say where it ran
+    ((number, same),) = per_device(timeline)
+    assert number == 5
+    assert same is timeline
+
+
+def test_a_trace_without_any_device_is_itself() -> None:
+    timeline = timeline_of(operation("aten::mm", 0, 1))
+    assert per_device(timeline) == [(-1, timeline)]
+
+
+def test_two_recordings_in_one_file_are_accounted_for_as_each_alone() -> None:
+    names = ("tiny_kernels", "gemm_large")
+    for name, (_, timeline) in zip(names, per_device(read_kineto(side_by_side(*names))), strict=True):
+        alone = read_kineto(RECORDINGS / f"{name}.json.gz")
+        told, expected = account(timeline.device), account(alone.device)
+        assert (told.span_ns, told.busy_ns, told.idle_ns, told.kernel_ns) == (
+            expected.span_ns,
+            expected.busy_ns,
+            expected.idle_ns,
+            expected.kernel_ns,
+        )
