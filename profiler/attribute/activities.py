@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from profiler.attribute.limiter import Band, kernel_cost
+import numpy as np
+
+from profiler.attribute.limiter import LIMITERS, Band, Flags, Floats, kernel_costs
 from profiler.attribute.replay import ActivityCosts
 from profiler.report.evidence import KernelFacts, Peaks
 from profiler.report.vocabulary import Cause, Resource, Tier
-from profiler.trace.timeline import Activity
+from profiler.trace.timeline import Activity, Ints
 
 _COPY_CAUSE = {
     Activity.H2D: (Resource.PCIE, Cause.IO_H2D),
@@ -31,6 +33,30 @@ class ActivityFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class FactColumns:
+    """The facts of many device rows, shape (n,): `kernels[kernel[row]]` is what is known of one.
+
+    Rows that are alike may share their entry, which is then looked at once.
+    """
+
+    activity: Ints
+    duration_us: Floats
+    kernels: Sequence[KernelFacts]
+    kernel: Ints
+
+    @classmethod
+    def of(cls, facts: Sequence[ActivityFacts]) -> FactColumns:
+        """Of rows one by one."""
+        activity = np.array([fact.activity for fact in facts], np.int64)
+        duration_us = np.array([fact.duration_us for fact in facts], np.float64)
+        return cls(activity, duration_us, [fact.kernel for fact in facts], np.arange(len(facts)))
+
+    def flags(self, of: Callable[[KernelFacts], bool]) -> Flags:
+        """Whether something is true of each row's kernel."""
+        return np.array([of(kernel) for kernel in self.kernels], np.bool_)[self.kernel]
+
+
+@dataclass(frozen=True, slots=True)
 class Limited:
     """Costs of all rows, and what limits each."""
 
@@ -39,36 +65,43 @@ class Limited:
     causes: list[Cause]
     tiers: list[Tier]
     known: list[bool]
-    traffic_us: list[float]  # what a kernel's bytes alone would take; 0 for copies, which are nothing else
+    traffic_us: Floats  # what a kernel's bytes alone would take; 0 for copies, which are nothing else
+
+    def limited_by(self, *resources: Resource) -> Flags:
+        """Which rows one of these limits."""
+        return np.array([limiter in resources for limiter in self.limiters], np.bool_)
 
 
-def limit(facts: Sequence[ActivityFacts], peaks: Peaks, band: Band | None = None) -> Limited:
+def limit(facts: FactColumns, peaks: Peaks, band: Band | None = None) -> Limited:
     """The cost model of every row.
 
     A copy lasts as long as it does because of its bus, but for the fixed cost that any activity has.
     """
-    columns = (Resource.DRAM, Resource.TENSOR, Resource.ISSUE, Resource.PCIE, Resource.LINK)
-    needs: dict[Resource, list[float]] = {resource: [] for resource in columns}
-    limited = Limited(ActivityCosts([], needs, []), [], [], [], [], [])
-    for fact in facts:
-        row = dict.fromkeys(columns, 0.0)
-        if fact.activity is Activity.KERNEL:
-            cost = kernel_cost(fact.duration_us, fact.kernel, peaks, band)
-            fixed, limiter, cause, known = cost.fixed_us, cost.limiter, cost.cause, cost.known
-            exposed, traffic = cost.exposed_us, cost.traffic_us
-            row |= {Resource.DRAM: cost.dram_us, Resource.TENSOR: cost.tensor_us, Resource.ISSUE: cost.issue_us}
-        else:
-            limiter, cause = _COPY_CAUSE[fact.activity]
-            fixed, known = min(peaks.kernel_us, fact.duration_us), True
-            exposed = traffic = 0.0
-            row[limiter] = fact.duration_us - fixed
-        limited.costs.fixed_us.append(fixed)
-        limited.costs.exposed_us.append(exposed)
-        for resource, microseconds in row.items():
-            needs[resource].append(microseconds)
-        limited.limiters.append(limiter)
-        limited.causes.append(cause)
-        limited.tiers.append(Tier.ANALYTIC if fact.activity is Activity.KERNEL else Tier.TIMELINE)
-        limited.known.append(known)
-        limited.traffic_us.append(traffic)
-    return limited
+    found = kernel_costs(facts.duration_us, facts.kernels, facts.kernel, peaks, band)
+    is_kernel = facts.activity == Activity.KERNEL
+    bus = _BUS[facts.activity]
+    of_copies = np.minimum(peaks.kernel_us, facts.duration_us)
+    on_bus = facts.duration_us - of_copies
+    of_kernels = {Resource.DRAM: found.dram_us, Resource.TENSOR: found.tensor_us, Resource.ISSUE: found.issue_us}
+    nothing = np.zeros(len(on_bus))
+    needs = {
+        resource: np.where(is_kernel, of_kernels.get(resource, nothing), np.where(bus == resource, on_bus, nothing))
+        for resource in (*of_kernels, Resource.PCIE, Resource.LINK)
+    }
+    costs = ActivityCosts(
+        np.where(is_kernel, found.fixed_us, of_copies), needs, np.where(is_kernel, found.exposed_us, nothing)
+    )
+    return Limited(
+        costs=costs,
+        limiters=np.where(is_kernel, _LIMITERS[found.limiter], bus).tolist(),
+        causes=np.where(is_kernel, np.array(found.causes, np.object_), _BUS_CAUSE[facts.activity]).tolist(),
+        tiers=_TIERS[is_kernel.astype(np.int64)].tolist(),
+        known=(~is_kernel | found.known).tolist(),
+        traffic_us=np.where(is_kernel, found.traffic_us, nothing),
+    )
+
+
+_BUS = np.array([_COPY_CAUSE.get(kind, (None, None))[0] for kind in Activity], np.object_)
+_BUS_CAUSE = np.array([_COPY_CAUSE.get(kind, (None, None))[1] for kind in Activity], np.object_)
+_LIMITERS = np.array(LIMITERS, np.object_)
+_TIERS = np.array([Tier.TIMELINE, Tier.ANALYTIC], np.object_)

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from profiler.attribute.replay import ActivityCosts
+import numpy as np
+
+from profiler.attribute.replay import ActivityCosts, Floats
 from profiler.attribute.shares import Scenario
 from profiler.report.records import Advice, Part
 from profiler.report.vocabulary import Cause, Resource
@@ -188,8 +190,12 @@ def _compute_remedies(ms: Mapping[Cause, float], setting: Setting) -> list[_Reme
 
 
 def _halve_dram(costs: ActivityCosts, causes: Sequence[Cause], cause: Cause) -> ActivityCosts:
-    def halved(column: list[float]) -> list[float]:
-        return [need / 2 if row_cause is cause else need for need, row_cause in zip(column, causes, strict=True)]
+    chosen = np.array([row_cause is cause for row_cause in causes], np.bool_)
+
+    def halved(column: Floats) -> Floats:
+        return np.where(chosen, column / 2, column)
 
     needs = {**costs.needs_us, Resource.DRAM: halved(costs.needs_us[Resource.DRAM])}
-    return replace(costs, needs_us=needs, exposed_us=halved(costs.exposed_us) if costs.exposed_us else [])
+    return replace(
+        costs, needs_us=needs, exposed_us=halved(costs.exposed_us) if len(costs.exposed_us) else costs.exposed_us
+    )

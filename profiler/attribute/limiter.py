@@ -10,11 +10,16 @@ Arithmetic intensity is not asked: a kernel that moves bytes far below the bandw
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from profiler.attribute.occupancy import filled_ratio
 from profiler.report.evidence import KernelFacts, Peaks
 from profiler.report.vocabulary import Cause, Resource
+from profiler.trace.timeline import Ints
 
 # Nsight Compute's rule for the two throughputs (Kernel Profiling Guide, "GPU Speed Of Light"): above 80% of its peak a
 # unit is saturated, below 60% it is not what limits.
@@ -22,24 +27,33 @@ SATURATED_RATIO = 0.8
 UNSATURATED_RATIO = 0.6
 _LARGER_HALF = 0.5
 
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+LIMITERS = (Resource.DRAM, Resource.TENSOR, Resource.ISSUE, Resource.LATENCY)
+_DRAM, _TENSOR, _ISSUE, _LATENCY = range(4)
+_CAUSES = np.array(
+    [None, Cause.COMPUTE_TENSOR, Cause.COMPUTE_ISSUE, Cause.SCHEDULING_SMALL_KERNELS], np.object_
+)  # of the memory it depends on what is read
+
 
 @dataclass(frozen=True, slots=True)
-class KernelCost:
-    """`fixed_us + exposed_us + max(dram_us, tensor_us, issue_us)` is the kernel's duration.
+class KernelCosts:
+    """Columns of kernels, shape (n,): `fixed_us + exposed_us + max(dram_us, tensor_us, issue_us)` is their duration.
 
     `exposed_us` is the memory's and hidden by nothing, `dram_us` is its work beside the others'. `traffic_us` is what
-    its bytes alone would take at the ceiling, whatever limits it.
+    their bytes alone would take at the ceiling, whatever limits them. `limiter` numbers `LIMITERS`.
     """
 
-    fixed_us: float
-    exposed_us: float
-    dram_us: float
-    tensor_us: float
-    issue_us: float
-    limiter: Resource
-    cause: Cause
-    known: bool
-    traffic_us: float
+    fixed_us: Floats
+    exposed_us: Floats
+    dram_us: Floats
+    tensor_us: Floats
+    issue_us: Floats
+    limiter: Ints
+    causes: list[Cause]
+    known: Flags
+    traffic_us: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +63,11 @@ class Band:
     unsaturated: float = UNSATURATED_RATIO
     saturated: float = SATURATED_RATIO
 
-    def weight(self, utilisation: float) -> float:
+    def weight(self, utilisation: Floats) -> Floats:
         """0 below the band, 1 above it, linear within."""
         if self.saturated <= self.unsaturated:
-            return 1.0 if utilisation >= self.saturated else 0.0
-        return min(max((utilisation - self.unsaturated) / (self.saturated - self.unsaturated), 0.0), 1.0)
+            return np.where(utilisation >= self.saturated, 1.0, 0.0)
+        return np.clip((utilisation - self.unsaturated) / (self.saturated - self.unsaturated), 0.0, 1.0)
 
 
 def dram_bytes(bytes_: float, resident_bytes: float, l2_bytes: int | None) -> float:
@@ -69,114 +83,127 @@ def dram_bytes(bytes_: float, resident_bytes: float, l2_bytes: int | None) -> fl
     return bytes_ - resident_bytes * (1 - spilled)
 
 
-def kernel_cost(duration_us: float, facts: KernelFacts, peaks: Peaks, band: Band | None = None) -> KernelCost:
-    """The cost model of one kernel from what is known of it.
+def kernel_costs(
+    duration_us: Floats, facts: Sequence[KernelFacts], fact: Ints, peaks: Peaks, band: Band | None = None
+) -> KernelCosts:
+    """The cost model of kernels from what is known of them: `facts[fact[row]]` of each row, shape (n,).
 
-    Its leading unit explains the time from the upper end of `band` on, and none of it below the lower end; in between
+    Their leading unit explains the time from the upper end of `band` on, and none of it below the lower end; in between
     a part. Traffic below that explains the part that is exposed. What nothing explains is stalled, or other work.
     """
     band = band or Band()
-    fixed = min(peaks.kernel_us, duration_us)
+    told = _told(facts, peaks).taken(fact)
+    fixed = np.minimum(peaks.kernel_us, duration_us)
     busy = duration_us - fixed
-    needs = _needs(facts, peaks, busy)
-    traffic = needs[Resource.DRAM]
-    leader = max(needs, key=lambda resource: needs[resource])
-    utilisation = needs[leader] / busy if busy > 0 else 0.0
-    is_thin = leader is Resource.DRAM and needs[Resource.DRAM] > needs[Resource.TENSOR]
-    rest = _unexplained(facts, is_thin=is_thin)
-    stalling = 1.0 if busy <= fixed else _stalling_ratio(facts, peaks, is_thin=is_thin)
-    saturated = 1.0 if leader is rest and stalling < 1 else band.weight(utilisation)
-    if facts.is_matrix_product and is_thin:
-        saturated = max(saturated, utilisation)  # it has nothing to hide its operands behind, however few they are
-    exposed_ratio = _exposed_ratio(facts, utilisation) if is_thin else 0.0
-    explained = max(saturated, exposed_ratio)
+    # What each unit would take alone, at most the time there is. Counted activity comes before what shapes say.
+    traffic = np.minimum(told.dram_us, busy)
+    tensor = np.minimum(np.maximum(told.tensor_us, told.tensor_active_ratio * busy), busy)
+    # Issuing at 37% of the peak was seen of sines and cosines that no faster memory would help: another pipe of the
+    # processor was full. So little issuing is no stall.
+    issue = np.minimum(told.issue_active_ratio * busy, busy)
+    needs = np.stack([traffic, tensor, issue])
+    leader = needs.argmax(axis=0)
+    utilisation = np.divide(needs.max(axis=0), busy, out=np.zeros_like(busy), where=busy > 0)
+    is_thin = (leader == _DRAM) & (traffic > tensor)
+    # What is at work in the time that neither bytes nor FLOPs explain, as far as the kernel is not stalled. A matrix
+    # product that does not reach the GEMM ceiling (tiles that do not fit, a clock that fell) keeps its matrix units
+    # from doing better; one that needs its operands for longer (a thin one) is not held back by these.
+    rest = np.where(told.multiplies & ~is_thin, _TENSOR, _ISSUE)
+    is_thin_product = told.is_matrix_product & is_thin
+    stalling = np.where((busy <= fixed) | is_thin_product, 1.0, told.stalling_ratio)
+    saturated = np.where((leader == rest) & (stalling < 1), 1.0, band.weight(utilisation))
+    # A thin product has nothing to hide its operands behind, however few they are.
+    saturated = np.where(is_thin_product, np.maximum(saturated, utilisation), saturated)
+    # Requests that come at any time find the memory busy with the probability of its utilisation (Wolff 1982: Poisson
+    # arrivals see time averages). Of the time that its traffic takes, that part is exposed. Matrix products and
+    # attention fetch ahead of their need.
+    exposed_ratio = np.where(is_thin & ~told.uses_matrix_units, utilisation**2, 0.0)
+    explained = np.maximum(saturated, exposed_ratio)
 
     stalled = busy * (1 - explained) * stalling
     # Up to the middle of the band: from there on the memory is the limit, and hides nothing.
-    exposed = busy * explained if exposed_ratio > 0 and saturated < _LARGER_HALF else 0.0
-    fixed, working = fixed + stalled, busy - stalled - exposed
-    needs[Resource.DRAM] = max(traffic - exposed, 0.0)
-    needs = {resource: min(need, working) for resource, need in needs.items()}
-    if exposed:
-        needs[rest] = working
-    elif saturated >= _LARGER_HALF or stalling >= 1:
-        needs[leader] = working
-        needs[rest] = max(needs[rest], busy * (1 - saturated) * (1 - stalling))
-    else:
-        needs[rest] = working
-    unexplained = Resource.LATENCY if stalling >= _LARGER_HALF else rest
-    limiter = leader if explained >= _LARGER_HALF else unexplained
-    return KernelCost(
-        fixed_us=fixed,
+    exposed = np.where((exposed_ratio > 0) & (saturated < _LARGER_HALF), busy * explained, 0.0)
+    working = busy - stalled - exposed
+    needs[_DRAM] = np.maximum(traffic - exposed, 0.0)
+    needs = np.minimum(needs, working)
+    leads = (exposed == 0) & ((saturated >= _LARGER_HALF) | (stalling >= 1))
+    unexplained_us = busy * (1 - saturated) * (1 - stalling)
+    for unit in (_DRAM, _TENSOR, _ISSUE):
+        needs[unit] = np.where(leads & (leader == unit), working, needs[unit])
+        behind = np.where(leads, np.maximum(needs[unit], unexplained_us), working)
+        needs[unit] = np.where(rest == unit, behind, needs[unit])
+    limiter = np.where(stalling >= _LARGER_HALF, _LATENCY, rest)
+    limiter = np.where(explained >= _LARGER_HALF, leader, limiter)
+    return KernelCosts(
+        fixed_us=fixed + stalled,
         exposed_us=exposed,
-        dram_us=needs[Resource.DRAM],
-        tensor_us=needs[Resource.TENSOR],
-        issue_us=needs[Resource.ISSUE],
+        dram_us=needs[_DRAM],
+        tensor_us=needs[_TENSOR],
+        issue_us=needs[_ISSUE],
         limiter=limiter,
-        cause=_cause(limiter, facts.memory_cause),
-        known=(facts.bytes is not None or facts.counted_bytes is not None) and bool(peaks.dram_bytes_per_s),
+        causes=np.where(limiter == _DRAM, told.memory_cause, _CAUSES[limiter]).tolist(),
+        known=told.known,
         traffic_us=traffic,
     )
 
 
-def _needs(facts: KernelFacts, peaks: Peaks, busy_us: float) -> dict[Resource, float]:
-    """What each unit would take alone, at most the time there is. Counted activity comes before what shapes say."""
-    flops = (facts.executed_flops or facts.flops) if facts.uses_matrix_units else 0.0
-    tensor = _time_us(flops, facts.tensor_flops_per_s)
-    if facts.tensor_active_ratio is not None:
-        tensor = max(tensor, facts.tensor_active_ratio * busy_us)
-    # Issuing at 37% of the peak was seen of sines and cosines that no faster memory would help: another pipe of the
-    # processor was full. So little issuing is no stall.
-    issue = facts.issue_active_ratio * busy_us if facts.issue_active_ratio is not None else 0.0
-    moved = facts.counted_bytes if facts.counted_bytes is not None else _bytes_from_dram(facts, peaks)
-    return {
-        Resource.DRAM: min(_time_us(moved, peaks.dram_bytes_per_s), busy_us),
-        Resource.TENSOR: min(tensor, busy_us),
-        Resource.ISSUE: min(issue, busy_us),
-    }
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What is known of kernels whatever their duration, in columns."""
+
+    dram_us: Floats
+    tensor_us: Floats
+    tensor_active_ratio: Floats
+    issue_active_ratio: Floats
+    stalling_ratio: Floats  # how much of the unexplained time they were stalled, but for thin products
+    uses_matrix_units: Flags
+    multiplies: Flags  # matrix units have something to do
+    is_matrix_product: Flags
+    memory_cause: NDArray[np.object_]
+    known: Flags
+
+    def taken(self, rows: Ints) -> _Told:
+        """These rows, in this order."""
+        return _Told(*(getattr(self, name)[rows] for name in _Told.__slots__))
 
 
-def _bytes_from_dram(facts: KernelFacts, peaks: Peaks) -> float:
+def _told(facts: Sequence[KernelFacts], peaks: Peaks) -> _Told:
+    def numbers(of: Callable[[KernelFacts], float | None]) -> Floats:
+        return np.array([of(each) or 0.0 for each in facts], np.float64)
+
+    def flags(of: Callable[[KernelFacts], object]) -> Flags:
+        return np.array([bool(of(each)) for each in facts], np.bool_)
+
+    return _Told(
+        dram_us=numbers(lambda each: _time_us(_moved_bytes(each, peaks), peaks.dram_bytes_per_s)),
+        tensor_us=numbers(_tensor_us),
+        tensor_active_ratio=numbers(lambda each: each.tensor_active_ratio),
+        issue_active_ratio=numbers(lambda each: each.issue_active_ratio),
+        stalling_ratio=numbers(lambda each: 1 - filled_ratio(each, peaks)),
+        uses_matrix_units=flags(lambda each: each.uses_matrix_units),
+        multiplies=flags(lambda each: each.uses_matrix_units and each.flops),
+        is_matrix_product=flags(lambda each: each.is_matrix_product),
+        memory_cause=np.array([each.memory_cause for each in facts], np.object_),
+        known=flags(lambda each: _has_bytes(each) and peaks.dram_bytes_per_s),
+    )
+
+
+def _has_bytes(facts: KernelFacts) -> bool:
+    return facts.bytes is not None or facts.counted_bytes is not None
+
+
+def _moved_bytes(facts: KernelFacts, peaks: Peaks) -> float:
+    if facts.counted_bytes is not None:
+        return facts.counted_bytes
     if facts.bytes is None:
         return 0.0
     return dram_bytes(facts.bytes, min(facts.resident_bytes, facts.bytes), peaks.l2_bytes)
 
 
-def _unexplained(facts: KernelFacts, *, is_thin: bool) -> Resource:
-    """What is at work in the time that neither bytes nor FLOPs explain, as far as the kernel is not stalled.
-
-    A matrix product that does not reach the GEMM ceiling (tiles that do not fit, a clock that fell) keeps its matrix
-    units from doing better; one that needs its operands for longer (a thin one) is not held back by these.
-    """
-    return Resource.TENSOR if facts.uses_matrix_units and facts.flops and not is_thin else Resource.ISSUE
-
-
-def _exposed_ratio(facts: KernelFacts, utilisation: float) -> float:
-    """The part of a kernel's time in which it waits for memory and for nothing else, where memory leads.
-
-    Requests that come at any time find the memory busy with the probability of its utilisation (Wolff 1982: Poisson
-    arrivals see time averages). Of the time that its traffic takes, that part is exposed. Matrix products and attention
-    fetch ahead of their need.
-    """
-    return 0.0 if facts.uses_matrix_units else utilisation**2
-
-
-def _stalling_ratio(facts: KernelFacts, peaks: Peaks, *, is_thin: bool) -> float:
-    """How much of the unexplained time the kernel was stalled, 0 to 1."""
-    if facts.is_matrix_product and is_thin:
-        return 1.0
-    return 1 - filled_ratio(facts, peaks)
+def _tensor_us(facts: KernelFacts) -> float:
+    flops = (facts.executed_flops or facts.flops) if facts.uses_matrix_units else 0.0
+    return _time_us(flops, facts.tensor_flops_per_s)
 
 
 def _time_us(amount: float | None, per_second: float | None) -> float:
     return amount / per_second * 1e6 if amount and per_second else 0.0
-
-
-def _cause(limiter: Resource, memory_cause: Cause) -> Cause:
-    if limiter is Resource.DRAM:
-        return memory_cause
-    return {
-        Resource.TENSOR: Cause.COMPUTE_TENSOR,
-        Resource.ISSUE: Cause.COMPUTE_ISSUE,
-        Resource.LATENCY: Cause.SCHEDULING_SMALL_KERNELS,
-    }[limiter]

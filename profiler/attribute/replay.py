@@ -7,46 +7,64 @@ stream, and what waited for what, stays as it was.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
 
 from profiler.report.vocabulary import Resource
 from profiler.trace.graph import DependencyGraph
+from profiler.trace.timeline import Ints
+
+Floats = NDArray[np.float64]
 
 ON_DEVICE = (Resource.DRAM, Resource.TENSOR, Resource.ISSUE, Resource.PCIE, Resource.LINK, Resource.DISK)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ActivityCosts:
-    """Microseconds of each device row: `fixed + exposed + max(needs)` is its time.
+    """Microseconds of each device row, shape (n,): `fixed + exposed + max(needs)` is its time.
 
     `needs_us` are what it takes of each resource while they work at once; `exposed_us` is time of the memory that
     nothing else hides, empty where none has any.
     """
 
-    fixed_us: list[float]
-    needs_us: dict[Resource, list[float]]
-    exposed_us: list[float] = field(default_factory=list)
+    fixed_us: Floats
+    needs_us: dict[Resource, Floats]
+    exposed_us: Floats = field(default_factory=lambda: np.empty(0))
 
-    def durations_us(self, speeds: Mapping[Resource, float]) -> list[float]:
-        """How long each row takes when resources run `speeds` times as fast."""
-        latency = speeds.get(Resource.LATENCY, 1.0)
-        columns = [_at_speed(column, speeds.get(resource, 1.0)) for resource, column in self.needs_us.items()]
-        needs = map(max, zip(*columns, strict=True)) if columns else [0.0] * len(self.fixed_us)
-        times = [fixed / latency + need for fixed, need in zip(self.fixed_us, needs, strict=True)]
-        if not self.exposed_us:
-            return times
-        dram = speeds.get(Resource.DRAM, 1.0)
-        return [time + exposed / dram for time, exposed in zip(times, self.exposed_us, strict=True)]
+    @classmethod
+    def of(
+        cls,
+        fixed_us: Sequence[float],
+        needs_us: Mapping[Resource, Sequence[float]],
+        exposed_us: Sequence[float] = (),
+    ) -> ActivityCosts:
+        """The costs of a few rows, or of a report's."""
+        needs = {resource: np.array(column, np.float64) for resource, column in needs_us.items()}
+        return cls(np.array(fixed_us, np.float64), needs, np.array(exposed_us, np.float64))
+
+    def durations_us(self, speeds: Mapping[Resource, float], rows: Ints | slice = slice(None)) -> Floats:
+        """How long each of these rows takes when resources run `speeds` times as fast."""
+        times = self.fixed_us[rows] / speeds.get(Resource.LATENCY, 1.0)
+        needs = [_at_speed(column[rows], speeds.get(resource, 1.0)) for resource, column in self.needs_us.items()]
+        if needs:
+            times += reduce(np.maximum, needs)
+        if len(self.exposed_us):
+            times += self.exposed_us[rows] / speeds.get(Resource.DRAM, 1.0)
+        return times
 
     def uses(self, resource: Resource) -> bool:
         """Whether any row takes time of this resource of the device."""
-        return any(self.needs_us.get(resource, ())) or (resource is Resource.DRAM and any(self.exposed_us))
+        needed = resource in self.needs_us and bool(self.needs_us[resource].any())
+        return needed or (resource is Resource.DRAM and bool(self.exposed_us.any()))
 
 
-def _at_speed(column: list[float], speed: float) -> list[float]:
+def _at_speed(column: Floats, speed: float) -> Floats:
     """A column of needs at another speed; most are asked for at their own."""
-    return column if speed == 1.0 else [need / speed for need in column]
+    return column if speed == 1.0 else column / speed
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +107,7 @@ def replay(
     host = calibration.host_scale / speeds.get(Resource.HOST, 1.0)
     waiting = calibration.input_scale / speeds.get(Resource.DISK, 1.0)
     latency = calibration.gap_scale / speeds.get(Resource.LATENCY, 1.0)
-    duration = [time * calibration.kernel_scale for time in costs.durations_us(speeds)]
+    duration = (costs.durations_us(speeds) * calibration.kernel_scale).tolist()
 
     launches: list[list[int]] = [[] for _ in graph.thread]
     result = Replayed(

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from profiler.attribute.calibration import Calibrated
+from profiler.attribute.periods import Run, periods_us
 from profiler.attribute.replay import ActivityCosts, Calibration, Replayed, replay
 from profiler.report.records import Share
 from profiler.report.vocabulary import BottleneckClass, Resource
@@ -17,6 +20,8 @@ from profiler.trace.graph import DependencyGraph
 
 # Small, so that shares are elasticities and sum to one.
 STEP = 1.01
+# What sums of a million doubles may be off by, relatively.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +53,38 @@ def share_table(
 
     With `speeds`, T is the step at these speeds, and each resource goes `step` times faster than there.
     """
-    return [_shares(scenario, step, speeds or {}) for scenario in scenarios]
+    at = speeds or {}
+    asked = [
+        (number, resource)
+        for number, scenario in enumerate(scenarios)
+        for resource in (None, *_resources_in_use(scenario))
+    ]
+    faster = [at if resource is None else {**at, resource: at.get(resource, 1.0) * step} for _, resource in asked]
+    periods = _periods_us([(scenarios[number], speeds) for (number, _), speeds in zip(asked, faster, strict=True)])
+    table: Table = [dict.fromkeys(Resource, 0.0) for _ in scenarios]
+    base = 0.0
+    for (number, resource), period in zip(asked, periods, strict=True):
+        if resource is None:
+            base = period
+        elif base > 0 and abs(1 - period / base) > _ROUNDING:
+            table[number][resource] = (1 - period / base) / (1 - 1 / step)
+    return table
 
 
-def _shares(scenario: Scenario, step: float, speeds: Mapping[Resource, float]) -> dict[Resource, float]:
-    base = scenario.run(speeds).period_us
-    shares = dict.fromkeys(Resource, 0.0)
-    if base <= 0:
-        return shares
-    waits_for_input = any(scenario.graph.input_us)
-    for resource in Resource:
-        on_host = resource in (Resource.HOST, Resource.LATENCY) or (resource is Resource.DISK and waits_for_input)
-        if on_host or scenario.costs.uses(resource):
-            faster = {**speeds, resource: speeds.get(resource, 1.0) * step}
-            shares[resource] = (1 - scenario.run(faster).period_us / base) / (1 - 1 / step)
-    return shares
+def _resources_in_use(scenario: Scenario) -> list[Resource]:
+    on_host = {Resource.HOST, Resource.LATENCY} | ({Resource.DISK} if any(scenario.graph.input_us) else set())
+    return [resource for resource in Resource if resource in on_host or scenario.costs.uses(resource)]
+
+
+def _periods_us(asked: Sequence[tuple[Scenario, Mapping[Resource, float]]]) -> list[float]:
+    """The periods of scenarios at speeds; those of one graph are replayed together."""
+    periods = np.zeros(len(asked))
+    graphs = {id(scenario.graph): scenario.graph for scenario, _ in asked}
+    for graph in graphs.values():
+        mine = [number for number, (scenario, _) in enumerate(asked) if scenario.graph is graph]
+        runs = [Run(asked[number][0].costs, asked[number][0].calibration, asked[number][1]) for number in mine]
+        periods[mine] = periods_us(graph, runs)
+    return periods.tolist()
 
 
 def share_records(table: Table, step: float = STEP) -> list[Share]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Sized
 
 from profiler.attribute.activities import ActivityFacts
-from profiler.attribute.replay import ActivityCosts
+from profiler.attribute.replay import ActivityCosts, Floats
 from profiler.attribute.shares import Scenario
 from profiler.attribute.step_evidence import StepEvidence
 from profiler.errors import UnreadableError
@@ -49,7 +49,7 @@ def timeline_record(
             held_by=[list(rows) for rows in graph.held_by],
             fixed_us=_rounded(costs.fixed_us),
             exposed_us=_rounded(costs.exposed_us),
-            needs_us={resource: _rounded(need) for resource, need in costs.needs_us.items() if any(need)},
+            needs_us={resource: _rounded(need) for resource, need in costs.needs_us.items() if need.any()},
         ),
         names=list(numbers),
         tail_us=_rounded(graph.tail_us),
@@ -141,8 +141,8 @@ def replayable(timeline: Timeline) -> tuple[DependencyGraph, ActivityCosts]:
         held_by=device.held_by,
         wall_us=timeline.traced_wall_us,
     )
-    return graph, ActivityCosts(device.fixed_us, dict(device.needs_us), device.exposed_us)
+    return graph, ActivityCosts.of(device.fixed_us, dict(device.needs_us), device.exposed_us)
 
 
-def _rounded(values: Sequence[float]) -> list[float]:
-    return [round(value, _DIGITS) for value in values]
+def _rounded(values: Sequence[float] | Floats) -> list[float]:
+    return [round(float(value), _DIGITS) for value in values]

@@ -16,7 +16,7 @@ import numpy as np
 from profiler.attribute.activities import Limited, limit
 from profiler.attribute.calibration import Calibrated
 from profiler.attribute.kernel_work import kernels_work
-from profiler.attribute.known_activities import known_activities
+from profiler.attribute.known_activities import fact_columns
 from profiler.attribute.parts import split
 from profiler.attribute.replay import Calibration
 from profiler.attribute.scenarios import UNKNOWN_AS_MEMORY, kernel_readings
@@ -85,16 +85,9 @@ def judge_traced(
 
     `own_ns` is the exclusive time of each device row, `idle_ns` the idle time by cause, `graph` that of the whole span.
     """
-    facts = [
-        known.facts
-        for known in known_activities(
-            timeline,
-            graph,
-            kernels_work(timeline),
-            ceilings.gemm_flops_per_s,
-            compute_capability=ceilings.compute_capability,
-        )
-    ]
+    facts = fact_columns(
+        timeline, graph, kernels_work(timeline), ceilings.gemm_flops_per_s, ceilings.compute_capability
+    )
     limited = limit(facts, ceilings.peaks)
     own = own_ns[np.array(graph.source_row, np.int64)]
     names = _part_names(graph, limited)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from profiler.attribute.scenarios import scenarios_of
 from profiler.attribute.shares import Scenario
 from profiler.attribute.step_evidence import StepEvidence
@@ -84,7 +86,7 @@ def _at_pinned_ceiling(scenario: Scenario, evidence: StepEvidence, ceilings: Cei
     reach = {ceiling.name: ceiling.value for ceiling in ceilings.ceilings}
     way = {Activity.H2D: reach.get("h2d.pinned"), Activity.D2H: reach.get("d2h.pinned")}
     costs = scenario.costs
-    needs = list(costs.needs_us[Resource.PCIE])
+    needs = costs.needs_us[Resource.PCIE].copy()
     for row, fact in enumerate(evidence.facts):
         gb_per_s, moved = way.get(fact.activity), fact.kernel.bytes
         if gb_per_s and moved is not None:
@@ -105,11 +107,9 @@ def _without_syncs(scenario: Scenario, evidence: StepEvidence, ceilings: Ceiling
 def _without_copies(scenario: Scenario, evidence: StepEvidence, ceilings: Ceilings) -> Scenario:
     graph, costs = scenario.graph, scenario.costs
     copies = {row for row, fact in enumerate(evidence.facts) if fact.activity.is_host_copy}
-    changed = replace(
-        costs,
-        fixed_us=_without(costs.fixed_us, copies),
-        needs_us={resource: _without(column, copies) for resource, column in costs.needs_us.items()},
-    )
+    left = np.array([row not in copies for row in range(len(costs.fixed_us))], np.float64)
+    needs = {resource: column * left for resource, column in costs.needs_us.items()}
+    changed = replace(costs, fixed_us=costs.fixed_us * left, needs_us=needs)
     calls = {graph.launched_by[row] for row in copies}
     # A copy that the host waits for may be one call or two: the copy, and then a wait for its stream.
     waits = {call for call, waited in enumerate(graph.waits_for) if waited and set(waited) <= copies}

@@ -46,7 +46,7 @@ def graph_of(
     """The graph and its costs; times are microseconds."""
     resources = sorted({resource for work in works for resource in work.needs}) or [Resource.DRAM]
     needs = {resource: [work.needs.get(resource, 0.0) for work in works] for resource in resources}
-    costs = ActivityCosts([work.fixed for work in works], needs)
+    costs = ActivityCosts.of([work.fixed for work in works], needs)
     graph = DependencyGraph(
         thread=[call.thread for call in calls],
         call_start_us=[0.0] * len(calls),
@@ -60,7 +60,7 @@ def graph_of(
         launched_by=[work.launched_by for work in works],
         stream=[work.stream for work in works],
         start_us=[0.0] * len(works),
-        duration_us=costs.durations_us({}),
+        duration_us=costs.durations_us({}).tolist(),
         activity=[int(work.activity) for work in works],
         source_row=list(range(len(works))),
         issue_delay_us=[work.delay for work in works],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from profiler.attribute.activities import limit
+from profiler.attribute.activities import FactColumns, limit
 from profiler.attribute.attention_tile import executed_ratio, rate_ratio
 from profiler.attribute.kernel_work import kernels_work
 from profiler.attribute.known_activities import known_activities
@@ -64,7 +64,7 @@ def test_a_decode_that_pads_its_query_is_held_back_by_its_products_although_it_s
     kernel = facts[0].kernel
     assert kernel.flops is not None
     assert kernel.executed_flops == 128 * kernel.flops
-    limited = limit(facts, PEAKS)
+    limited = limit(FactColumns.of(facts), PEAKS)
     assert limited.limiters == [Resource.TENSOR, Resource.TENSOR]
     faster = sum(limited.costs.durations_us({Resource.DRAM: 1.408})) / sum(limited.costs.durations_us({}))
     assert faster > 0.95

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 
-from profiler.attribute.limiter import Band, KernelCost, dram_bytes, kernel_cost
+from profiler.attribute.limiter import LIMITERS, Band, dram_bytes, kernel_costs
 from profiler.report.evidence import KernelFacts, Peaks
 from profiler.report.vocabulary import Cause, Resource
 
@@ -40,8 +41,34 @@ def kernel(
     )
 
 
-def cost_of(facts: KernelFacts, duration: float = 101.0, peaks: Peaks = PEAKS, band: Band | None = None) -> KernelCost:
-    return kernel_cost(duration, facts, peaks, band)
+@dataclass(frozen=True)
+class Cost:
+    """That of one kernel."""
+
+    fixed_us: float
+    exposed_us: float
+    dram_us: float
+    tensor_us: float
+    issue_us: float
+    limiter: Resource
+    cause: Cause
+    known: bool
+    traffic_us: float
+
+
+def cost_of(facts: KernelFacts, duration: float = 101.0, peaks: Peaks = PEAKS, band: Band | None = None) -> Cost:
+    found = kernel_costs(np.array([duration]), [facts], np.array([0]), peaks, band)
+    return Cost(
+        fixed_us=found.fixed_us[0],
+        exposed_us=found.exposed_us[0],
+        dram_us=found.dram_us[0],
+        tensor_us=found.tensor_us[0],
+        issue_us=found.issue_us[0],
+        limiter=LIMITERS[found.limiter[0]],
+        cause=found.causes[0],
+        known=bool(found.known[0]),
+        traffic_us=found.traffic_us[0],
+    )
 
 
 def limiter(facts: KernelFacts, duration: float = 101.0, peaks: Peaks = PEAKS) -> Resource:

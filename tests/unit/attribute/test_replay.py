@@ -35,22 +35,22 @@ def test_what_becomes_fast_enough_stops_being_the_limit():
 
 
 def test_an_activity_lasts_its_fixed_cost_and_the_largest_of_its_needs():
-    costs = ActivityCosts([1.0], {DRAM: [6.0], Resource.ISSUE: [5.0]})
-    assert costs.durations_us({}) == [7]
-    assert costs.durations_us({DRAM: 2}) == [6], "the next limit is met on the way"
-    assert costs.durations_us({LATENCY: 2}) == [6.5]
+    costs = ActivityCosts.of([1.0], {DRAM: [6.0], Resource.ISSUE: [5.0]})
+    assert costs.durations_us({}).tolist() == [7]
+    assert costs.durations_us({DRAM: 2}).tolist() == [6], "the next limit is met on the way"
+    assert costs.durations_us({LATENCY: 2}).tolist() == [6.5]
 
 
 def test_exposed_time_of_the_memory_comes_on_top_and_shrinks_with_it():
-    costs = ActivityCosts([1.0], {DRAM: [2.0], Resource.ISSUE: [5.0]}, [6.0])
-    assert costs.durations_us({}) == [12]
-    assert costs.durations_us({DRAM: 2}) == [9]
-    assert costs.durations_us({Resource.ISSUE: 5}) == [1 + 6 + 2]
+    costs = ActivityCosts.of([1.0], {DRAM: [2.0], Resource.ISSUE: [5.0]}, [6.0])
+    assert costs.durations_us({}).tolist() == [12]
+    assert costs.durations_us({DRAM: 2}).tolist() == [9]
+    assert costs.durations_us({Resource.ISSUE: 5}).tolist() == [1 + 6 + 2]
     assert [costs.uses(resource) for resource in (DRAM, PCIE)] == [True, False]
 
 
 def test_an_activity_without_needs_lasts_its_fixed_cost():
-    assert ActivityCosts([1.5], {}).durations_us({DRAM: 2}) == [1.5]
+    assert ActivityCosts.of([1.5], {}).durations_us({DRAM: 2}).tolist() == [1.5]
 
 
 def test_a_host_that_waits_for_the_device_pays_for_both():

@@ -18,7 +18,7 @@ def graph_of(timeline: Timeline) -> DependencyGraph:
 
 
 def period_us(graph: DependencyGraph, host_speed: float = 1.0, kernel_speed: float = 1.0) -> float:
-    costs = ActivityCosts([0.0] * len(graph.duration_us), {Resource.ISSUE: graph.duration_us})
+    costs = ActivityCosts.of([0.0] * len(graph.duration_us), {Resource.ISSUE: graph.duration_us})
     speeds = {Resource.HOST: host_speed, Resource.ISSUE: kernel_speed}
     return replay(graph, costs, Calibration(), speeds).period_us
 

@@ -1,0 +1,183 @@
+"""How long a step takes at many speeds at once.
+
+What `profiler.attribute.replay` does call by call for one set of speeds, this does for all of them in one pass, and
+for whole stretches of the step: between two waits of the host, the times of its calls are a running sum; between two
+events, the ends on a stream are a running maximum. Nothing is left out: the periods are those of `replay`, up to
+rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from profiler.attribute.replay import ActivityCosts, Calibration, Floats
+from profiler.report.vocabulary import Resource
+from profiler.trace.graph import DependencyGraph
+from profiler.trace.timeline import Ints
+
+# Rows of the device for which all durations are held at once, and of a stretch: few enough for the caches.
+_WINDOW_ROWS = 16_384
+_STRETCH_ROWS = 2_048
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A step to be replayed: what its activities cost, how the trace is scaled, and how fast the resources are."""
+
+    costs: ActivityCosts
+    calibration: Calibration
+    speeds: Mapping[Resource, float]
+
+
+def periods_us(graph: DependencyGraph, runs: Sequence[Run]) -> Floats:
+    """The period of each run of one graph, shape (len(runs),): `replay(graph, *run).period_us`."""
+    return _Pass(graph, runs).periods_us()
+
+
+class _Pass:
+    """All runs, side by side: every time is an array whose last axis is the run."""
+
+    def __init__(self, graph: DependencyGraph, runs: Sequence[Run]) -> None:
+        self._runs = runs
+        calibrations, speeds = [run.calibration for run in runs], [run.speeds for run in runs]
+
+        def scales(scale: str, resource: Resource) -> Floats:
+            pairs = zip(calibrations, speeds, strict=True)
+            return np.array([getattr(calibration, scale) / at.get(resource, 1.0) for calibration, at in pairs])
+
+        self._host = scales("host_scale", Resource.HOST)
+        self._latency = scales("gap_scale", Resource.LATENCY)
+        self._waiting = scales("input_scale", Resource.DISK)
+        self._kernel = np.array([calibration.kernel_scale for calibration in calibrations])
+
+        self._thread = np.array(graph.thread, np.int64)
+        self._work_us = np.array(graph.gap_us) + np.array(graph.call_us)
+        self._input_us = np.array(graph.input_us) if any(graph.input_us) else None
+        self._tail_us = np.array(graph.tail_us)
+        self._waits = {call: rows for call, rows in enumerate(graph.waits_for) if rows}
+        self._wake_us = graph.wake_us
+
+        # In the order in which they run: those of one launch by their rows, those launched before the step first.
+        launched_by = np.array(graph.launched_by, np.int64)
+        self._order = np.argsort(launched_by, kind="stable")
+        self._launcher = launched_by[self._order]
+        self._lane = np.unique(np.array(graph.stream, np.int64), return_inverse=True)[1].reshape(-1)[self._order]
+        delay_us = np.array(graph.issue_delay_us)[self._order]
+        self._late_us, self._early_us = np.maximum(delay_us, 0.0), np.minimum(delay_us, 0.0)
+        self._gap_us = np.array(graph.stream_gap_us)[self._order]
+        place = np.empty(len(launched_by), np.int64)
+        place[self._order] = np.arange(len(launched_by))
+        self._held = {int(place[row]): others for row, others in enumerate(graph.held_by) if others}
+        self._held_places = np.array(sorted(self._held), np.int64)
+
+        count = len(runs)
+        self._clock = np.zeros((len(graph.tail_us), count))
+        self._lane_end = np.full((int(self._lane.max(initial=-1)) + 1, count), -np.inf)
+        self._last_end = np.zeros(count)
+        named = np.unique([row for rows in (*self._waits.values(), *self._held.values()) for row in rows])
+        self._number = {int(row): number for number, row in enumerate(named.tolist())}
+        self._kept = np.zeros((len(named), count))  # ends of the rows that others wait for; 0 until they run
+        self._kept_places = np.sort(place[named.astype(np.int64)])
+        self._window, self._duration = slice(0, 0), np.empty((0, count))
+
+    def periods_us(self) -> Floats:
+        """Replay the step, and give the period of each run."""
+        self._run_device(0, int(np.searchsorted(self._launcher, 0)), None, 0)
+        for first, last in self._stretches():
+            ends = self._run_host(first, last)
+            begin, end = np.searchsorted(self._launcher, (first, last))
+            self._run_device(int(begin), int(end), ends, first)
+            if last - 1 in self._waits:
+                self._block(last - 1)
+        done = self._clock + _outer(self._tail_us, self._host)
+        period: Floats = np.maximum(done.max(axis=0, initial=0.0), self._last_end)
+        return period
+
+    def _stretches(self) -> Iterator[tuple[int, int]]:
+        """Calls from `first` up to `last`, of which none but the last blocks."""
+        first = 0
+        for last in (*(call + 1 for call in self._waits), len(self._thread)):
+            for begin in range(first, last, _STRETCH_ROWS):
+                yield begin, min(begin + _STRETCH_ROWS, last)
+            first = last
+
+    def _run_host(self, first: int, last: int) -> Floats:
+        """When each of these calls ends, shape (last - first, runs); their threads' clocks move on."""
+        ends = _outer(self._work_us[first:last], self._host)
+        if self._input_us is not None:
+            ends += _outer(self._input_us[first:last], self._waiting)
+        threads = self._thread[first:last]
+        for thread, mine in _groups(threads):
+            ends[mine] = self._clock[thread] + np.cumsum(ends[mine], axis=0)
+            self._clock[thread] = ends[mine][-1]
+        return ends
+
+    def _block(self, call: int) -> None:
+        """A call that waits goes on when what it waits for is over."""
+        released = self._kept[[self._number[row] for row in self._waits[call]]].max(axis=0)
+        wake = self._wake_us[call]
+        freed = released + wake * (self._host if wake > 0 else self._kernel)
+        thread = self._thread[call]
+        self._clock[thread] = np.maximum(self._clock[thread], freed)
+
+    def _run_device(self, begin: int, end: int, issued: Floats | None, first_call: int) -> None:
+        """Run what these places of the device's order hold, in pieces that an event may hold at their start only."""
+        low, high = np.searchsorted(self._held_places, (begin + 1, end))
+        cuts = self._held_places[low:high].tolist()
+        for start, stop in zip((begin, *cuts), (*cuts, end), strict=True):
+            for piece in range(start, stop, _STRETCH_ROWS):
+                self._run_piece(piece, min(piece + _STRETCH_ROWS, stop), issued, first_call)
+
+    def _run_piece(self, begin: int, end: int, issued: Floats | None, first_call: int) -> None:
+        rows = slice(begin, end)
+        ready = _outer(self._late_us[rows], self._latency)
+        ready += _outer(self._early_us[rows], self._host)
+        if issued is not None:
+            ready += issued[self._launcher[rows] - first_call]
+        if begin in self._held:
+            held = self._kept[[self._number[row] for row in self._held[begin]]].max(axis=0)
+            np.maximum(ready[0], held, out=ready[0])
+        np.maximum(ready, 0.0, out=ready)
+        duration = self._durations_us(begin, end)
+        occupied = duration + _outer(self._gap_us[rows], self._latency)
+        ready += duration
+        ends = np.empty_like(ready)
+        for lane, mine in _groups(self._lane[rows]):
+            # end = max(ready, the end before it + gap) + duration: a running maximum, less the time occupied so far.
+            so_far = np.cumsum(occupied[mine], axis=0)
+            behind = np.maximum.accumulate(ready[mine] - so_far, axis=0)
+            ends[mine] = np.maximum(behind, self._lane_end[lane]) + so_far
+            self._lane_end[lane] = ends[mine][-1]
+        np.maximum(self._last_end, ends.max(axis=0), out=self._last_end)
+        low, high = np.searchsorted(self._kept_places, (begin, end))
+        for place in self._kept_places[low:high].tolist():
+            self._kept[self._number[int(self._order[place])]] = ends[place - begin]
+
+    def _durations_us(self, begin: int, end: int) -> Floats:
+        """How long these places take in each run, shape (end - begin, runs)."""
+        if not (self._window.start <= begin and end <= self._window.stop):
+            self._window = slice(begin, begin + _WINDOW_ROWS)
+            rows = self._order[self._window]
+            self._duration = np.empty((len(rows), len(self._runs)))
+            for number, run in enumerate(self._runs):
+                self._duration[:, number] = run.costs.durations_us(run.speeds, rows)
+            self._duration *= self._kernel
+        return self._duration[begin - self._window.start : end - self._window.start]
+
+
+def _outer(times_us: Floats, scales: Floats) -> Floats:
+    return times_us[:, None] * scales
+
+
+def _groups(numbers: Ints) -> Iterator[tuple[int, slice | Ints]]:
+    """Each distinct number and where it stands."""
+    if not len(numbers):
+        return
+    if (numbers == numbers[0]).all():
+        yield int(numbers[0]), slice(None)
+        return
+    for number in np.unique(numbers).tolist():
+        yield number, np.flatnonzero(numbers == number)
