@@ -8,17 +8,28 @@ The columns hold what the trace showed; `profiler.attribute.replay` runs them ag
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from statistics import median
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from profiler.trace.input_waits import InputWaits
-from profiler.trace.timeline import Call, Timeline
-from profiler.trace.waits import blocks_host, held_by, recorded_activities, stream_key, waited_for
+from profiler.trace.timeline import Call, Ints, Timeline
+from profiler.trace.waits import (
+    LaunchOrder,
+    block_host,
+    held_by,
+    previous_in_stream,
+    recorded_activities,
+    stream_keys,
+    waited_for,
+)
+
+Floats = NDArray[np.float64]
 
 # A blocking call returns this soon after what it waited for, or it did not wait for it. Waking a thread takes less.
-_WAKE_UP_NS = 1_000_000
+WAKE_UP_NS = 1_000_000
+_NEVER = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,7 @@ class DependencyGraph:
     stream_gap_us: list[float]
     held_by: list[list[int]]  # device rows of other streams that an event made it wait for
     wall_us: float
+    source_call: list[int] = field(default_factory=list)  # row of each call in the step's timeline
 
     @property
     def host_us(self) -> float:
@@ -65,148 +77,116 @@ def build_graph(step: Timeline, start_ns: int, end_ns: int) -> DependencyGraph:
 
     The step ends when the host is through and the device has finished what the host gave it.
     """
-    host_rows = _relevant_calls(step)
-    host_index = {row: index for index, row in enumerate(host_rows)}
-    device_rows = _launch_order(step, host_index)
-    launched = _launched(step, device_rows)
+    order = LaunchOrder.of(step)
+    recorded = recorded_activities(order)
+    held = held_by(order, recorded)
+    waits_for = waited_for(order, recorded)
+    issue_delay, stream_gap = _delays(order, held, start_ns)
+    host = _host_times(order, waits_for, start_ns, end_ns)
 
-    recorded = recorded_activities(step, host_rows, device_rows, launched)
-    held = held_by(step, host_rows, device_rows, launched, recorded)
-    issue_delay, stream_gap = _delays(step, device_rows, held, start_ns)
-    waits_for = waited_for(step, host_rows, device_rows, launched, recorded)
-    thread, inputs, gap, call, wake, tail = _host_times(step, host_rows, device_rows, waits_for, start_ns, end_ns)
-
-    last_device = max((int(step.device.end_ns[row]) for row in device_rows), default=end_ns)
+    device, rows = step.device, order.device_rows
+    last_device = int(device.end_ns.max(initial=end_ns))
     return DependencyGraph(
-        thread=thread,
-        call_start_us=[(int(step.host.start_ns[row]) - start_ns) / 1e3 for row in host_rows],
-        input_us=inputs,
-        gap_us=gap,
-        call_us=call,
-        wake_us=wake,
-        kind=[Call(int(step.host.kind[row])).name.lower() for row in host_rows],
+        thread=host.thread.tolist(),
+        call_start_us=((step.host.start_ns[order.host_rows] - start_ns) / 1e3).tolist(),
+        input_us=host.input_us.tolist(),
+        gap_us=host.gap_us.tolist(),
+        call_us=host.call_us.tolist(),
+        wake_us=host.wake_us.tolist(),
+        kind=[_CALL_NAMES[kind] for kind in step.host.kind[order.host_rows].tolist()],
         waits_for=waits_for,
-        tail_us=tail,
-        launched_by=[host_index.get(int(step.device.call[row]), -1) for row in device_rows],
-        stream=[stream_key(step, row) for row in device_rows],
-        start_us=[(int(step.device.start_ns[row]) - start_ns) / 1e3 for row in device_rows],
-        duration_us=[(int(step.device.end_ns[row]) - int(step.device.start_ns[row])) / 1e3 for row in device_rows],
-        activity=[int(step.device.kind[row]) for row in device_rows],
-        source_row=device_rows,
-        issue_delay_us=issue_delay,
-        stream_gap_us=stream_gap,
+        tail_us=host.tail_us,
+        launched_by=order.place.tolist(),
+        stream=stream_keys(device)[rows].tolist(),
+        start_us=((device.start_ns[rows] - start_ns) / 1e3).tolist(),
+        duration_us=((device.end_ns[rows] - device.start_ns[rows]) / 1e3).tolist(),
+        activity=device.kind[rows].tolist(),
+        source_row=rows.tolist(),
+        issue_delay_us=issue_delay.tolist(),
+        stream_gap_us=stream_gap.tolist(),
         held_by=held,
-        wall_us=(max(end_ns, last_device) - start_ns) / 1e3,
+        wall_us=(last_device - start_ns) / 1e3,
+        source_call=order.host_rows.tolist(),
     )
 
 
-def _relevant_calls(step: Timeline) -> list[int]:
-    """Calls that give the device work or wait for it; all others are plain host work."""
-    kinds = step.host.kind
-    launching = np.unique(step.device.call[step.device.call >= 0])
-    relevant = np.isin(kinds, [Call.SYNC, Call.EVENT_WAIT, Call.EVENT_RECORD])
-    relevant[launching] = True
-    return [int(row) for row in np.flatnonzero(relevant)]
+_CALL_NAMES = [call.name.lower() for call in Call]
 
 
-def _launch_order(step: Timeline, host_index: dict[int, int]) -> list[int]:
-    """Device rows by launch, those of one launch by start; rows without a launch come by their start alone."""
-    call = step.device.call
-    start = step.device.start_ns
-
-    def key(row: int) -> tuple[int, int]:
-        launch = host_index.get(int(call[row]), -1)
-        return (launch, int(start[row]))
-
-    return sorted(range(len(step.device)), key=key)
-
-
-def _launched(step: Timeline, device_rows: list[int]) -> dict[int, list[int]]:
-    """The activities of each launching call, by its row."""
-    launched: dict[int, list[int]] = {}
-    for index, row in enumerate(device_rows):
-        launched.setdefault(int(step.device.call[row]), []).append(index)
-    return launched
-
-
-def _delays(
-    step: Timeline, device_rows: list[int], held_by: list[list[int]], start_ns: int
-) -> tuple[list[float], list[float]]:
+def _delays(order: LaunchOrder, held_by: list[list[int]], start_ns: int) -> tuple[Floats, Floats]:
     """Issue delay and stream gap of each activity: the one that bound it as seen, the other as usual here."""
-    start, end = step.device.start_ns, step.device.end_ns
-    previous: dict[int, int] = {}
-    issue: list[float | None] = []
-    gap: list[float | None] = []
-    for index, row in enumerate(device_rows):
-        stream = stream_key(step, row)
-        call = int(step.device.call[row])
-        begin = int(start[row])
-        issued = int(step.host.end_ns[call]) if call >= 0 else None
-        before = previous.get(stream)
-        held_until = max((int(end[device_rows[other]]) for other in held_by[index]), default=None)
-        previous[stream] = int(end[row])
-        seen_issue, seen_gap = None, None
-        if held_until is not None and (before is None or held_until >= before):
-            pass  # the event bound it
-        elif call >= 0 and blocks_host(step, row):
-            seen_issue = 0.0  # its call ends with it, so the graph counts its issue from its own start
-        elif before is not None and (issued is None or issued <= before):
-            seen_gap = max(begin - before, 0) / 1e3
-        elif issued is not None:
-            earliest = (int(step.host.start_ns[call]) - issued) / 1e3
-            seen_issue = max((begin - issued) / 1e3, earliest)
-        elif before is None and issued is None:
-            seen_issue = max((begin - start_ns) / 1e3, 0.0)
-        issue.append(seen_issue)
-        gap.append(seen_gap)
-    usual_issue = median([value for value in issue if value is not None] or [0.0])
+    device, host, rows = order.step.device, order.step.host, order.device_rows
+    begin, end, call = device.start_ns[rows], device.end_ns[rows], device.call[rows]
+    launched = call >= 0
+    called, issued = (np.append(column, 0)[call] for column in (host.start_ns, host.end_ns))
+    before = previous_in_stream(end, stream_keys(device)[rows], _NEVER)
+    follows = before > _NEVER
+    held_until = np.full(len(rows), _NEVER)
+    for index, others in enumerate(held_by):
+        if others:
+            held_until[index] = end[others].max()
+
+    by_event = (held_until > _NEVER) & (held_until >= before)
+    # The call of a blocking copy ends with it, so the graph counts its issue from its own start.
+    itself = ~by_event & launched & block_host(device)[rows]
+    by_stream = ~by_event & ~itself & follows & (~launched | (issued <= before))
+    by_launch = ~by_event & ~itself & ~by_stream & launched
+    by_start = ~by_event & ~follows & ~launched
+
+    issue, gap = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+    issue[itself] = 0.0
+    gap[by_stream] = np.maximum(begin - before, 0)[by_stream] / 1e3
+    issue[by_launch] = (np.maximum(begin, called) - issued)[by_launch] / 1e3
+    issue[by_start] = np.maximum(begin - start_ns, 0)[by_start] / 1e3
     # Where no gap was seen there is none to add: the fixed cost of a kernel is the period of the smallest.
-    usual_gap = median([value for value in gap if value is not None] or [0.0])
-    return (
-        [usual_issue if value is None else value for value in issue],
-        [usual_gap if value is None else value for value in gap],
-    )
+    return _as_usual(issue), _as_usual(gap)
 
 
-def _host_times(
-    step: Timeline,
-    host_rows: list[int],
-    device_rows: list[int],
-    waits_for: list[list[int]],
-    start_ns: int,
-    end_ns: int,
-) -> tuple[list[int], list[float], list[float], list[float], list[float], list[float]]:
+def _as_usual(seen: Floats) -> Floats:
+    """With the median of what was seen where nothing was."""
+    known = seen[~np.isnan(seen)]
+    return np.where(np.isnan(seen), np.median(known) if len(known) else 0.0, seen)
+
+
+@dataclass(frozen=True, slots=True)
+class _HostTimes:
     """Of each call the thread, the wait for input and the work before it, its own time and its wake-up time; of each
     thread the work after its last call.
     """
-    host, device = step.host, step.device
-    threads = sorted({int(host.thread[row]) for row in host_rows})
-    position = {thread: index for index, thread in enumerate(threads)}
-    free_at = dict.fromkeys(threads, start_ns)
-    thread, inputs, gap, call, wake = [], [], [], [], []
-    waits = InputWaits(step)
-    for row, waited in zip(host_rows, waits_for, strict=True):
-        key = int(host.thread[row])
-        begin, end = max(int(host.start_ns[row]), free_at[key]), int(host.end_ns[row])
-        thread.append(position[key])
-        inputs.append(waits.within_us(free_at[key], begin, key))
-        gap.append((begin - free_at[key]) / 1e3 - inputs[-1])
-        released = max((int(device.end_ns[device_rows[index]]) for index in waited), default=begin)
-        if waited and released > begin and abs(end - released) < _WAKE_UP_NS:
-            own_end = _issue_end(step, row, device_rows, waited, begin)
-            call.append((own_end - begin) / 1e3)
-            wake.append((end - released) / 1e3)
-        else:
-            call.append((end - begin) / 1e3)
-            wake.append(0.0)
-        free_at[key] = max(end, begin)
-    tail = [max(end_ns - free_at[key], 0) / 1e3 for key in threads] or [(end_ns - start_ns) / 1e3]
-    return thread, inputs, gap, call, wake, tail
+
+    thread: Ints
+    input_us: Floats
+    gap_us: Floats
+    call_us: Floats
+    wake_us: Floats
+    tail_us: list[float]
 
 
-def _issue_end(step: Timeline, row: int, device_rows: list[int], waited: list[int], begin: int) -> int:
-    """When a call that waits for its own activity had issued it: at the activity's start. A sync blocks at once."""
-    own = [
-        int(step.device.start_ns[device_rows[index]]) for index in waited if step.device.call[device_rows[index]] == row
-    ]
-    return max(min(own, default=begin), begin)
+def _host_times(order: LaunchOrder, waits_for: list[list[int]], start_ns: int, end_ns: int) -> _HostTimes:
+    host, device, rows = order.step.host, order.step.device, order.host_rows
+    threads, thread = np.unique(host.thread[rows], return_inverse=True)
+    start, end = host.start_ns[rows], host.end_ns[rows]
+    waits = InputWaits(order.step)
+    free = np.full(len(rows), start_ns)  # when the thread was through with what came before
+    waited_ns = np.zeros(len(rows), np.int64)
+    tail = [(end_ns - start_ns) / 1e3] if not len(rows) else []
+    for number, key in enumerate(threads.tolist()):
+        mine = np.flatnonzero(thread == number)
+        through = np.maximum.accumulate(np.maximum(np.maximum(start, end)[mine], start_ns))
+        free[mine[1:]] = through[:-1]
+        waited_ns[mine] = waits.within_ns(free[mine], np.maximum(start, free)[mine], key)
+        tail.append(max(end_ns - int(through[-1]), 0) / 1e3)
+    begin = np.maximum(start, free)
+    input_us = waited_ns / 1e3
+    call_us, wake_us = (end - begin) / 1e3, np.zeros(len(rows))
+    ends, starts = device.end_ns[order.device_rows], device.start_ns[order.device_rows]
+    for place, waited in enumerate(waits_for):
+        if not waited:
+            continue
+        released, begun = int(ends[waited].max()), int(begin[place])
+        if released > begun and abs(int(end[place]) - released) < WAKE_UP_NS:
+            # A call that waits for its own activity had issued it at the activity's start. A sync blocks at once.
+            own = [int(starts[index]) for index in waited if order.place[index] == place]
+            call_us[place] = (max(min(own, default=begun), begun) - begun) / 1e3
+            wake_us[place] = (int(end[place]) - released) / 1e3
+    return _HostTimes(thread, input_us, (begin - free) / 1e3 - input_us, call_us, wake_us, tail)

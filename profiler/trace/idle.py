@@ -18,7 +18,7 @@ from profiler.trace.accounting import idle_gaps
 from profiler.trace.graph import DependencyGraph
 from profiler.trace.input_waits import InputWaits
 from profiler.trace.timeline import Call, Ints, Timeline
-from profiler.trace.waits import blocks_host, stream_key
+from profiler.trace.waits import block_host
 
 # Between two operations of a model, Python needs microseconds to tens of them. No operation, call or range on any
 # thread for longer than this is no dispatching: nobody asked for anything.
@@ -86,7 +86,7 @@ def _gaps(timeline: Timeline) -> _Gaps:
     device, host = timeline.device, timeline.host
     call = np.append(device.call, -1)[ended_by]
     begun = np.append(device.start_ns, 0)[ended_by]
-    stages = np.array([row >= 0 and blocks_host(timeline, row) for row in ended_by.tolist()], np.bool_)
+    stages = np.append(block_host(device), False)[ended_by]
     # A copy of pageable memory reaches the device when the host has staged it, at its own start.
     issued = np.where(stages, begun, np.append(host.end_ns, 0)[call])
     return _Gaps(begin, end, ended_by, call, np.where(call >= 0, np.clip(issued, begin, end), begin))
@@ -126,9 +126,8 @@ def _end_of_what_holds(merged: Ints, instants: Ints) -> Ints:
 def _staging(timeline: Timeline) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Which host calls copy from or to pageable memory."""
     device = timeline.device
-    rows = np.flatnonzero(device.pageable & (device.call >= 0)).tolist()
     staged = np.zeros(len(timeline.host), np.bool_)
-    staged[[int(device.call[row]) for row in rows if blocks_host(timeline, row)]] = True
+    staged[device.call[block_host(device) & (device.call >= 0)]] = True
     return staged
 
 
@@ -142,11 +141,10 @@ def _silence(timeline: Timeline, start: int, end: int) -> Ints:
 
 def _held_by_another_stream(timeline: Timeline, graph: DependencyGraph) -> Ints:
     """Device rows that started when something on another stream had ended."""
-    source = graph.source_row
     rows = [
-        source[index]
+        graph.source_row[index]
         for index, held in enumerate(graph.held_by)
-        if any(stream_key(timeline, source[other]) != stream_key(timeline, source[index]) for other in held)
+        if held and any(graph.stream[other] != graph.stream[index] for other in held)
     ]
     return np.array(rows, np.int64)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from profiler.trace import intervals
 from profiler.trace.timeline import Ints, Timeline
 
 # torch.utils.data names the range so, around `next` of a loader's iterator (torch/utils/data/dataloader.py).
@@ -15,11 +16,10 @@ class InputWaits:
 
     def __init__(self, step: Timeline) -> None:
         ranges = step.ranges
-        self._spans = [
-            (int(ranges.start_ns[row]), int(ranges.end_ns[row]), int(ranges.thread[row]))
-            for row in range(len(ranges))
-            if step.name_of(ranges.name, row).startswith(_LOADER_PREFIX)
-        ]
+        loading = [name for name, text in enumerate(step.names) if text.startswith(_LOADER_PREFIX)]
+        rows = np.flatnonzero(np.isin(ranges.name, loading)) if loading else np.empty(0, np.int64)
+        columns = (ranges.start_ns[rows].tolist(), ranges.end_ns[rows].tolist(), ranges.thread[rows].tolist())
+        self._spans: list[tuple[int, int, int]] = list(zip(*columns, strict=True))
 
     def spans_ns(self, thread: int) -> Ints:
         """Those of one thread, shape (n, 2)."""
@@ -34,3 +34,8 @@ class InputWaits:
             if thread is None or owner == thread
         )
         return sum(max(span, 0) for span in inside) / 1e3
+
+    def within_ns(self, begin_ns: Ints, end_ns: Ints, thread: int) -> Ints:
+        """Nanoseconds of one thread's spans in each of many stretches, shape (n,)."""
+        merged = intervals.merge(self.spans_ns(thread))
+        return intervals.covered_before(merged, end_ns) - intervals.covered_before(merged, begin_ns)
