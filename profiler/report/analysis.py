@@ -11,7 +11,9 @@ from typing import Any
 from msgspec import Struct, field
 
 from profiler.report.json_text import json_text, schema_of
+from profiler.report.part_name import PartName as PartName
 from profiler.report.records import Share, Sources, Verdict
+from profiler.report.trace_waits import CriticalPath, HostOperation
 from profiler.report.vocabulary import BottleneckClass
 
 ANALYSIS_SCHEMA_VERSION = "1.0"
@@ -30,57 +32,30 @@ class Family(StrEnum):
     OTHER = "other"
 
 
-class PartName(StrEnum):
-    """An exclusive piece of a trace's span: kernels by what limits them, exposed copies and collectives, idle time."""
+class PhaseKind(StrEnum):
+    """What a model does in a step."""
 
-    KERNEL_DRAM = "kernel.dram"
-    KERNEL_TENSOR = "kernel.tensor"
-    KERNEL_ISSUE = "kernel.issue"
-    KERNEL_LATENCY = "kernel.latency"
-    KERNEL_UNKNOWN = "kernel.unknown"
-    COPY_WITHIN_DEVICE = "copy.within_device"
-    COPY_H2D = "copy.h2d"
-    COPY_D2H = "copy.d2h"
-    COPY_P2P = "copy.p2p"
-    COLLECTIVE = "collective"
-    IDLE_HOST = "idle.host"
-    IDLE_SYNC = "idle.sync"
-    IDLE_LAUNCH_GAP = "idle.launch_gap"
-    IDLE_OTHER_STREAM = "idle.other_stream"
-    IDLE_INPUT = "idle.input"
-    IDLE_STAGING = "idle.staging"
-    IDLE_NOTHING_ASKED = "idle.nothing_asked"
-    IDLE_UNKNOWN = "idle.unknown"
-
-    @property
-    def bottleneck_class(self) -> BottleneckClass | None:
-        """The class that this time is laid to, or None where nobody can tell."""
-        return _CLASSES.get(self)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether the device had nothing to do."""
-        return self.value.startswith("idle.")
+    PREFILL = "prefill"
+    DECODE = "decode"
+    MIXED = "mixed"  # some sequences prefill while others decode
+    UNKNOWN = "unknown"  # nothing in the trace tells
 
 
-_CLASSES = {
-    PartName.KERNEL_DRAM: BottleneckClass.MEMORY,
-    PartName.KERNEL_TENSOR: BottleneckClass.COMPUTE,
-    PartName.KERNEL_ISSUE: BottleneckClass.COMPUTE,
-    PartName.KERNEL_LATENCY: BottleneckClass.SCHEDULING,
-    PartName.COPY_WITHIN_DEVICE: BottleneckClass.MEMORY,
-    PartName.COPY_H2D: BottleneckClass.IO,
-    PartName.COPY_D2H: BottleneckClass.IO,
-    PartName.COPY_P2P: BottleneckClass.IO,
-    PartName.COLLECTIVE: BottleneckClass.IO,
-    PartName.IDLE_HOST: BottleneckClass.SCHEDULING,
-    PartName.IDLE_SYNC: BottleneckClass.SCHEDULING,
-    PartName.IDLE_LAUNCH_GAP: BottleneckClass.SCHEDULING,
-    PartName.IDLE_OTHER_STREAM: BottleneckClass.SCHEDULING,
-    PartName.IDLE_INPUT: BottleneckClass.IO,
-    PartName.IDLE_STAGING: BottleneckClass.IO,
-    PartName.IDLE_NOTHING_ASKED: BottleneckClass.SCHEDULING,
-}
+class FoundBy(StrEnum):
+    """What told where steps begin and end."""
+
+    ENGINE = "engine"  # an inference engine's annotations
+    ANNOTATION = "annotation"  # ranges of the profiler or the user
+    KERNEL_PATTERN = "kernel_pattern"  # the device repeats itself
+
+
+class KindFrom(StrEnum):
+    """What told prefill from decode."""
+
+    ANNOTATION = "annotation"
+    SHAPES = "shapes"
+    KERNEL_NAMES = "kernel_names"
+    ORDER = "order"  # once, then again and again with as many attention kernels
 
 
 class TracePart(Struct, frozen=True, kw_only=True):
@@ -135,6 +110,40 @@ class IntegrityFinding(Struct, frozen=True, kw_only=True):
     of: int
 
 
+class StepTime(Struct, frozen=True, kw_only=True):
+    """How long steps take: the median, and between which two of `steps` it lies with 95% probability."""
+
+    median_ns: int
+    low_ns: int
+    high_ns: int
+    steps: int
+
+
+class PhaseAnalysis(Struct, frozen=True, kw_only=True):
+    """All steps of one phase: `span_ns`, `busy_ns` and `idle_ns` are sums over them.
+
+    `judged` are steps in a row, typical of the phase; parts, shares and verdict are theirs, and the parts sum to
+    `judged_ns`.
+    """
+
+    name: str
+    kind: PhaseKind
+    kind_from: KindFrom | None
+    found_by: FoundBy
+    steps: list[int]  # their numbers in the trace, from 0
+    span_ns: int
+    busy_ns: int
+    idle_ns: int
+    step_ns: StepTime
+    judged: list[int]
+    judged_ns: int
+    parts: list[TracePart]
+    shares: list[Share]
+    verdict: Verdict
+    notes: list[str] = field(default_factory=list)
+    sources: Sources = field(default_factory=dict)
+
+
 class RankAnalysis(Struct, frozen=True, kw_only=True):
     """One trace: one process, with all devices that it shows."""
 
@@ -151,8 +160,11 @@ class RankAnalysis(Struct, frozen=True, kw_only=True):
     integrity: list[IntegrityFinding]
     verdict: Verdict
     shares: list[Share]
+    phases: list[PhaseAnalysis] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     sources: Sources = field(default_factory=dict)
+    critical_path: CriticalPath | None = None
+    host_operations: list[HostOperation] = field(default_factory=list)
 
 
 class PartSpread(Struct, frozen=True, kw_only=True):
