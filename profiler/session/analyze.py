@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from profiler import __version__
@@ -10,7 +12,7 @@ from profiler.attribute.job import job_of
 from profiler.attribute.trace_ceilings import ceilings_of, device_name
 from profiler.attribute.traced import TracedJudgement, judge_traced, parts_of_device
 from profiler.attribute.verdict import refuse
-from profiler.errors import InterruptedByUser, UnreadableError, bug
+from profiler.errors import InterruptedByUser, UnreadableError
 from profiler.progress import Progress, SilentProgress
 from profiler.report.analysis import (
     Analysis,
@@ -23,6 +25,7 @@ from profiler.report.analysis import (
 from profiler.report.records import Ceilings, Source, Sources
 from profiler.report.vocabulary import Tier, VerdictState
 from profiler.session.trace_inputs import TraceInput, trace_inputs
+from profiler.session.trace_map import Failure, Outcome, Work, map_traces
 from profiler.trace.accounting import Accounting, account, exclusive_ns
 from profiler.trace.families import family_times
 from profiler.trace.idle import idle_ns
@@ -48,62 +51,61 @@ def analyze(
     ceilings: Ceilings | None = None,
     parts_only: bool = False,
     max_bytes: int = MAX_BYTES,
+    jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Analysis:
     """Where the time of traces went, and what holds them back: files, folders, archives or patterns, one rank a file.
 
     `ceilings` are those of a report (`load_report(path).ceilings`), and count for traces of the same kind of device;
     else its datasheet does. With `parts_only` the host's side is not read: busy and idle time, overlap and families, no
-    verdict. What cannot be read is named in the answer. Raises `UnreadableError` where nothing can be,
-    `InterruptedByUser` with what was analysed before.
+    verdict. `jobs` is how many traces are read at once; None is one a core, where there is enough to read. What cannot
+    be read is named in the answer. Raises `UnreadableError` where nothing can be, `InterruptedByUser` with what was
+    analysed before.
     """
     inputs = trace_inputs([str(trace) for trace in traces], max_bytes)
-
-    def one(name: str, source: Path | bytes) -> RankAnalysis:
-        return analyze_trace(name, source, ceilings, parts_only=parts_only, max_bytes=max_bytes)
-
-    return analyze_inputs(inputs, one, progress=progress, tool_version=__version__)
+    one = partial(analyze_trace, measured=ceilings, parts_only=parts_only, max_bytes=max_bytes)
+    return analyze_inputs(inputs, one, jobs=jobs, progress=progress, tool_version=__version__)
 
 
 def analyze_inputs(
     inputs: Iterable[TraceInput],
-    analyze_one: Callable[[str, Path | bytes], RankAnalysis] | None = None,
+    analyze_one: Work[RankAnalysis] | None = None,
     *,
+    jobs: int | None = None,
     progress: Progress | None = None,
     tool_version: str = "",
 ) -> Analysis:
-    """The analysis of all inputs that can be read, each by `analyze_one`; see `analyze`."""
-    analyze_one = analyze_one or analyze_trace
+    """The analysis of all inputs that can be read, in their order, each by `analyze_one`; see `analyze`."""
     progress = progress or SilentProgress()
-    ranks: list[RankAnalysis] = []
-    unreadable: list[Unreadable] = []
-    hints: list[str] = []
+    outcomes: list[Outcome[RankAnalysis]] = []
     progress.stage("reading traces")
     try:
-        for each in inputs:
-            try:
-                if isinstance(each.source, UnreadableError):
-                    raise each.source
-                ranks.append(analyze_one(each.name, each.source))
-            except UnreadableError as error:
-                unreadable.append(Unreadable(name=each.name, reason=error.message))
-                hints.append(error.hint)
-            except Exception as error:  # one trace out of a thousand must not cost the others
-                unreadable.append(Unreadable(name=each.name, reason=f"{each.name}: {bug(error).message}"))
-            else:
-                continue
-            finally:
+        with closing(map_traces(inputs, analyze_one or analyze_trace, jobs)) as found:
+            for outcome in found:
+                outcomes.append(outcome)
+                if isinstance(outcome.result, Failure):
+                    progress.note(outcome.result.reason)
                 progress.advance()
-            progress.note(unreadable[-1].reason)
     except KeyboardInterrupt as interrupt:
-        partial = _analysis(ranks, unreadable, tool_version, complete=False)
-        raise InterruptedByUser(partial=partial if ranks else None) from interrupt
+        ranks, unreadable, _ = _sorted(outcomes)
+        partial_answer = _analysis(ranks, unreadable, tool_version, complete=False) if ranks else None
+        raise InterruptedByUser(partial=partial_answer) from interrupt
+    ranks, unreadable, hints = _sorted(outcomes)
     if not ranks:
         first = unreadable[0].reason if unreadable else "no trace was named"
         more = f" (nor {len(unreadable) - 1} more)" if len(unreadable) > 1 else ""
         hint = hints[0] if hints and hints[0] else "bottleneck analyze trace.json.gz"
         raise UnreadableError(f"nothing could be read{more}: {first}", hint)
     return _analysis(ranks, unreadable, tool_version, complete=True)
+
+
+def _sorted(outcomes: list[Outcome[RankAnalysis]]) -> tuple[list[RankAnalysis], list[Unreadable], list[str]]:
+    """What was read and what was not, with the hints to that, each in the order of the inputs."""
+    outcomes = sorted(outcomes, key=lambda outcome: outcome.number)
+    ranks = [each.result for each in outcomes if not isinstance(each.result, Failure)]
+    failed = [(each.name, each.result) for each in outcomes if isinstance(each.result, Failure)]
+    unreadable = [Unreadable(name=name, reason=failure.reason) for name, failure in failed]
+    return ranks, unreadable, [failure.hint for _, failure in failed]
 
 
 def analyze_trace(

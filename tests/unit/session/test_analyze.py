@@ -209,7 +209,7 @@ def test_an_interrupt_keeps_what_was_analysed_before() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(InterruptedByUser) as interrupt:
-        analyze_inputs(inputs())
+        analyze_inputs(inputs(), jobs=1)
     partial = interrupt.value.partial
     assert partial is not None
     assert [rank.name for rank in partial.ranks] == ["a.json"]  # type: ignore[attr-defined]
