@@ -61,10 +61,12 @@ class CleanPass:
         if slow is None or host_ms is None or self.slowdown is None:
             return self.clean
         timed = self.clean.wall_ms
-        depends = dependence(self.wall_ms, self.slowdown, pacing(host_ms * slow / timed.median))
+        found = dependence(self.wall_ms, self.slowdown, pacing(host_ms * slow / timed.median))
+        depends = found.value
         full_speed = distribution(
             at_full_speed(self.wall_ms, self.slowdown, depends),
-            math.hypot(DEVICE_RUN_TO_RUN, depends * HOST_RUN_TO_RUN),
+            math.hypot(DEVICE_RUN_TO_RUN, min(depends, 1.0) * HOST_RUN_TO_RUN),
+            found.deviation * abs(math.log(slow)),
         )
         least, most = usual_range(self.slowdown)
         return structs.replace(

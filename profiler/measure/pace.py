@@ -26,9 +26,13 @@ PLAUSIBLE_SLOWDOWN = (0.5, 4.0)
 PACING_RATIO = 0.9
 NOT_PACING_RATIO = 0.8
 USUAL = 0.9  # of the iterations
-# How sure that is, as a standard deviation of the dependence; and by how much a short repeat of a step that only the
-# host paces was seen to scatter about its yardstick (5% over 0.3 s, 8% over 0.15 s): less than that proves nothing.
-_PRIOR_DEVIATION = 0.1
+# The yardstick's code is always in the caches, a step's is not: where a neighbour slowed the yardstick by 1.5 to 1.64,
+# the same eager step took longer by the 0.94th to 1.32nd power of that (26 processes in three sessions on H100s).
+PACED_DEPENDENCE = 1.1
+_MOST_DEPENDENCE = 1.4
+# How sure that is, as a standard deviation; and by how much a short repeat of a step that only the host paces was seen
+# to scatter about its yardstick (5% over 0.3 s, 8% over 0.15 s): less than that proves nothing.
+_PRIOR_DEVIATION = 0.12
 _LEAST_SCATTER = 0.08
 
 Clock = Callable[[], int]
@@ -40,6 +44,17 @@ class HostPace:
 
     work: Callable[[], object]
     reference_us: float
+
+
+@dataclass(frozen=True, slots=True)
+class Dependence:
+    """How much of the host's slowness reaches an iteration, d ln(time) / d ln(slowdown), and its standard deviation.
+
+    An iteration that the device paces does not depend on the host at all, and that is sure.
+    """
+
+    value: float
+    deviation: float
 
 
 class Pacer:
@@ -75,23 +90,30 @@ def pacing(host_ratio: float) -> float:
     return min(max((host_ratio - NOT_PACING_RATIO) / (PACING_RATIO - NOT_PACING_RATIO), 0.0), 1.0)
 
 
-def dependence(wall_ms: Sequence[Sequence[float]], slowdown: Sequence[Sequence[float]], prior: float) -> float:
-    """How much of the host's slowness reaches an iteration: d ln(time) / d ln(slowdown), 0 to 1.
+def dependence(wall_ms: Sequence[Sequence[float]], slowdown: Sequence[Sequence[float]], paced: float) -> Dependence:
+    """How much of the host's slowness reaches an iteration.
 
-    A regression over the repeats' medians, with what is known before as its prior (`pacing`). Repeats in which the
-    host's speed hardly changed leave it at that.
+    A regression over the repeats' medians, with what is known before as its prior: how far the host paces the
+    iterations (see `pacing`). Repeats in which the host's speed hardly changed leave it at that.
     """
+    prior = paced * PACED_DEPENDENCE
     x = [math.log(median(repeat)) for repeat in slowdown if repeat]
     y = [math.log(median(repeat)) for repeat in wall_ms if repeat]
     x, y = ([value - fmean(column) for value in column] for column in (x, y))
     spread = math.fsum(value * value for value in x)
     if len(x) < 3 or spread == 0:
-        return prior
+        return _dependence(prior, _PRIOR_DEVIATION)
     slope = math.fsum(a * b for a, b in zip(x, y, strict=True)) / spread
     scatter = math.fsum((b - slope * a) ** 2 for a, b in zip(x, y, strict=True)) / (len(x) - 2)
     known = spread / max(scatter, _LEAST_SCATTER**2)
     believed = 1 / _PRIOR_DEVIATION**2
-    return min(max((slope * known + prior * believed) / (known + believed), 0.0), 1.0)
+    found = (slope * known + prior * believed) / (known + believed)
+    return _dependence(found, 1 / math.sqrt(known + believed))
+
+
+def _dependence(found: float, deviation: float) -> Dependence:
+    value = min(max(found, 0.0), _MOST_DEPENDENCE)
+    return Dependence(value, deviation * min(value, 1.0))
 
 
 def at_full_speed(

@@ -18,16 +18,19 @@ DEVICE_RUN_TO_RUN = 0.004
 HOST_RUN_TO_RUN = 0.02
 
 
-def distribution(samples_by_repeat: list[list[float]], run_to_run: float = DEVICE_RUN_TO_RUN) -> Distribution:
+def distribution(
+    samples_by_repeat: list[list[float]], run_to_run: float = DEVICE_RUN_TO_RUN, common: float = 0.0
+) -> Distribution:
     """What the samples of some independent repeats (in ms, or any unit) say together.
 
     `median` is that of all samples. `low`..`high` is the 95% prediction interval for the median of another run of as
     many repeats, on both sides of it
 
-        sqrt((t(R-1) * s * sqrt(pi/R))^2 + (z * sqrt(2) * run_to_run * median)^2)
+        sqrt((t(R-1) * s * sqrt(pi/R))^2 + (z * sqrt(2) * run_to_run * median)^2 + (z * common * median)^2)
 
     where s is the standard deviation of the R repeat medians: both runs' medians scatter by s * sqrt(pi / (2 R)), that
-    of a median of normal values, and processes by `run_to_run` besides (Hahn and Meeker, Statistical Intervals, ch. 4,
+    of a median of normal values, processes by `run_to_run` besides, and all samples may be off alike by `common`, a
+    standard deviation over the median (Hahn and Meeker, Statistical Intervals, ch. 4,
     for the prediction of a future sample). It is cut at 0 where no sample is negative. With one repeat there is none.
 
     Iterations of one repeat share its cache, its clocks and its luck, so they never stand in for repeats.
@@ -41,7 +44,8 @@ def distribution(samples_by_repeat: list[list[float]], run_to_run: float = DEVIC
     repeat_medians = [median(repeat) for repeat in repeats]
     low = high = None
     if len(repeats) > 1:
-        reach = math.hypot(_within(repeat_medians), _NORMAL * math.sqrt(2) * run_to_run * abs(middle))
+        besides = _NORMAL * abs(middle) * math.hypot(math.sqrt(2) * run_to_run, common)
+        reach = math.hypot(_within(repeat_medians), besides)
         low, high = middle - reach, middle + reach
         if min(samples) >= 0:
             low = max(low, 0.0)
