@@ -65,10 +65,19 @@ def kernels_work(timeline: Timeline, hint: TokenShape | None = None) -> KernelWo
     work = _nothing_known(count)
     _name(timeline, work)
     _count_copies(timeline, work)
+    work_of = _WorkOfOperations(timeline, hint or TokenShape())
+    alone: list[int] = []
+    found_alone: list[OperationWork] = []
     for owner, rows in _launched(timeline).items():
-        found = _work_of(timeline, owner, hint or TokenShape(), _item_bytes(timeline, rows))
-        if found is not None:
+        found = work_of(owner, rows)
+        if found is None:
+            continue
+        if len(rows) == 1:
+            alone += rows
+            found_alone.append(found)
+        else:
             _divide(timeline, found, rows, work)
+    _give(found_alone, np.array(alone, np.int64), work)
     return replace(work, bytes=work.read_bytes + work.write_bytes)
 
 
@@ -125,19 +134,24 @@ def _nothing_known(count: int) -> KernelWork:
 
 def _name(timeline: Timeline, work: KernelWork) -> None:
     """Fill in the names of operations and modules."""
-    operations, ranges, names = timeline.operations, timeline.ranges, timeline.names
-    parent, module, name = operations.parent.tolist(), operations.module.tolist(), operations.name.tolist()
-    for row, operation in enumerate(timeline.device.operation.tolist()):
-        if operation < 0:
-            continue
-        work.operation[row] = names[name[operation]]
-        outer = outermost = operation
-        while (outer := parent[outer]) >= 0 and module[outer] == module[operation]:
-            if names[name[outer]].startswith("aten::"):
-                outermost = outer
-        work.outer_operation[row] = names[name[outermost]]
-        if module[operation] >= 0:
-            work.module[row] = timeline.name_of(ranges.name, module[operation]).removeprefix(MODULE_PREFIX)
+    operations, names = timeline.operations, timeline.names
+    parent, module, name = operations.parent, operations.module, operations.name
+    is_aten = np.array([text.startswith("aten::") for text in names], np.bool_)
+    rows = np.flatnonzero(timeline.device.operation >= 0)
+    innermost = timeline.device.operation[rows]
+    outer, outermost = innermost.copy(), innermost.copy()
+    rising = np.arange(len(rows))
+    while len(rising):
+        outer[rising] = parent[outer[rising]]
+        rising = rising[outer[rising] >= 0]
+        rising = rising[module[outer[rising]] == module[innermost[rising]]]
+        shown = rising[is_aten[name[outer[rising]]]]
+        outermost[shown] = outer[shown]
+    columns = (rows, name[innermost], name[outermost], module[innermost])
+    for row, inner, outermost_name, inside in zip(*(column.tolist() for column in columns), strict=True):
+        work.operation[row], work.outer_operation[row] = names[inner], names[outermost_name]
+        if inside >= 0:
+            work.module[row] = timeline.name_of(timeline.ranges.name, inside).removeprefix(MODULE_PREFIX)
 
 
 def _count_copies(timeline: Timeline, work: KernelWork) -> None:
@@ -183,20 +197,39 @@ def _launched(timeline: Timeline) -> dict[int, list[int]]:
     return launched
 
 
-def _work_of(timeline: Timeline, operation: int, hint: TokenShape, item_bytes: int | None) -> OperationWork | None:
-    operations = timeline.operations
-    if not operations.shapes:
-        return None
-    return operation_work(
-        timeline.name_of(operations.name, operation),
-        operations.shapes[operation],
-        operations.types[operation],
-        operations.concrete[operation],
-        strides=operations.strides[operation] if operations.strides else (),
-        hint=hint,
-        output_shape=_indexed_shape(timeline, operation),
-        list_item_bytes=item_bytes,
-    )
+class _WorkOfOperations:
+    """The work of operations; those of one name and the same inputs have the same."""
+
+    def __init__(self, timeline: Timeline, hint: TokenShape) -> None:
+        self._timeline, self._hint = timeline, hint
+        self._found: dict[tuple[object, ...], OperationWork | None] = {}
+        self._item_bytes = [int(match[1]) if (match := _OPAQUE_BYTES.search(name)) else None for name in timeline.names]
+
+    def __call__(self, operation: int, rows: list[int]) -> OperationWork | None:
+        """Of one operation that launched these rows of the device, or None where it is not known."""
+        timeline, operations = self._timeline, self._timeline.operations
+        if not operations.shapes:
+            return None
+        name, shapes = timeline.name_of(operations.name, operation), operations.shapes[operation]
+        types, concrete = operations.types[operation], operations.concrete[operation]
+        strides = operations.strides[operation] if operations.strides else ()
+        output_shape = _indexed_shape(timeline, operation)
+        sizes = (self._item_bytes[name] for name in timeline.device.name[rows].tolist())
+        item_bytes = next((size for size in sizes if size is not None), None)
+        # Equal inputs are one object each, which the timeline keeps.
+        key = (name, id(shapes), id(types), id(concrete), id(strides), output_shape, item_bytes)
+        if key not in self._found:
+            self._found[key] = operation_work(
+                name,
+                shapes,
+                types,
+                concrete,
+                strides=strides,
+                hint=self._hint,
+                output_shape=output_shape,
+                list_item_bytes=item_bytes,
+            )
+        return self._found[key]
 
 
 def _indexed_shape(timeline: Timeline, operation: int) -> tuple[int, ...] | None:
@@ -211,22 +244,29 @@ def _indexed_shape(timeline: Timeline, operation: int) -> tuple[int, ...] | None
     return tuple(int(size) for size in sizes) or None
 
 
-def _item_bytes(timeline: Timeline, rows: list[int]) -> int | None:
-    for row in rows:
-        if match := _OPAQUE_BYTES.search(timeline.name_of(timeline.device.name, row)):
-            return int(match[1])
-    return None
+def _give(found: list[OperationWork], rows: Ints, work: KernelWork) -> None:
+    """Give each operation's work to the one kernel that it launched."""
+    for row, each in zip(rows.tolist(), found, strict=True):
+        work.cause[row], work.category[row], work.data_type[row] = each.cause, each.category, each.data_type
+    work.flops[rows] = [each.flops for each in found]
+    work.queries[rows] = [np.nan if each.queries is None else each.queries for each in found]
+    work.read_bytes[rows] = [each.read_bytes for each in found]
+    work.write_bytes[rows] = [each.write_bytes for each in found]
+    work.weights_bytes[rows] = [each.weights_bytes for each in found]
+    work.kv_cache_bytes[rows] = [each.kv_cache_bytes for each in found]
 
 
 def _divide(timeline: Timeline, found: OperationWork, rows: list[int], work: KernelWork) -> None:
     """Give an operation's work to its kernels, which are rows in the order of time."""
     device = timeline.device
-    names = {row: timeline.name_of(device.name, row) for row in rows}
-    duration = (device.end_ns - device.start_ns).astype(np.float64)
-    main = max([row for row in rows if not _HELPER.search(names[row])] or rows, key=lambda row: duration[row])
-    mains = [row for row in rows if names[row] == names[main]]
-    total = duration[mains].sum()
-    shares = duration[mains] / total if total else np.full(len(mains), 1 / len(mains))
+    name = dict(zip(rows, device.name[rows].tolist(), strict=True))
+    lasts = dict(zip(rows, (device.end_ns[rows] - device.start_ns[rows]).tolist(), strict=True))
+    helpers = {number for number in set(name.values()) if _HELPER.search(timeline.names[number])}
+    main = max([row for row in rows if name[row] not in helpers] or rows, key=lasts.__getitem__)
+    mains = [row for row in rows if name[row] == name[main]]
+    duration = np.array([lasts[row] for row in mains], np.float64)
+    total = duration.sum()
+    shares = duration / total if total else np.full(len(mains), 1 / len(mains))
     finishing = rows[-1] if rows[-1] > mains[-1] else None
 
     for row in mains:
