@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 import msgspec
 import numpy as np
 
+from profiler.trace.no_numbers import NO_NUMBER
 from profiler.trace.timeline import Ints
 
 # The year 2096; two such times may be added in an int64.
@@ -25,12 +26,23 @@ def nanoseconds(microseconds: bytes) -> int:
     """
     text = microseconds.decode().strip('"')
     try:
+        if microseconds == NO_NUMBER:
+            raise InvalidOperation
         value = Decimal(text) * 1000
         if abs(value) <= LARGEST_NS:  # NaN raises
             return round(value)
     except InvalidOperation:
         pass
     raise ValueError("a time is no number")
+
+
+def is_time(microseconds: msgspec.Raw) -> bool:
+    """Whether `nanoseconds` can be had of it."""
+    try:
+        nanoseconds(bytes(microseconds))
+    except ValueError:
+        return False
+    return True
 
 
 def column_of_nanoseconds(microseconds: Sequence[msgspec.Raw]) -> Ints:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-NO_TIME = msgspec.Raw(b"0")  # this very object where an event does not say when it began
+_NO_TIME = msgspec.Raw(b"null")  # what an event that does not say when it began would say
 _ZERO = msgspec.Raw(b"0")
 _NOTHING = msgspec.Raw(b"[]")
 _NO_STACK = msgspec.Raw(b"")
@@ -56,7 +56,7 @@ class Event(msgspec.Struct, gc=False):
 
     name: str = ""
     tid: int | str = -1
-    ts: msgspec.Raw = NO_TIME
+    ts: msgspec.Raw = _NO_TIME
     dur: msgspec.Raw = _ZERO
 
 

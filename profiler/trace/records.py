@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
@@ -11,13 +11,14 @@ import msgspec
 import numpy as np
 
 from profiler.trace.classification import call_kind, copy_activity, kernel_activity
-from profiler.trace.decimals import LARGEST_NS, column_of_nanoseconds
+from profiler.trace.decimals import LARGEST_NS, column_of_nanoseconds, is_time
 from profiler.trace.event_types import CallEvent, DeviceEvent, Event, OperationEvent, SyncEvent
 from profiler.trace.reading_flaws import Cut, ReadingFlaws
 from profiler.trace.timeline import Activity, Ints
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+Timed = TypeVar("Timed", bound=Event)
 
 _STEP = "ProfilerStep#"  # the old schema calls it an operation
 _UNKNOWN = (-1, -1, -1)
@@ -88,10 +89,11 @@ class Records:
         self.types: list[list[str]] = []
         self.concrete: list[list[Any]] = []
         self.strides: list[list[Any]] = []
-        self.timeless = 0  # events that were dropped, as they do not say when they began
+        self.timeless = 0  # events that were dropped, as they do not say when they were
         self.waits: dict[int, tuple[int, int]] = {}  # by correlation: stream, the event's record call
         self._kernel_kind: Remembered[str, int] = Remembered(kernel_activity)
         self._copy_kind: Remembered[str, int] = Remembered(copy_activity)
+        self._memset_kind: Remembered[str, int] = Remembered(lambda _: Activity.MEMSET)
         self._call_kind: Remembered[str, int] = Remembered(call_kind)
         self._lists: Remembered[bytes, list[Any]] = Remembered(msgspec.json.Decoder(list[Any]).decode)
         self._words: Remembered[bytes, list[str]] = Remembered(msgspec.json.Decoder(list[str]).decode)
@@ -101,44 +103,48 @@ class Records:
         tables = (self.device, self.calls, self.operations, self.ranges, self.overhead)
         return ReadingFlaws(cut, sum(map(len, tables)), self.timeless, sum(table.negative for table in tables))
 
-    def add_kernels(self, events: list[DeviceEvent]) -> None:
+    def add_kernels(self, events: Sequence[DeviceEvent]) -> None:
         """Rows of the device."""
-        self._add_activities(events, [self._kernel_kind[event.name] for event in events])
+        self._add_activities(events, self._kernel_kind)
 
-    def add_copies(self, events: list[DeviceEvent]) -> None:
+    def add_copies(self, events: Sequence[DeviceEvent]) -> None:
         """Rows of the device."""
-        self._add_activities(events, [self._copy_kind[event.name] for event in events])
+        self._add_activities(events, self._copy_kind)
 
-    def add_memsets(self, events: list[DeviceEvent]) -> None:
+    def add_memsets(self, events: Sequence[DeviceEvent]) -> None:
         """Rows of the device."""
-        self._add_activities(events, [Activity.MEMSET] * len(events))
+        self._add_activities(events, self._memset_kind)
 
-    def _add_activities(self, events: list[DeviceEvent], kinds: list[int]) -> None:
+    def _add_activities(self, events: Sequence[DeviceEvent], kind_of_name: Remembered[str, int]) -> None:
+        events, span = self._timed(events)
         arguments = [event.args for event in events]
         self.device.add(
-            _span(events),
-            kinds,
+            span,
+            [kind_of_name[event.name] for event in events],
             self._names(events),
             _columns(arguments, "external correlation device stream bytes registers shared_bytes"),
-            _flat((given.grid or _UNKNOWN for given in arguments), 3, len(arguments)),
-            _flat((given.block or _UNKNOWN for given in arguments), 3, len(arguments)),
+            _flat([given.grid or _UNKNOWN for given in arguments], 3),
+            _flat([given.block or _UNKNOWN for given in arguments], 3),
         )
 
-    def add_calls(self, events: list[CallEvent]) -> None:
+    def add_calls(self, events: Sequence[CallEvent]) -> None:
         """Rows of the host's calls."""
+        events, span = self._timed(events)
         kinds = [self._call_kind[event.name] for event in events]
-        arguments = [event.args for event in events]
-        self.calls.add(self._host_rows(events), kinds, _columns(arguments, "external correlation"))
+        arguments = _columns([event.args for event in events], "external correlation")
+        self.calls.add(self._host_rows(events, span), kinds, arguments)
 
-    def add_operations(self, events: list[OperationEvent]) -> None:
+    def add_operations(self, events: Sequence[OperationEvent]) -> None:
         """Rows of operations, but for steps: those are ranges."""
-        if any(event.name.startswith(_STEP) for event in events):
-            self.add_ranges([event for event in events if event.name.startswith(_STEP)])
+        steps = [event for event in events if event.name.startswith(_STEP)]
+        if steps:
+            self.add_ranges(steps)
             events = [event for event in events if not event.name.startswith(_STEP)]
+        events, span = self._timed(events)
         lists, words = self._lists, self._words
         arguments = [event.args for event in events]
         stacks = [self.stacks[bytes(given.stack)] for given in arguments]
-        self.operations.add(self._host_rows(events), [given.external for given in arguments], stacks)
+        self.operations.add(self._host_rows(events, span), [given.external for given in arguments], stacks)
         self.shapes += [lists[bytes(given.shapes)] for given in arguments]
         self.types += [words[bytes(given.types)] for given in arguments]
         self.concrete += [lists[bytes(given.concrete)] for given in arguments]
@@ -146,27 +152,36 @@ class Records:
 
     def add_ranges(self, events: Sequence[Event]) -> None:
         """Rows of ranges."""
-        self.ranges.add(self._host_rows(events))
+        self.ranges.add(self._host_rows(*self._timed(events)))
 
     def add_frames(self, events: Sequence[Event]) -> None:
         """Rows of Python functions."""
-        self.frames.add(self._host_rows(events))
+        self.frames.add(self._host_rows(*self._timed(events)))
 
-    def add_overhead(self, events: list[Event]) -> None:
+    def add_overhead(self, events: Sequence[Event]) -> None:
         """Rows of overhead."""
-        self.overhead.add(_span(events))
+        self.overhead.add(self._timed(events)[1])
 
-    def add_waits(self, events: list[SyncEvent]) -> None:
+    def add_waits(self, events: Sequence[SyncEvent]) -> None:
         """What calls waited for."""
         for wait in (event.args for event in events):
             self.waits[wait.correlation] = (wait.stream, wait.wait_on_record)
             if wait.wait_on_record >= 0:  # only who waits for an event says on which stream it was recorded
                 self.waits.setdefault(wait.wait_on_record, (wait.wait_on_stream, -1))
 
-    def _host_rows(self, events: Sequence[Event]) -> Ints:
+    def _timed(self, events: Sequence[Timed]) -> tuple[Sequence[Timed], Ints]:
+        """The events whose times are numbers, and their starts and ends; the others are counted."""
+        try:
+            return events, _span(events)
+        except ValueError:
+            timed = [event for event in events if is_time(event.ts) and is_time(event.dur)]
+            self.timeless += len(events) - len(timed)
+            return timed, _span(timed)
+
+    def _host_rows(self, events: Sequence[Event], span: Ints) -> Ints:
         threads = self.threads
         numbers = [threads[event.tid if isinstance(event.tid, int) else -1] for event in events]
-        return np.vstack([_span(events), self._names(events), np.asarray(numbers, np.int64)])
+        return np.vstack([span, self._names(events), np.asarray(numbers, np.int64)])
 
     def _names(self, events: Sequence[Event]) -> Ints:
         names = self.names
@@ -180,8 +195,8 @@ def _span(events: Sequence[Event]) -> Ints:
 
 def _columns(objects: Sequence[msgspec.Struct], names: str) -> Ints:
     fields = names.split()
-    return _flat(map(attrgetter(*fields), objects), len(fields), len(objects))
+    return _flat(list(map(attrgetter(*fields), objects)), len(fields))
 
 
-def _flat(rows: Iterable[tuple[int, ...]], width: int, count: int) -> Ints:
-    return np.fromiter(chain.from_iterable(rows), np.int64, width * count).reshape(count, width).T
+def _flat(rows: Sequence[tuple[int, ...]], width: int) -> Ints:
+    return np.fromiter(chain.from_iterable(rows), np.int64, width * len(rows)).reshape(len(rows), width).T

@@ -11,11 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import msgspec
 
 from profiler.trace.cut_text import ends_early, whole_events
+from profiler.trace.no_numbers import without_nan
 from profiler.trace.reading_flaws import Cut
 
 # Enough that what is done once a slice does not count, and little beside what a process needs anyway.
@@ -24,7 +26,10 @@ SLICE_BYTES = 512 << 10
 _LONGEST_BYTES = 256 << 20
 
 _NONE = b"[]"
+_BARE = b"["
 _OPENING = re.compile(rb'"traceEvents"\s*:\s*\[')
+_LAST_OPENING = re.compile(_OPENING.pattern + rb"\Z")
+_OPENINGS = 10  # to be tried
 _BETWEEN = re.compile(rb"\}\s*,\s*\Z")
 # How much white space there may be between two events, and how many `{` an event may have, before more text is read.
 _BETWEEN_BYTES = 64
@@ -33,13 +38,6 @@ _GUESSES = 1_000
 
 class NoTextError(ValueError):
     """There is nothing in the text, or nothing but spaces."""
-
-
-class Head(msgspec.Struct, gc=False):
-    """What decides whether the rest of an event is decoded."""
-
-    ph: str = ""
-    cat: str = ""
 
 
 class Surroundings(msgspec.Struct):
@@ -58,23 +56,26 @@ class Read:
 
 
 class _Whole(Surroundings, kw_only=True):
-    events: list[msgspec.Raw] = msgspec.field(name="traceEvents")
+    events: msgspec.Raw = msgspec.field(name="traceEvents")
 
 
-class _Heads(msgspec.Struct):
-    events: list[Head] = msgspec.field(name="traceEvents")
+class _Renamed(Surroundings, kw_only=True):
+    """With the key of the events renamed, so that a second list of events is not taken for the first."""
+
+    events: msgspec.Raw = msgspec.field(name="first traceEvents")
+    more: msgspec.Raw | msgspec.UnsetType = msgspec.field(name="traceEvents", default=msgspec.UNSET)
 
 
-Take = Callable[[list[Head], list[msgspec.Raw]], None]
+_RENAMED = b'"first traceEvents":['
+# Decodes a list of events and does something with them; raises `msgspec.DecodeError` and does nothing if it is none.
+Take = Callable[[bytes | msgspec.Raw], None]
 
-_HEADS = msgspec.json.Decoder(list[Head])
-_EVENTS = msgspec.json.Decoder(list[msgspec.Raw])
-_HEADS_OF_WHOLE = msgspec.json.Decoder(_Heads)
 _WHOLE = msgspec.json.Decoder(_Whole)
+_WHOLE_RENAMED = msgspec.json.Decoder(_Renamed)
 
 
 def each_slice(chunks: Iterable[bytes], take: Take, slice_bytes: int = SLICE_BYTES) -> Read:
-    """Hand all events to `take`, a slice at a time: their heads and their texts, which it must not keep.
+    """Hand all events to `take`, a slice at a time, each as the text of a list.
 
     Of a text that ends too early, all events that are whole. Raises `NoTextError`, or `ValueError` or
     `msgspec.MsgspecError` where the text is no trace.
@@ -99,7 +100,10 @@ def each_slice(chunks: Iterable[bytes], take: Take, slice_bytes: int = SLICE_BYT
             missing = slice_bytes - len(text)
         else:
             missing = len(text)
-    return _rest(b"".join((opening, text, *pieces)), take, is_rest)
+    text = b"".join((text, *pieces))
+    if not opening and text.strip():
+        opening, text = _opened(text)
+    return _rest(opening, text, take, is_rest)
 
 
 def _opened(text: bytes) -> tuple[bytes, bytes]:
@@ -107,17 +111,17 @@ def _opened(text: bytes) -> tuple[bytes, bytes]:
     first = text.lstrip()[:1]
     if first == b"[":
         _, _, text = text.partition(b"[")
-        return b"[", text
+        return _BARE, text
     if first not in (b"{", b""):
         raise ValueError("it does not begin as JSON does")
-    found = _OPENING.search(text)
-    try:
-        if found is not None:
-            _WHOLE.decode(text[: found.end()] + b"]}")
-            return text[: found.end()], text[found.end() :]
-    except (msgspec.DecodeError, RecursionError):
-        pass  # these are events within something else: the text has to be read as a whole
-    return b"", text
+    for found in islice(_OPENING.finditer(text), _OPENINGS):
+        opening = without_nan(text[: found.end()])
+        try:
+            _WHOLE.decode(opening + b"]}")
+        except (msgspec.DecodeError, RecursionError):
+            continue  # these are events within something else
+        return opening, text[found.end() :]
+    return b"", text  # there are none, or the text has to be read as a whole
 
 
 def _last_end(text: bytes) -> int:
@@ -136,37 +140,50 @@ def _last_end(text: bytes) -> int:
 def _taken(text: bytes, take: Take) -> bool:
     listed = b"[" + text + b"]"
     try:
-        heads = _HEADS.decode(listed)
+        take(listed)
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
-        return False
-    take(heads, _EVENTS.decode(listed))
+        numbered = without_nan(text)
+        return numbered is not text and _taken(numbered, take)
     return True
 
 
-def _rest(text: bytes, take: Take, is_rest: bool) -> Read:
-    if not text.strip():
+def _rest(opening: bytes, text: bytes, take: Take, is_rest: bool) -> Read:
+    """What is left, with what stood before the first event; that is known by now, or never will be."""
+    if not opening and not text.strip():
         raise NoTextError
     try:
-        if text.lstrip().startswith(b"["):
-            take(_HEADS.decode(text), _EVENTS.decode(text))
-            return Read(Surroundings())
-        whole = _WHOLE.decode(text)
-        take(_HEADS_OF_WHOLE.decode(text).events, whole.events)
-        return Read(whole)
+        surroundings, events = _around(opening, text)
+        take(events)
+        return Read(surroundings)
     except msgspec.DecodeError as error:
+        numbered = text if isinstance(error, msgspec.ValidationError) else without_nan(text)
+        if numbered is not text:
+            return _rest(opening, numbered, take, is_rest)
         if not ends_early(error, text):
             raise
-    return _cut(text, take, is_rest)
+    return _cut(opening, text, take, is_rest)
 
 
-def _cut(text: bytes, take: Take, is_rest: bool) -> Read:
-    opening, events = _opened(text)
+def _around(opening: bytes, text: bytes) -> tuple[Surroundings, bytes | msgspec.Raw]:
+    if opening == _BARE:
+        return Surroundings(), opening + text
+    if not opening:
+        whole = _WHOLE.decode(text)
+        return whole, whole.events
+    before, *_ = _LAST_OPENING.split(opening)
+    renamed = _WHOLE_RENAMED.decode(before + _RENAMED + text)
+    if renamed.more is not msgspec.UNSET:
+        raise ValueError("it has `traceEvents` twice")
+    return renamed, renamed.events
+
+
+def _cut(opening: bytes, text: bytes, take: Take, is_rest: bool) -> Read:
     if not opening:
         raise ValueError("it ends before its first event")
-    listed, cut = whole_events(events)
+    listed, cut = whole_events(text)
     if listed == _NONE and not is_rest:
         raise ValueError("it ends before the end of its first event")
-    take(_HEADS.decode(listed), _EVENTS.decode(listed))
-    return Read(Surroundings() if opening == b"[" else _WHOLE.decode(opening + b"]}"), cut)
+    take(listed)
+    return Read(Surroundings() if opening == _BARE else _WHOLE.decode(opening + b"]}"), cut)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import os
 import stat
 import zlib
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 
 from profiler.errors import UnreadableError
+from profiler.trace.gunzip import gunzipped
 
 # Traces of PyTorch are a few GB at most; a gzip of 10 MB can hold 10 GB.
 MAX_BYTES = 8 << 30
@@ -28,8 +29,7 @@ def chunks(source: str | Path | bytes, name: str, max_bytes: int = MAX_BYTES) ->
     with _opened(source, name) as file:
         try:
             is_gzip = file.peek(2).startswith(_GZIP_MAGIC)
-            text = gzip.GzipFile(fileobj=file) if is_gzip else file
-            while chunk := text.read1(_CHUNK_BYTES):  # `read` would lose what precedes an early end
+            for chunk in gunzipped(file) if is_gzip else iter(partial(file.read, _CHUNK_BYTES), b""):
                 left -= len(chunk)
                 if left < 0:
                     hint = "--max-bytes with a larger number, if you trust the file"
@@ -38,7 +38,7 @@ def chunks(source: str | Path | bytes, name: str, max_bytes: int = MAX_BYTES) ->
         except EOFError as error:
             if left == max_bytes:
                 raise UnreadableError(f"{name} is a damaged gzip file: {error}", "copy or record it again") from error
-        except (gzip.BadGzipFile, zlib.error) as error:
+        except zlib.error as error:
             raise UnreadableError(f"{name} is a damaged gzip file: {error}", "copy or record it again") from error
         except OSError as error:
             raise UnreadableError(f"cannot read {name}: {error.strerror}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +19,8 @@ from profiler.trace import integrity, intervals
 from profiler.trace.decimals import column_of_nanoseconds, nanoseconds
 from profiler.trace.kineto import read_kineto
 from profiler.trace.nesting import enclosing, parents
-from profiler.trace.slices import Head, each_slice
+from profiler.trace.no_numbers import without_nan
+from profiler.trace.slices import each_slice
 from profiler.trace.timeline import Timeline
 from tests.unit.trace.trace_events import RECORDINGS, annotation, call, copy, kernel, operation, trace_bytes
 
@@ -43,17 +45,37 @@ def test_wherever_slices_end_the_events_are_those_of_the_text(given_events, chun
     trace = given_events if bare else {"other": other, "traceEvents": given_events, "baseTimeNanoseconds": 5}
     text = json.dumps(trace, indent=indent).encode()
     found: list[Any] = []
-    categories_found: list[str] = []
 
-    def take(heads: list[Head], texts: list[msgspec.Raw]) -> None:
-        categories_found.extend(head.cat for head in heads)
-        found.extend(json.loads(bytes(raw)) for raw in texts)
+    def take(listed: bytes | msgspec.Raw) -> None:
+        found.extend(msgspec.json.decode(listed))
 
     pieces = (text[at : at + chunk] for at in range(0, len(text), chunk))
     surroundings = each_slice(pieces, take, slice_bytes).surroundings
     assert found == given_events
-    assert categories_found == [event["cat"] for event in given_events]
     assert surroundings.base_ns == (0 if bare else 5)
+
+
+no_numbers = st.sampled_from([math.nan, math.inf, -math.inf])
+strings = st.one_of(tricky, st.sampled_from([": NaN,", '\\", NaN, "', "[inf]", "-Infinity"]), st.text(max_size=5))
+with_nan = st.recursive(
+    st.one_of(strings, st.integers(), no_numbers),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(strings, inner, max_size=4)),
+)
+
+
+def numbered(value: Any) -> Any:
+    """With -1.0 for what is no number."""
+    if isinstance(value, dict):
+        return {key: numbered(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [numbered(each) for each in value]
+    return value if not isinstance(value, float) or math.isfinite(value) else -1.0
+
+
+@given(with_nan, st.sampled_from([None, 1]), st.booleans())
+def test_what_is_no_number_becomes_one_and_texts_that_say_so_stay(value, indent, ascii_only):
+    text = json.dumps([value], indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+    assert json.loads(without_nan(text)) == [numbered(value)]
 
 
 decimals = st.decimals(-(10**15), 3 * 10**15, allow_nan=False, allow_infinity=False, places=None)

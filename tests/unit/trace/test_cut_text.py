@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from profiler.errors import UnreadableError
 from profiler.trace.kineto import read_kineto
 from profiler.trace.reading_flaws import Cut
-from profiler.trace.slices import Head, each_slice
+from profiler.trace.slices import each_slice
 from tests.unit.trace.trace_events import RECORDINGS, call, kernel, operation, trace_bytes
 
 PACKED = (RECORDINGS / "stream_imbalance.json.gz").read_bytes()
@@ -29,9 +29,8 @@ FIRST_EVENT = TEXT.index(b"{", TEXT.index(b"traceEvents"))
 def read(text: bytes, slice_bytes: int) -> tuple[list[Any], Cut]:
     found: list[Any] = []
 
-    def take(heads: list[Head], texts: list[msgspec.Raw]) -> None:
-        assert len(heads) == len(texts)
-        found.extend(json.loads(bytes(raw)) for raw in texts)
+    def take(listed: bytes | msgspec.Raw) -> None:
+        found.extend(msgspec.json.decode(listed))
 
     return found, each_slice([text], take, slice_bytes).cut
 
