@@ -8,7 +8,7 @@ from contextlib import suppress
 from profiler.errors import BottleneckError, InterruptedByUser, bug
 
 
-def tell(error: BaseException, *, debug: bool = False) -> int:
+def tell(error: Exception | KeyboardInterrupt, *, debug: bool = False) -> int:
     """Tell it; the exit code. With `debug` the traceback comes first."""
     if isinstance(error, InterruptedByUser | KeyboardInterrupt):
         partial = getattr(error, "partial", None)
