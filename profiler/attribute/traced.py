@@ -8,17 +8,20 @@ stands beside the one in which it did nothing, and a verdict that hinges on it i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 
 import numpy as np
 
 from profiler.attribute.activities import Limited, limit
 from profiler.attribute.calibration import Calibrated
+from profiler.attribute.kernel_groups import JudgedRows, slowest_groups
+from profiler.attribute.kernel_table import MOST_KERNELS
 from profiler.attribute.kernel_work import kernels_work
 from profiler.attribute.known_activities import fact_columns
 from profiler.attribute.parts import split
 from profiler.attribute.replay import Calibration
+from profiler.attribute.roofline import rooflines
 from profiler.attribute.scenarios import UNKNOWN_AS_MEMORY, kernel_readings
 from profiler.attribute.shares import Scenario, class_shares, share_records, share_table
 from profiler.attribute.trace_ceilings import TraceCeilings
@@ -26,6 +29,7 @@ from profiler.attribute.traced_evidence import traced_sentences
 from profiler.attribute.verdict import judge, refuse, trusted
 from profiler.report.analysis import PartName, TracePart
 from profiler.report.records import Share, Verdict
+from profiler.report.roofline import KernelRoofline
 from profiler.report.vocabulary import Resource
 from profiler.trace.accounting import Accounting
 from profiler.trace.graph import DependencyGraph
@@ -59,11 +63,12 @@ _OTHER_PARTS = {
 
 @dataclass(frozen=True, slots=True)
 class TracedJudgement:
-    """What one trace says: exclusive parts that sum to its span, shares (none where refused), and the verdict."""
+    """What one trace says: parts that sum to its span, shares (none where refused), verdict, slowest kernels."""
 
     parts: list[TracePart]
     shares: list[Share]
     verdict: Verdict
+    kernels: list[KernelRoofline] = field(default_factory=list)
 
 
 def parts_of_device(device: DeviceEvents, told: Accounting, own_ns: Ints) -> list[TracePart]:
@@ -89,12 +94,15 @@ def judge_traced(
         timeline, graph, kernels_work(timeline), ceilings.gemm_flops_per_s, ceilings.compute_capability
     )
     limited = limit(facts, ceilings.peaks)
-    own = own_ns[np.array(graph.source_row, np.int64)]
+    rows = np.array(graph.source_row, np.int64)
+    own = own_ns[rows]
+    slowest = slowest_groups(timeline, JudgedRows.of(rows, facts, limited), own, MOST_KERNELS)
+    kernels = rooflines(slowest, ceilings.peaks, told.span_ns)
     names = _part_names(graph, limited)
     parts = _parts(names, own, idle_ns, told.span_ns)
     fatal = [finding.message for finding in findings if finding.severity is Severity.FATAL]
     if fatal:
-        return TracedJudgement(parts, [], refuse(*fatal))
+        return TracedJudgement(parts, [], refuse(*fatal), kernels)
 
     scenarios = [Scenario("as traced", graph, limited.costs, _AS_TRACED)]
     readings = kernel_readings(facts, ceilings.peaks, limited)
@@ -107,7 +115,8 @@ def judge_traced(
         reason = (
             f"a replay of its dependencies takes {replayed.period_us / 1e3:.3g} ms instead of {told.span_ns / 1e6:.3g}"
         )
-        return TracedJudgement(parts, [], refuse(f"{reason} ms: what waited for what cannot be told from this trace"))
+        reason = f"{reason} ms: what waited for what cannot be told from this trace"
+        return TracedJudgement(parts, [], refuse(reason), kernels)
 
     table = share_table(scenarios)
     by_class = class_shares(table)
@@ -118,7 +127,7 @@ def judge_traced(
         if scenario.label in (scenarios[0].label, UNKNOWN_AS_MEMORY)
     }
     if unknown_ns > _MOST_UNKNOWN * told.span_ns and len(leaders) > 1:
-        return TracedJudgement(parts, [], refuse(_unknown(unknown_ns, told, ceilings)))
+        return TracedJudgement(parts, [], refuse(_unknown(unknown_ns, told, ceilings)), kernels)
     shares = share_records(table)
     leader = max(by_class[0], key=lambda klass: by_class[0][klass])
     verdict = judge(
@@ -129,7 +138,7 @@ def judge_traced(
         trust=(1 - unknown_ns / told.span_ns) * (1 - off),
     )
     whole_ratio = prod(1 - finding.lost_ratio for finding in findings if finding.severity is Severity.WARNING)
-    return TracedJudgement(parts, shares, trusted(verdict, whole_ratio))
+    return TracedJudgement(parts, shares, trusted(verdict, whole_ratio), kernels)
 
 
 def _part_names(graph: DependencyGraph, limited: Limited) -> list[PartName]:

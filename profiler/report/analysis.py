@@ -13,6 +13,7 @@ from msgspec import Struct, field
 from profiler.report.json_text import json_text, schema_of
 from profiler.report.part_name import PartName as PartName
 from profiler.report.records import Share, Sources, Verdict
+from profiler.report.roofline import KernelRoofline
 from profiler.report.trace_waits import CriticalPath, HostOperation
 from profiler.report.vocabulary import BottleneckClass
 
@@ -165,6 +166,7 @@ class RankAnalysis(Struct, frozen=True, kw_only=True):
     sources: Sources = field(default_factory=dict)
     critical_path: CriticalPath | None = None
     host_operations: list[HostOperation] = field(default_factory=list)
+    kernels: list[KernelRoofline] = field(default_factory=list)
 
 
 class PartSpread(Struct, frozen=True, kw_only=True):

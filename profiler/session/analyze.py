@@ -166,6 +166,7 @@ def _rank(
         integrity=[_finding(each) for each in findings],
         verdict=judged.verdict,
         shares=judged.shares,
+        kernels=judged.kernels,
         notes=notes,
         sources={} if device else {"device": Source(missing="the trace does not name its device")},
     )
