@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profiler.trace import intervals
+from profiler.trace.distinct import distinct, numbered
 from profiler.trace.timeline import Activity, DeviceEvents, Ints
 
 Rows = NDArray[np.bool_]
@@ -96,7 +97,7 @@ def exclusive_ns(device: DeviceEvents) -> Ints:
     two events, goes to the row that lasts longest of those running.
     """
     own = np.zeros(len(device), np.int64)
-    edges = np.unique(np.concatenate([device.start_ns, device.end_ns]))
+    edges = distinct(np.concatenate([device.start_ns, device.end_ns])).reshape(-1)
     free = np.diff(edges)  # of each piece between neighbouring edges, what nobody has yet
     precedence = np.array([_PRECEDENCE[kind] for kind in Activity], np.int64)[device.kind]
     for place in range(max(_PRECEDENCE.values()) + 1):
@@ -141,10 +142,10 @@ def _longest_so_far(ends: Ints) -> Ints:
 
 def _streams(device: DeviceEvents) -> list[StreamTime]:
     is_kernel = np.isin(device.kind, _KERNELS)
-    lanes, lane = np.unique(np.stack([device.device, device.stream], axis=1), axis=0, return_inverse=True)
+    lanes, lane = numbered(device.device, device.stream)
     found = []
     for number, (card, stream) in enumerate(lanes.tolist()):
-        mine = lane.reshape(-1) == number
+        mine = lane == number
         busy = intervals.total(_spans(device, mine))
         found.append(StreamTime(card, stream, busy, int((mine & is_kernel).sum()), int((mine & ~is_kernel).sum())))
     return found

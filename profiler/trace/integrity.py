@@ -8,6 +8,7 @@ import numpy as np
 
 from profiler.trace import intervals
 from profiler.trace.clock_checks import clock_findings
+from profiler.trace.distinct import numbered
 from profiler.trace.finding import FATAL_RATIO, Finding, Severity
 from profiler.trace.replay_checks import replay_findings
 from profiler.trace.text_checks import text_findings
@@ -130,9 +131,9 @@ def _overlapping_kernels(timeline: Timeline) -> Iterator[Finding]:
     """A stream runs one kernel after the other, except branches of a graph and dependent launches."""
     kernels, device = _kernels(timeline), timeline.device
     overlapping, overlap_ns = 0, 0
-    lanes = np.stack([device.device[kernels], device.stream[kernels]], axis=1)
-    for lane in np.unique(lanes, axis=0):
-        rows = kernels[(lanes == lane).all(axis=1)]
+    lanes, lane = numbered(device.device[kernels], device.stream[kernels])
+    for number in range(len(lanes)):
+        rows = kernels[lane == number]
         reach, start, end = (
             np.maximum.accumulate(device.end_ns[rows])[:-1],
             device.start_ns[rows][1:],
@@ -194,7 +195,8 @@ def _captured(timeline: Timeline) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     names = [timeline.names[name] for name in host.name.tolist()]
     change = np.array([("BeginCapture" in name) - ("EndCapture" in name) for name in names], np.int64)
     captured = np.zeros(len(host), np.bool_)
-    for thread in np.unique(host.thread):
-        rows = np.flatnonzero(host.thread == thread)
+    threads, thread = numbered(host.thread)
+    for number in range(len(threads)):
+        rows = np.flatnonzero(thread == number)
         captured[rows] = np.cumsum(change[rows]) > 0
     return captured

@@ -98,8 +98,9 @@ def _shared_correlations(timeline: Timeline) -> Iterator[Finding]:
     """Two launches of one number: whose the activities are cannot be told. Files of several processes look so."""
     host, device = timeline.host, timeline.device
     numbers = host.correlation[np.isin(host.kind, _WORK) & (host.correlation > 0)]
-    distinct, uses = np.unique(numbers, return_counts=True)
-    affected = int(np.isin(device.correlation, distinct[uses > 1]).sum()) if (uses > 1).any() else 0
+    numbers = np.sort(numbers)
+    shared = numbers[1:][np.diff(numbers) == 0]
+    affected = int(np.isin(device.correlation, shared).sum()) if len(shared) else 0
     if affected:
         yield Finding(
             "shared_correlations",
