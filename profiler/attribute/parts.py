@@ -6,6 +6,7 @@ collective where neither does. What is left is idle time, and each gap is laid a
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 
 import numpy as np
@@ -26,50 +27,70 @@ _PRIORITY = {
     Activity.P2P: 1,
     Activity.COLLECTIVE: 2,
 }
+_PRIORITIES = np.array([_PRIORITY[kind] for kind in Activity], np.int64)
 
 
 def exclusive_us(replayed: Replayed, activities: list[int]) -> np.ndarray:
     """Microseconds of wall time that each device row has for itself. Their sum is the device's busy time."""
     own = np.zeros(len(activities))
-    lasting = [row for row in range(len(activities)) if replayed.end_us[row] > replayed.start_us[row]]
-    edges = [(replayed.start_us[row], 1, row) for row in lasting]
-    edges += [(replayed.end_us[row], 0, row) for row in lasting]
-    edges.sort()
-    priority = [_PRIORITY[Activity(kind)] for kind in activities]
-    running: dict[int, set[int]] = {0: set(), 1: set(), 2: set()}
-    before = 0.0
-    for time, begins, row in edges:
-        top = running[0] or running[1] or running[2]
-        if top and time > before:
-            piece = (time - before) / len(top)
-            for other in top:
-                own[other] += piece
-        before = time
-        if begins:
-            running[priority[row]].add(row)
-        else:
-            running[priority[row]].discard(row)
+    start, end = np.array(replayed.start_us), np.array(replayed.end_us)
+    edges = np.unique(np.concatenate([start, end]))
+    free = np.diff(edges)  # of each piece between neighbouring edges, what nobody has yet
+    priority = _PRIORITIES[np.array(activities, np.int64)]
+    for place in range(_PRIORITIES.max() + 1):
+        rows = np.flatnonzero((priority == place) & (end > start))
+        if not len(rows):
+            continue
+        first, last = np.searchsorted(edges, start[rows]), np.searchsorted(edges, end[rows])
+        change = np.bincount(first, minlength=len(edges)) - np.bincount(last, minlength=len(edges))
+        running = np.cumsum(change)[:-1]
+        before = np.concatenate([[0.0], np.cumsum(np.where(running > 0, free / np.maximum(running, 1), 0.0))])
+        own[rows] = before[last] - before[first]
+        free[running > 0] = 0.0
     return own
 
 
 def idle_us(graph: DependencyGraph, replayed: Replayed) -> dict[Cause, float]:
     """Microseconds of idle time by cause."""
-    order = sorted(range(len(replayed.start_us)), key=lambda row: replayed.start_us[row])
-    waiting = _waiting_calls(graph, replayed)
+    waiting = _WaitingHost(graph, replayed)
     found: dict[Cause, float] = defaultdict(float)
-    busy_until = 0.0
-    for row in order:
-        begin, end = busy_until, replayed.start_us[row]
-        busy_until = max(busy_until, replayed.end_us[row])
-        if end <= begin:
-            continue
+    order = np.argsort(replayed.start_us, kind="stable")
+    busy_until = np.maximum.accumulate(np.append(0.0, np.array(replayed.end_us)[order]))
+    for place in np.flatnonzero(np.array(replayed.start_us)[order] > busy_until[:-1]).tolist():
+        row, begin = int(order[place]), float(busy_until[place])
+        end = replayed.start_us[row]
         issued = begin
         if replayed.bound_by[row] == "launch" and graph.launched_by[row] >= 0:
             issued = min(max(replayed.issued_us[row], begin), end)
         found[Cause.SCHEDULING_LAUNCH_GAP] += end - issued
-        _blame_host(waiting, begin, issued, found)
-    _blame_host(waiting, busy_until, max(replayed.period_us, busy_until), found)
+        waiting.blame(begin, issued, found)
+    done = float(busy_until[-1])
+    waiting.blame(done, max(replayed.period_us, done), found)
     return {cause: microseconds for cause, microseconds in found.items() if microseconds > 0}
+
+
+class _WaitingHost:
+    """When the host does no work of its own: stretches from `begin` to `end`, blocked since then, and the cause."""
+
+    def __init__(self, graph: DependencyGraph, replayed: Replayed) -> None:
+        waits = [*_waiting_calls(graph, replayed)]
+        order = sorted(range(len(waits)), key=lambda number: waits[number][0])
+        self._waits = [(number, *waits[number]) for number in order]
+        self._begins = [waits[number][0] for number in order]
+        self._latest = np.maximum.accumulate([waits[number][2] for number in order]).tolist() if waits else []
+
+    def blame(self, begin: float, end: float, found: dict[Cause, float]) -> None:
+        """A gap in which the device waited for the host: blocked when the gap began, staging a copy, or at work."""
+        if end <= begin:
+            return
+        host = end - begin
+        near = self._waits[bisect_right(self._latest, begin) : bisect_left(self._begins, end)]
+        for _, call_begin, blocked_since, call_end, cause in sorted(near):
+            inside = min(call_end, end) - max(call_begin, begin)
+            if inside > 0 and (cause is not Cause.SCHEDULING_SYNC or blocked_since <= begin):
+                found[cause] += min(inside, host)
+                host -= min(inside, host)
+        found[Cause.SCHEDULING_HOST] += host
 
 
 def _waiting_calls(graph: DependencyGraph, replayed: Replayed) -> list[tuple[float, float, float, Cause]]:
@@ -87,21 +108,6 @@ def _waiting_calls(graph: DependencyGraph, replayed: Replayed) -> list[tuple[flo
     return found
 
 
-def _blame_host(
-    waiting: list[tuple[float, float, float, Cause]], begin: float, end: float, found: dict[Cause, float]
-) -> None:
-    """A gap in which the device waited for the host: blocked when the gap began, staging a copy, or at work."""
-    if end <= begin:
-        return
-    host = end - begin
-    for call_begin, blocked_since, call_end, cause in waiting:
-        inside = min(call_end, end) - max(call_begin, begin)
-        if inside > 0 and (cause is not Cause.SCHEDULING_SYNC or blocked_since <= begin):
-            found[cause] += min(inside, host)
-            host -= min(inside, host)
-    found[Cause.SCHEDULING_HOST] += host
-
-
 def split(
     graph: DependencyGraph,
     replayed: Replayed,
@@ -117,9 +123,9 @@ def split(
     """
     total: dict[Cause, float] = defaultdict(float)
     tier: dict[Cause, Tier] = {}
-    for row, own in enumerate(exclusive_us(replayed, graph.activity)):
-        total[causes[row]] += float(own)
-        tier.setdefault(causes[row], tiers[row])
+    for own, cause, its_tier in zip(exclusive_us(replayed, graph.activity).tolist(), causes, tiers, strict=True):
+        total[cause] += own
+        tier.setdefault(cause, its_tier)
     idle = idle_us(graph, replayed)
     for cause, microseconds in idle.items():
         total[cause] += microseconds

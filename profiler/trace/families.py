@@ -52,6 +52,7 @@ _OPERATIONS = (
         r"aten::(add|sub|mul|div|pow|exp|neg|where|clamp|sigmoid|tanh|relu|lerp|sqrt|rsqrt|eq|ne|lt|gt)",
     ),
 )
+_Rules = tuple[tuple[Family, re.Pattern[str]], ...]
 _KERNEL_RULES, _OPERATION_RULES = (
     tuple((family, re.compile(pattern, re.IGNORECASE)) for family, pattern in rules)
     for rules in (_KERNELS, _OPERATIONS)
@@ -61,11 +62,12 @@ _KERNEL_RULES, _OPERATION_RULES = (
 @cache
 def kernel_family(name: str, operation: str | None = None) -> Family:
     """The family of a kernel that computes, by its name and the operation that launched it."""
-    for rules, text in ((_KERNEL_RULES, name), (_OPERATION_RULES, operation or "")):
-        found = next((family for family, pattern in rules if pattern.search(text)), None)
-        if found is not None:
-            return found
-    return Family.OTHER
+    return _family(_KERNEL_RULES, name) or _family(_OPERATION_RULES, operation or "") or Family.OTHER
+
+
+@cache
+def _family(rules: _Rules, text: str) -> Family | None:
+    return next((family for family, pattern in rules if pattern.search(text)), None)
 
 
 def family_times(timeline: Timeline, own_ns: Ints) -> list[FamilyTime]:
@@ -76,7 +78,7 @@ def family_times(timeline: Timeline, own_ns: Ints) -> list[FamilyTime]:
     """
     device = timeline.device
     lasts = device.end_ns - device.start_ns
-    family = np.array([_FAMILIES.index(found) for found in _families(timeline)], np.int64)
+    family = _families(timeline)
     inside = ~np.isin(device.kind, HOST_COPIES)
     found = []
     for number, name in enumerate(_FAMILIES):
@@ -93,13 +95,19 @@ def family_times(timeline: Timeline, own_ns: Ints) -> list[FamilyTime]:
 _FAMILIES = list(Family)
 
 
-def _families(timeline: Timeline) -> list[Family]:
-    device, operations = timeline.device, timeline.operations
-    launched_in = np.append(operations.name, -1)[device.operation].tolist()
-    found = []
-    for kind, name, operation in zip(device.kind.tolist(), device.name.tolist(), launched_in, strict=True):
-        if kind == Activity.KERNEL:
-            found.append(kernel_family(timeline.names[name], timeline.names[operation] if operation >= 0 else None))
-        else:
-            found.append(Family.COLLECTIVE if kind == Activity.COLLECTIVE else Family.COPY_LIKE)
+def _families(timeline: Timeline) -> Ints:
+    """The number of each row's family. Kernels of one name, launched in operations of one name, are looked at once."""
+    device, operations, names = timeline.device, timeline.operations, timeline.names
+    launched_in = np.append(operations.name, -1)[device.operation]
+    pairs, row = np.unique(device.name * (len(names) + 1) + launched_in + 1, return_inverse=True)
+    found = np.array(
+        [
+            _FAMILIES.index(kernel_family(names[pair // (len(names) + 1)], names[at - 1] if at else None))
+            for pair in pairs.tolist()
+            for at in (pair % (len(names) + 1),)
+        ],
+        np.int64,
+    )[row.reshape(-1)]
+    found[device.kind != Activity.KERNEL] = _FAMILIES.index(Family.COPY_LIKE)
+    found[device.kind == Activity.COLLECTIVE] = _FAMILIES.index(Family.COLLECTIVE)
     return found
