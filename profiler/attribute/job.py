@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import median_low
 
 from profiler.report.analysis import Job, PartName, PartSpread, RankAnalysis, Straggler
 
@@ -15,7 +14,7 @@ def job_of(ranks: Sequence[RankAnalysis]) -> Job:
     """The sums over all ranks, the spread of each part, largest first, and the straggler if there is one."""
     by_part = {name: [_ns_of(rank, name) for rank in ranks] for name in PartName}
     parts = [
-        PartSpread(part=name, ns=sum(times), least_ns=min(times), median_ns=median_low(times), most_ns=max(times))
+        PartSpread(part=name, ns=sum(times), least_ns=min(times), median_ns=_median_ns(times), most_ns=max(times))
         for name, times in by_part.items()
         if any(times)
     ]
@@ -36,7 +35,7 @@ def _straggler(ranks: Sequence[RankAnalysis]) -> Straggler | None:
         return None  # no job of ranks that meet
     times = [rank.overlap.collective_ns for rank in ranks]
     last = min(ranks, key=lambda rank: rank.overlap.collective_ns)
-    usual = median_low(times)
+    usual = _median_ns(times)
     if usual - last.overlap.collective_ns < _ALIKE * last.span_ns:
         return None
     return Straggler(
@@ -48,3 +47,8 @@ def _straggler(ranks: Sequence[RankAnalysis]) -> Straggler | None:
 
 def _ns_of(rank: RankAnalysis, name: PartName) -> int:
     return next((part.ns for part in rank.parts if part.part is name), 0)
+
+
+def _median_ns(times_ns: Sequence[int]) -> int:
+    """The lower of the two in the middle. `statistics` imports fractions and random numbers, too."""
+    return sorted(times_ns)[(len(times_ns) - 1) // 2]

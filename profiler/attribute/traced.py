@@ -8,7 +8,6 @@ stands beside the one in which it did nothing, and a verdict that hinges on it i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from math import prod
 
 import numpy as np
@@ -26,15 +25,14 @@ from profiler.attribute.scenarios import UNKNOWN_AS_MEMORY, kernel_readings
 from profiler.attribute.shares import Scenario, class_shares, share_records, share_table
 from profiler.attribute.trace_ceilings import TraceCeilings
 from profiler.attribute.traced_evidence import traced_sentences
+from profiler.attribute.traced_parts import OTHER_PARTS, TracedJudgement, traced_parts
 from profiler.attribute.verdict import judge, refuse, trusted
-from profiler.report.analysis import PartName, TracePart
-from profiler.report.records import Share, Verdict
-from profiler.report.roofline import KernelRoofline
+from profiler.report.analysis import PartName
 from profiler.report.vocabulary import Resource
 from profiler.trace.accounting import Accounting
 from profiler.trace.graph import DependencyGraph
 from profiler.trace.integrity import Finding, Severity
-from profiler.trace.timeline import Activity, DeviceEvents, Ints, Timeline
+from profiler.trace.timeline import Activity, Ints, Timeline
 
 # Untraced over traced time of the host, and of the gaps between queued kernels, where tracing cost the most that was
 # seen: an eager decode step took 84 ms traced with shapes and 27 ms untraced; gaps of a captured one 0.9 and 0.2 ms.
@@ -51,30 +49,6 @@ _KERNEL_PARTS = {
     Resource.ISSUE: PartName.KERNEL_ISSUE,
     Resource.LATENCY: PartName.KERNEL_LATENCY,
 }
-_OTHER_PARTS = {
-    Activity.D2D: PartName.COPY_WITHIN_DEVICE,
-    Activity.MEMSET: PartName.COPY_WITHIN_DEVICE,
-    Activity.H2D: PartName.COPY_H2D,
-    Activity.D2H: PartName.COPY_D2H,
-    Activity.P2P: PartName.COPY_P2P,
-    Activity.COLLECTIVE: PartName.COLLECTIVE,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class TracedJudgement:
-    """What one trace says: parts that sum to its span, shares (none where refused), verdict, slowest kernels."""
-
-    parts: list[TracePart]
-    shares: list[Share]
-    verdict: Verdict
-    kernels: list[KernelRoofline] = field(default_factory=list)
-
-
-def parts_of_device(device: DeviceEvents, told: Accounting, own_ns: Ints) -> list[TracePart]:
-    """The parts that the device's side alone tells: copies and collectives, and kernels and idle time as a whole."""
-    names = [_OTHER_PARTS.get(Activity(kind), PartName.KERNEL_UNKNOWN) for kind in device.kind.tolist()]
-    return _parts(names, own_ns, {PartName.IDLE_UNKNOWN: told.idle_ns}, told.span_ns)
 
 
 def judge_traced(
@@ -99,7 +73,7 @@ def judge_traced(
     slowest = slowest_groups(timeline, JudgedRows.of(rows, facts, limited), own, MOST_KERNELS)
     kernels = rooflines(slowest, ceilings.peaks, told.span_ns)
     names = _part_names(graph, limited)
-    parts = _parts(names, own, idle_ns, told.span_ns)
+    parts = traced_parts(names, own, idle_ns, told.span_ns)
     fatal = [finding.message for finding in findings if finding.severity is Severity.FATAL]
     if fatal:
         return TracedJudgement(parts, [], refuse(*fatal), kernels)
@@ -147,25 +121,12 @@ def _part_names(graph: DependencyGraph, limited: Limited) -> list[PartName]:
     for kind, limiter, known in zip(graph.activity, limited.limiters, limited.known, strict=True):
         activity = Activity(kind)
         if activity is not Activity.KERNEL:
-            found.append(_OTHER_PARTS[activity])
+            found.append(OTHER_PARTS[activity])
         elif known or limiter is Resource.LATENCY:
             found.append(_KERNEL_PARTS[limiter])
         else:
             found.append(PartName.KERNEL_UNKNOWN)
     return found
-
-
-def _parts(names: Sequence[PartName], own_ns: Ints, idle_ns: Mapping[PartName, int], span_ns: int) -> list[TracePart]:
-    total = dict.fromkeys(PartName, 0)
-    for name, ns in zip(names, own_ns.tolist(), strict=True):
-        total[name] += ns
-    for name, ns in idle_ns.items():
-        total[name] += ns
-    return [
-        TracePart(part=name, class_=name.bottleneck_class, ns=ns, fraction=ns / span_ns)
-        for name, ns in sorted(total.items(), key=lambda item: -item[1])
-        if ns
-    ]
 
 
 def _unknown(unknown_ns: int, told: Accounting, ceilings: TraceCeilings) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import sys
-import tarfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -67,6 +66,8 @@ def _of_argument(argument: str, max_bytes: int, stdin: IO[bytes] | None) -> Iter
 
 
 def _of_archive(path: Path, max_bytes: int) -> Iterator[TraceInput]:
+    import tarfile  # not needed for files, and longer to import than many of them to read
+
     found = False
     try:
         with tarfile.open(path, "r|*") as archive:
