@@ -10,7 +10,7 @@ from pathlib import Path
 from profiler import __version__
 from profiler.attribute.job import job_of
 from profiler.attribute.trace_ceilings import ceilings_of, device_name
-from profiler.attribute.traced import TracedJudgement, judge_traced, parts_of_device
+from profiler.attribute.traced_parts import TracedJudgement, parts_of_device
 from profiler.attribute.verdict import refuse
 from profiler.errors import InterruptedByUser, UnreadableError
 from profiler.progress import Progress, SilentProgress
@@ -28,10 +28,8 @@ from profiler.session.trace_inputs import TraceInput, trace_inputs
 from profiler.session.trace_map import Failure, Outcome, Work, map_traces
 from profiler.trace.accounting import Accounting, account, exclusive_ns
 from profiler.trace.families import family_times
-from profiler.trace.idle import idle_ns
 from profiler.trace.integrity import Finding, Severity, check
 from profiler.trace.kineto import read_kineto
-from profiler.trace.span_graph import span_graph
 from profiler.trace.timeline import Ints, Timeline
 from profiler.trace.trace_file import MAX_BYTES
 
@@ -130,6 +128,11 @@ def analyze_trace(
         parts = parts_of_device(timeline.device, told, own)
         judged = TracedJudgement(parts, [], refuse(_PARTS_ONLY))
         return _rank(name, device_name(timeline.device_properties, number), told, timeline, own, judged, findings, [])
+    # Only a verdict needs these: they take longer to import than the parts of most traces to read.
+    from profiler.attribute.traced import judge_traced
+    from profiler.trace.idle import idle_ns
+    from profiler.trace.span_graph import span_graph
+
     graph = span_graph(timeline, told)
     ceilings = ceilings_of(timeline.device_properties, number, measured)
     judged = judge_traced(timeline, told, own, idle_ns(timeline, graph), graph, ceilings, findings)
