@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+WITH_RAY := $(VENV)/.installed-with-ray
 
 .PHONY: demo test integration lint format clean
 
@@ -12,7 +13,7 @@ demo: $(INSTALLED)
 test: $(INSTALLED) lint
 	$(BIN)/pytest -m "not integration"
 
-integration: $(INSTALLED)
+integration: $(WITH_RAY)
 	$(BIN)/pytest -m integration
 
 lint: $(INSTALLED)
@@ -31,4 +32,8 @@ clean:
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+$(WITH_RAY): $(INSTALLED)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,ray]'
 	touch $@

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from profiler.cli.options import OUTPUT_PANEL, DebugOption, ForceOption, Format, FormatOption
-
-if TYPE_CHECKING:
-    from profiler.report.analysis import Analysis
 
 # Repeated from `profiler.trace.trace_file`, which `--help` need not import.
 _MAX_BYTES = 8 << 30
@@ -40,6 +37,25 @@ def analyze(
     max_bytes: Annotated[
         int, typer.Option("--max-bytes", metavar="BYTES", min=1, help="The longest text of a trace to unpack.")
     ] = _MAX_BYTES,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            metavar="N",
+            min=1,
+            show_default=False,
+            help="How many traces to read at once. Else one a core, where there is enough to read.",
+        ),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="ADDRESS",
+            show_default=False,
+            help="Read them on a Ray cluster that runs: HOST:PORT, or auto for the one that this machine is in.",
+        ),
+    ] = None,
     form: FormatOption = Format.TABLE,
     output: Annotated[
         Path | None,
@@ -58,39 +74,23 @@ def analyze(
 
       bottleneck analyze traces/ --format json -o analysis.json
     """
-    from rich.console import Console
+    from profiler.cli.analysis import analyze_and_show
 
-    from profiler.cli.progress import progress_on
-    from profiler.errors import InterruptedByUser
-    from profiler.report.analysis import Analysis
-    from profiler.report.store import check_writable, load_report
-    from profiler.session.analyze import analyze as analyze_traces
+    measured = None
+    if output is not None or ceilings is not None:
+        from profiler.report.store import check_writable, load_report
 
-    if output is not None:
-        for source in (ceilings, *map(Path, traces)):
-            check_writable(output, force=force, source=source)
-    measured = None if ceilings is None else load_report(ceilings).ceilings
-    with progress_on(Console(stderr=True)) as progress:
-        try:
-            answer = analyze_traces(
-                *traces, ceilings=measured, parts_only=parts_only, max_bytes=max_bytes, progress=progress
-            )
-            interrupted = None
-        except InterruptedByUser as interrupt:
-            if not isinstance(interrupt.partial, Analysis):
-                raise
-            answer, interrupted = interrupt.partial, interrupt
-    _emit(answer, form, output)
-    if interrupted is not None:
-        raise interrupted
-
-
-def _emit(answer: Analysis, form: Format, output: Path | None) -> None:
-    from profiler.cli.output import emit_blocks
-    from profiler.render.analysis_blocks import analysis_blocks
-    from profiler.report.analysis import encode_analysis
-    from profiler.report.store import write_atomically
-
-    if output is not None:
-        write_atomically(output, encode_analysis(answer))
-    emit_blocks(analysis_blocks(answer), form, lambda: encode_analysis(answer))
+        if output is not None:
+            for source in (ceilings, *map(Path, traces)):
+                check_writable(output, force=force, source=source)
+        measured = None if ceilings is None else load_report(ceilings).ceilings
+    analyze_and_show(
+        traces,
+        form,
+        output,
+        ceilings=measured,
+        parts_only=parts_only,
+        max_bytes=max_bytes,
+        jobs=jobs,
+        ray=ray,
+    )

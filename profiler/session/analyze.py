@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from profiler.report.vocabulary import Tier, VerdictState
 from profiler.session.trace_inputs import TraceInput, trace_inputs
 from profiler.session.trace_map import Failure, Outcome, Work, map_traces
 from profiler.trace.accounting import Accounting, account, exclusive_ns
+from profiler.trace.devices import per_device
 from profiler.trace.families import family_times
 from profiler.trace.integrity import Finding, Severity, check
 from profiler.trace.kineto import read_kineto
@@ -50,39 +51,41 @@ def analyze(
     parts_only: bool = False,
     max_bytes: int = MAX_BYTES,
     jobs: int | None = None,
+    ray: str | None = None,
     progress: Progress | None = None,
 ) -> Analysis:
     """Where the time of traces went, and what holds them back: files, folders, archives or patterns, one rank a file.
 
     `ceilings` are those of a report (`load_report(path).ceilings`), and count for traces of the same kind of device;
     else its datasheet does. With `parts_only` the host's side is not read: busy and idle time, overlap and families, no
-    verdict. `jobs` is how many traces are read at once; None is one a core, where there is enough to read. What cannot
-    be read is named in the answer. Raises `UnreadableError` where nothing can be, `InterruptedByUser` with what was
-    analysed before.
+    verdict. `jobs` is how many traces are read at once; None is one a core, where there is enough to read; `ray` is the
+    address of a Ray cluster that reads them instead. What cannot be read is named in the answer. Raises
+    `UnreadableError` where nothing can be, `InterruptedByUser` with what was analysed before.
     """
     inputs = trace_inputs([str(trace) for trace in traces], max_bytes)
     one = partial(analyze_trace, measured=ceilings, parts_only=parts_only, max_bytes=max_bytes)
-    return analyze_inputs(inputs, one, jobs=jobs, progress=progress, tool_version=__version__)
+    return analyze_inputs(inputs, one, jobs=jobs, ray=ray, progress=progress, tool_version=__version__)
 
 
 def analyze_inputs(
     inputs: Iterable[TraceInput],
-    analyze_one: Work[RankAnalysis] | None = None,
+    analyze_one: Work[list[RankAnalysis]] | None = None,
     *,
     jobs: int | None = None,
+    ray: str | None = None,
     progress: Progress | None = None,
     tool_version: str = "",
 ) -> Analysis:
     """The analysis of all inputs that can be read, in their order, each by `analyze_one`; see `analyze`."""
     progress = progress or SilentProgress()
-    outcomes: list[Outcome[RankAnalysis]] = []
+    outcomes: list[Outcome[list[RankAnalysis]]] = []
     progress.stage("reading traces")
     try:
-        with closing(map_traces(inputs, analyze_one or analyze_trace, jobs)) as found:
+        work = analyze_one or analyze_trace
+        with closing(map_traces(inputs, work, jobs) if ray is None else _on_ray(inputs, work, ray)) as found:
             for outcome in found:
                 outcomes.append(outcome)
-                if isinstance(outcome.result, Failure):
-                    progress.note(outcome.result.reason)
+                _tell_failures(outcomes, progress)
                 progress.advance()
     except KeyboardInterrupt as interrupt:
         ranks, unreadable, _ = _sorted(outcomes)
@@ -91,16 +94,32 @@ def analyze_inputs(
     ranks, unreadable, hints = _sorted(outcomes)
     if not ranks:
         first = unreadable[0].reason if unreadable else "no trace was named"
-        more = f" (nor {len(unreadable) - 1} more)" if len(unreadable) > 1 else ""
         hint = hints[0] if hints and hints[0] else "bottleneck analyze trace.json.gz"
-        raise UnreadableError(f"nothing could be read{more}: {first}", hint)
+        more = len(unreadable) - 1
+        raise UnreadableError(f"nothing could be read (nor {more} more): {first}" if more > 0 else first, hint)
     return _analysis(ranks, unreadable, tool_version, complete=True)
 
 
-def _sorted(outcomes: list[Outcome[RankAnalysis]]) -> tuple[list[RankAnalysis], list[Unreadable], list[str]]:
+def _on_ray(
+    inputs: Iterable[TraceInput], work: Work[list[RankAnalysis]], address: str
+) -> Generator[Outcome[list[RankAnalysis]]]:
+    from profiler.session.ray_map import map_on_ray
+
+    return map_on_ray(inputs, work, address)
+
+
+def _tell_failures(outcomes: list[Outcome[list[RankAnalysis]]], progress: Progress) -> None:
+    """Note what could not be read, from the second input on: why a single one could not be, its error says."""
+    news = outcomes if len(outcomes) == 2 else outcomes[-1:]
+    for outcome in news if len(outcomes) > 1 else []:
+        if isinstance(outcome.result, Failure):
+            progress.note(outcome.result.reason)
+
+
+def _sorted(outcomes: list[Outcome[list[RankAnalysis]]]) -> tuple[list[RankAnalysis], list[Unreadable], list[str]]:
     """What was read and what was not, with the hints to that, each in the order of the inputs."""
     outcomes = sorted(outcomes, key=lambda outcome: outcome.number)
-    ranks = [each.result for each in outcomes if not isinstance(each.result, Failure)]
+    ranks = [rank for each in outcomes if not isinstance(each.result, Failure) for rank in each.result]
     failed = [(each.name, each.result) for each in outcomes if isinstance(each.result, Failure)]
     unreadable = [Unreadable(name=name, reason=failure.reason) for name, failure in failed]
     return ranks, unreadable, [failure.hint for _, failure in failed]
@@ -113,17 +132,38 @@ def analyze_trace(
     *,
     parts_only: bool = False,
     max_bytes: int = MAX_BYTES,
-) -> RankAnalysis:
-    """One trace. Raises `UnreadableError` where it holds none, or more than `max_bytes` of text."""
+) -> list[RankAnalysis]:
+    """One trace: a rank, or one for each device of a trace that shows several.
+
+    Raises `UnreadableError` where it holds none, or more than `max_bytes` of text.
+    """
     try:
         timeline = read_kineto(source, device_only=parts_only, max_bytes=max_bytes)
     except UnreadableError as error:
         raise UnreadableError(error.message.replace("the trace", name, 1), error.hint) from error
     findings = check(timeline)
+    devices = per_device(timeline)
+    return [
+        _analyze_device(
+            name if len(devices) == 1 else f"{name} [GPU {number}]", number, each, findings, measured, parts_only
+        )
+        for number, each in devices
+    ]
+
+
+def _analyze_device(
+    name: str,
+    number: int,
+    timeline: Timeline,
+    findings: list[Finding],
+    measured: Ceilings | None,
+    parts_only: bool,
+) -> RankAnalysis:
+    """What one device did; `findings` are those of the whole trace."""
     told = account(timeline.device)
     if not told.span_ns:
         return _without_device(name, told, findings)
-    own, number = exclusive_ns(timeline.device), int(timeline.device.device[0])
+    own = exclusive_ns(timeline.device)
     if parts_only:
         parts = parts_of_device(timeline.device, told, own)
         judged = TracedJudgement(parts, [], refuse(_PARTS_ONLY))

@@ -12,15 +12,14 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
-from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, Generic, TypeVar
-
-import psutil
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from profiler.errors import UnreadableError, bug
 from profiler.session.trace_inputs import TraceInput
-from profiler.session.trace_worker import TraceWorker
+
+if TYPE_CHECKING:
+    from profiler.session.trace_worker import TraceWorker
 
 Result = TypeVar("Result")
 Work = Callable[[str, Path | bytes], Result]
@@ -81,6 +80,10 @@ def _one_by_one(inputs: Iterable[TraceInput], work: Work[Result]) -> Generator[O
 
 
 def _by_processes(inputs: Iterable[TraceInput], work: Work[Result], jobs: int) -> Generator[Outcome[Result]]:
+    from multiprocessing.connection import wait  # which a single trace does not need, and takes a while
+
+    from profiler.session.trace_worker import TraceWorker
+
     numbered = enumerate(inputs)
     idle: list[TraceWorker[Result]] = []
     busy: dict[Any, tuple[TraceWorker[Result], int, str]] = {}
@@ -142,5 +145,7 @@ def _size_bytes(source: Path | bytes | UnreadableError) -> int:
 
 
 def _most_jobs() -> int:
+    import psutil
+
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return max(1, min(cores, psutil.virtual_memory().available // _MEMORY_EACH_BYTES))

@@ -11,16 +11,17 @@ import tarfile
 import tracemalloc
 from collections.abc import Iterator
 from functools import partial
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 import msgspec
 import psutil
 import pytest
 
-from profiler.errors import InterruptedByUser, UnreadableError
+from profiler.errors import InterruptedByUser, UnreadableError, UnsupportedError
 from profiler.report.analysis import Analysis
 from profiler.session.analyze import analyze, analyze_inputs
+from profiler.session.ray_map import map_on_ray
 from profiler.session.trace_inputs import TraceInput, trace_inputs
 from profiler.session.trace_map import Failure, Outcome, map_traces
 from tests.unit.trace.trace_events import RECORDINGS
@@ -77,10 +78,12 @@ def test_what_goes_wrong_with_one_trace_is_said_of_it_and_costs_no_other() -> No
 
 
 def test_that_there_is_no_more_may_show_when_all_processes_are_idle(monkeypatch: pytest.MonkeyPatch) -> None:
-    def all_ready(connections: list[Connection[object, object]]) -> list[Connection[object, object]]:
-        return [each for each in connections if each.poll(None)]
+    def all_ready(
+        connections: list[Connection[object, object]], timeout: float | None = None
+    ) -> list[Connection[object, object]]:
+        return [each for each in connections if wait([each], timeout)]
 
-    monkeypatch.setattr("profiler.session.trace_map.wait", all_ready)
+    monkeypatch.setattr("multiprocessing.connection.wait", all_ready)
     assert by_number(map_traces(given("a", "bb"), size_of, jobs=2)) == [1, 2]
 
 
@@ -151,3 +154,9 @@ def test_work_may_carry_what_it_needs() -> None:
 
 def scaled(name: str, source: Path | bytes, factor: int) -> int:
     return factor * size_of(name, source)
+
+
+def test_without_ray_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UnsupportedError, match=r"Ray, which is not installed; try: pip install '.*\[ray\]'"):
+        list(map_on_ray(given("a"), size_of, "auto"))

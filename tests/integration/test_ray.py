@@ -1,0 +1,89 @@
+"""A Ray cluster of this machine's own: the same answer as without one, and each trace at its own risk."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from profiler.errors import FailedError, UnreadableError
+from profiler.session.analyze import analyze
+from profiler.session.ray_map import map_on_ray
+from profiler.session.trace_inputs import TraceInput
+from profiler.session.trace_map import Failure
+from tests.unit.session.test_trace_map import FILES, given, size_of
+
+ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'bottleneck-profiler[ray]'")
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """Its address. Its processes are its own: other clusters of the machine are left alone."""
+    from ray.cluster_utils import Cluster
+
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    head = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    yield head.address
+    ray.shutdown()
+    head.shutdown()
+
+
+def test_a_cluster_gives_the_same_answer_as_one_process(cluster: str, tmp_path: Path) -> None:
+    archive = tmp_path / "ranks.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        for file in FILES[:2]:
+            tar.add(file, Path(file).name)
+    traces = [*FILES, str(archive), str(tmp_path / "gone.json")]
+    assert msgspec.json.encode(analyze(*traces, ray=cluster)) == msgspec.json.encode(analyze(*traces, jobs=1))
+
+
+def test_what_goes_wrong_with_one_trace_costs_no_other(cluster: str) -> None:
+    inputs = given("a", "gone", "bb", "broken")
+    inputs.append(TraceInput("nowhere", UnreadableError("nowhere is not there")))
+    found = {each.name: each.result for each in map_on_ray(inputs, size_of, cluster)}
+    assert (found["a"], found["bb"]) == (1, 2)
+    for name, reason in (("gone", "lost on the Ray cluster"), ("broken", "of a bug"), ("nowhere", "not there")):
+        failure = found[name]
+        assert isinstance(failure, Failure)
+        assert reason in failure.reason
+
+
+def test_a_file_that_no_node_has_is_sent(cluster: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("profiler.session.ray_map._stamp", lambda path: (0, 0))
+    inputs = [TraceInput("a", Path(FILES[0]))]
+    (found,) = map_on_ray(inputs, size_of, cluster)
+    assert found.result == Path(FILES[0]).stat().st_size
+
+
+def test_the_command_line_takes_an_address(cluster: str) -> None:
+    command = [sys.executable, "-m", "profiler", "analyze", *FILES, "--ray", cluster, "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.encode() == encoded(analyze(*FILES, jobs=1))
+    assert "Traceback" not in done.stderr
+
+
+def encoded(answer: object) -> bytes:
+    from profiler.report.analysis import Analysis, encode_analysis
+
+    assert isinstance(answer, Analysis)
+    return encode_analysis(answer)
+
+
+def test_where_no_cluster_is_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "")
+    monkeypatch.setattr(ray, "init", unreachable)
+    with pytest.raises(FailedError, match="no Ray cluster answers at nowhere:1: nobody there; try: ray status"):
+        list(map_on_ray(given("a"), size_of, "nowhere:1"))
+
+
+def unreachable(*_: object, **__: object) -> None:
+    raise ConnectionError("nobody there\nand more")
