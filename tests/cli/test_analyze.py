@@ -81,7 +81,8 @@ def test_the_parts_alone_have_no_verdict_and_the_same_times() -> None:
 def test_where_nothing_can_be_read_it_fails_and_says_what_to_type(tmp_path: Path) -> None:
     result = runner.invoke(application, ["analyze", str(tmp_path / "gone.json")])
     assert result.exit_code == 1
-    assert "nothing could be read" in result.stderr
+    told = [line for line in result.stderr.splitlines() if "gone.json" in line]
+    assert told == [f"error: cannot read {tmp_path / 'gone.json'}: No such file or directory"]
     assert "try: bottleneck analyze" in result.stderr
     assert result.stdout == ""
 

@@ -15,6 +15,7 @@ from profiler.report.records import Ceiling, Ceilings
 from profiler.report.vocabulary import BottleneckClass, Cause, Tier, VerdictState
 from profiler.session.analyze import AS_TRACED, analyze, analyze_inputs, analyze_trace
 from profiler.session.trace_inputs import TraceInput
+from tests.unit.trace.side_by_side import side_by_side
 from tests.unit.trace.trace_events import RECORDINGS, call, kernel, operation, trace_bytes
 
 PUBLIC = Path(__file__).parents[3] / "../shared/data/traces"
@@ -25,12 +26,14 @@ def public(name: str) -> RankAnalysis:
     path = PUBLIC / name
     if not path.exists():
         pytest.skip(f"the public trace {name} is not on this machine; it is not part of the repository")
-    return analyze_trace(name, path.read_bytes())
+    (rank,) = analyze_trace(name, path.read_bytes())
+    return rank
 
 
 @cache
 def recorded(name: str) -> RankAnalysis:
-    return analyze_trace(name, (RECORDINGS / f"{name}.json.gz").read_bytes())
+    (rank,) = analyze_trace(name, (RECORDINGS / f"{name}.json.gz").read_bytes())
+    return rank
 
 
 def part(rank: RankAnalysis, name: PartName) -> float:
@@ -132,15 +135,16 @@ def test_measured_ceilings_of_the_same_device_count_instead_of_the_datasheet() -
         ],
     )
     data = (RECORDINGS / "gemm_large.json.gz").read_bytes()
-    rank = analyze_trace("gemm_large", data, measured)
+    (rank,) = analyze_trace("gemm_large", data, measured)
     assert rank.notes[1] == "ceilings as measured on NVIDIA H100 80GB HBM3"
     assert rank.verdict.cause is Cause.COMPUTE_TENSOR
-    other = analyze_trace("gemm_large", data, Ceilings(device="T4", measured_at=None, from_cache=False, ceilings=[]))
+    other_device = Ceilings(device="T4", measured_at=None, from_cache=False, ceilings=[])
+    (other,) = analyze_trace("gemm_large", data, other_device)
     assert "datasheet of NVIDIA H100" in other.notes[1]
 
 
 def test_a_trace_of_a_cpu_has_no_span_and_no_verdict() -> None:
-    rank = analyze_trace("cpu", trace_bytes([operation("aten::mm", 0, 10)]))
+    (rank,) = analyze_trace("cpu", trace_bytes([operation("aten::mm", 0, 10)]))
     assert (rank.span_ns, rank.parts, rank.verdict.state) == (0, [], VerdictState.REFUSED)
     assert "no GPU" in rank.verdict.evidence[0]
 
@@ -157,6 +161,19 @@ def test_eight_ranks_are_one_job_and_the_last_at_the_collectives_is_the_straggle
     shortest = min(answer.ranks, key=lambda rank: rank.overlap.collective_ns)
     assert answer.job.straggler.name == shortest.name
     assert "worker7" in shortest.name
+
+
+def test_two_devices_in_one_file_are_two_ranks_as_each_would_be_alone() -> None:
+    names = ("tiny_kernels", "gemm_large")
+    answer = analyze_inputs([TraceInput("both.json", side_by_side(*names))])
+    assert [rank.name for rank in answer.ranks] == ["both.json [GPU 0]", "both.json [GPU 1]"]
+    assert answer.job is not None
+    for rank, alone in zip(answer.ranks, map(recorded, names), strict=True):
+        assert (rank.span_ns, rank.busy_ns, rank.idle_ns) == (alone.span_ns, alone.busy_ns, alone.idle_ns)
+        assert (rank.families, rank.overlap) == (alone.families, alone.overlap)
+        assert sum(part.ns for part in rank.parts) == rank.span_ns
+        assert (rank.verdict.state, rank.verdict.cause) == (alone.verdict.state, alone.verdict.cause)
+        assert rank.integrity == alone.integrity == []
 
 
 LITTLE = trace_bytes([call("cudaLaunchKernel", 0, 2, 1), kernel(5, 10, 1)])
