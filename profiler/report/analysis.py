@@ -14,6 +14,7 @@ from profiler.report.json_text import json_text, schema_of
 from profiler.report.part_name import PartName as PartName
 from profiler.report.records import Share, Sources, Verdict
 from profiler.report.roofline import KernelRoofline
+from profiler.report.trace_phases import FoundBy, KindFrom, PhaseKind, StepRun, StepTime, Window
 from profiler.report.trace_waits import CriticalPath, HostOperation
 from profiler.report.vocabulary import BottleneckClass
 
@@ -31,32 +32,6 @@ class Family(StrEnum):
     REDUCTION = "reduction"
     COLLECTIVE = "collective"
     OTHER = "other"
-
-
-class PhaseKind(StrEnum):
-    """What a model does in a step."""
-
-    PREFILL = "prefill"
-    DECODE = "decode"
-    MIXED = "mixed"  # some sequences prefill while others decode
-    UNKNOWN = "unknown"  # nothing in the trace tells
-
-
-class FoundBy(StrEnum):
-    """What told where steps begin and end."""
-
-    ENGINE = "engine"  # an inference engine's annotations
-    ANNOTATION = "annotation"  # ranges of the profiler or the user
-    KERNEL_PATTERN = "kernel_pattern"  # the device repeats itself
-
-
-class KindFrom(StrEnum):
-    """What told prefill from decode."""
-
-    ANNOTATION = "annotation"
-    SHAPES = "shapes"
-    KERNEL_NAMES = "kernel_names"
-    ORDER = "order"  # once, then again and again with as many attention kernels
 
 
 class TracePart(Struct, frozen=True, kw_only=True):
@@ -111,32 +86,23 @@ class IntegrityFinding(Struct, frozen=True, kw_only=True):
     of: int
 
 
-class StepTime(Struct, frozen=True, kw_only=True):
-    """How long steps take: the median, and between which two of `steps` it lies with 95% probability."""
-
-    median_ns: int
-    low_ns: int
-    high_ns: int
-    steps: int
-
-
 class PhaseAnalysis(Struct, frozen=True, kw_only=True):
     """All steps of one phase: `span_ns`, `busy_ns` and `idle_ns` are sums over them.
 
-    `judged` are steps in a row, typical of the phase; parts, shares and verdict are theirs, and the parts sum to
-    `judged_ns`.
+    Parts, shares and verdict are those of `judged`, steps that took the usual time; the parts sum to `judged_ns`.
     """
 
     name: str
     kind: PhaseKind
     kind_from: KindFrom | None
     found_by: FoundBy
-    steps: list[int]  # their numbers in the trace, from 0
+    count: int
+    steps: list[StepRun]
     span_ns: int
     busy_ns: int
     idle_ns: int
     step_ns: StepTime
-    judged: list[int]
+    judged: StepRun
     judged_ns: int
     parts: list[TracePart]
     shares: list[Share]
@@ -162,6 +128,7 @@ class RankAnalysis(Struct, frozen=True, kw_only=True):
     verdict: Verdict
     shares: list[Share]
     phases: list[PhaseAnalysis] = field(default_factory=list)
+    window: Window | None = None  # null where all of the trace was looked at
     notes: list[str] = field(default_factory=list)
     sources: Sources = field(default_factory=dict)
     critical_path: CriticalPath | None = None

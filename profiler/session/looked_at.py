@@ -1,0 +1,67 @@
+"""What of a trace is looked at: all of it, or the part that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from profiler.errors import UnreadableError
+from profiler.report.trace_phases import Window
+from profiler.trace.integrity import Finding, Severity, check
+from profiler.trace.narrowing import Narrowing
+from profiler.trace.step_table import StepTable
+from profiler.trace.steps_found import find_steps
+from profiler.trace.timeline import Timeline
+from profiler.trace.window import window
+
+
+@dataclass(frozen=True, slots=True)
+class LookedAt:
+    """`timeline` is what is accounted for, and `followed` the same with what starts next on the device.
+
+    `whole` is the trace that it is a part of, `findings` are its flaws, `steps` those that lie in it.
+    """
+
+    whole: Timeline
+    timeline: Timeline
+    followed: Timeline
+    findings: list[Finding]
+    steps: StepTable | None
+    window: Window | None = None
+
+
+def looked_at(
+    name: str, whole: Timeline, findings: list[Finding], narrowing: Narrowing | None, *, with_steps: bool
+) -> LookedAt:
+    """All of a trace, or what was asked for. Raises `UnreadableError` where the trace has no such part.
+
+    `findings` are the flaws of the whole.
+    """
+    if not len(whole.device):
+        return LookedAt(whole, whole, whole, findings, None)
+    steps = find_steps(whole) if with_steps else None
+    if narrowing is None:
+        return LookedAt(whole, whole, whole, findings, steps)
+    try:
+        start, end = narrowing.window_ns(whole, steps)
+    except UnreadableError as error:
+        raise type(error)(f"{name}: {error.message}", error.hint) from error
+    part, zero = window(whole, start, end), whole.device.span_ns[0]
+    return LookedAt(
+        whole=whole,
+        timeline=part,
+        followed=window(whole, start, end, followed=True),
+        findings=with_fatal(findings, check(part)),
+        steps=None if steps is None else steps.within(start, end),
+        window=Window(from_ns=start - zero, to_ns=end - zero),
+    )
+
+
+def with_fatal(of_all: Sequence[Finding], of_part: Sequence[Finding]) -> list[Finding]:
+    """The flaws of a part of a trace, after what is fatal to all of it.
+
+    Nobody knows where work that was not recorded belongs, so it is missing from any part.
+    """
+    fatal = [finding for finding in of_all if finding.severity is Severity.FATAL]
+    known = {finding.code for finding in fatal}
+    return [*fatal, *(finding for finding in of_part if finding.code not in known)]
