@@ -66,10 +66,16 @@ class DependencyGraph:
     @property
     def host_us(self) -> float:
         """Time that the busiest host thread works: everything but blocking."""
-        work = [0.0] * len(self.tail_us)
+        return sum(self.host_split_us)
+
+    @property
+    def host_split_us(self) -> tuple[float, float]:
+        """Of the busiest host thread the time in calls to the driver, and that of its other work."""
+        calls, others = [0.0] * len(self.tail_us), list(self.tail_us)
         for thread, gap, call, wake in zip(self.thread, self.gap_us, self.call_us, self.wake_us, strict=True):
-            work[thread] += gap + call + wake
-        return max((busy + tail for busy, tail in zip(work, self.tail_us, strict=True)), default=0.0)
+            calls[thread] += call
+            others[thread] += gap + wake
+        return max(zip(calls, others, strict=True), key=sum, default=(0.0, 0.0))
 
 
 def build_graph(step: Timeline, start_ns: int, end_ns: int) -> DependencyGraph:

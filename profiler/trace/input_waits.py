@@ -8,7 +8,7 @@ from profiler.trace import intervals
 from profiler.trace.timeline import Ints, Timeline
 
 # torch.utils.data names the range so, around `next` of a loader's iterator (torch/utils/data/dataloader.py).
-_LOADER_PREFIX = "enumerate(DataLoader)#"
+LOADER_PREFIX = "enumerate(DataLoader)#"
 
 
 class InputWaits:
@@ -16,7 +16,7 @@ class InputWaits:
 
     def __init__(self, step: Timeline) -> None:
         ranges = step.ranges
-        loading = [name for name, text in enumerate(step.names) if text.startswith(_LOADER_PREFIX)]
+        loading = [name for name, text in enumerate(step.names) if text.startswith(LOADER_PREFIX)]
         rows = np.flatnonzero(np.isin(ranges.name, loading)) if loading else np.empty(0, np.int64)
         columns = (ranges.start_ns[rows].tolist(), ranges.end_ns[rows].tolist(), ranges.thread[rows].tolist())
         self._spans: list[tuple[int, int, int]] = list(zip(*columns, strict=True))

@@ -22,6 +22,8 @@ Timed = TypeVar("Timed", bound=Event)
 
 _STEP = "ProfilerStep#"  # the old schema calls it an operation
 _UNKNOWN = (-1, -1, -1)
+# A third of all functions of a trace take less, and recording each costs the tracer about as much.
+_SHORTEST_FRAME_NS = 1_000
 
 
 class Remembered(dict[Key, Value], Generic[Key, Value]):
@@ -155,8 +157,10 @@ class Records:
         self.ranges.add(self._host_rows(*self._timed(events)))
 
     def add_frames(self, events: Sequence[Event]) -> None:
-        """Rows of Python functions."""
-        self.frames.add(self._host_rows(*self._timed(events)))
+        """Rows of Python functions, but for the shortest: these count as their callers."""
+        events, span = self._timed(events)
+        rows = np.flatnonzero(span[1] - span[0] >= _SHORTEST_FRAME_NS)
+        self.frames.add(self._host_rows([events[row] for row in rows.tolist()], span[:, rows]))
 
     def add_overhead(self, events: Sequence[Event]) -> None:
         """Rows of overhead."""

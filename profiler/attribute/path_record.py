@@ -1,0 +1,128 @@
+"""The critical path as a report tells it: how much of it was what, and what had the most of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from profiler.report import trace_waits as records
+from profiler.report.trace_waits import PathGroup, PathKind, PathTime
+from profiler.trace import intervals
+from profiler.trace.critical_path import PATH_KINDS, CriticalPath
+from profiler.trace.grouping import rows_alike
+from profiler.trace.host_places import NOTHING_RECORDED, HostPlaces
+from profiler.trace.host_work import HostWork, cut_by_work, launching_threads
+from profiler.trace.named_work import WorkByName
+from profiler.trace.timeline import Timeline
+
+_MOST_NAMED = 10
+_HOST, _SYNC = (PATH_KINDS.index(kind) for kind in (PathKind.HOST, PathKind.SYNC))
+
+
+@dataclass(slots=True)
+class _Group:
+    """Segments of one kind and name; of the longest, when and on which thread the host was at it, and in which work."""
+
+    kind: PathKind
+    name: str
+    ns: int
+    segments: int
+    at_ns: int = 0
+    thread: int = -1
+    owner: int = -1
+
+
+def path_record(path: CriticalPath, timeline: Timeline, work: HostWork, places: HostPlaces) -> records.CriticalPath:
+    """The record of a path that covers the span of the device."""
+    lasts = path.end_ns - path.begin_ns
+    span_ns = int(lasts.sum())
+    kinds = [
+        PathTime(
+            kind=PATH_KINDS[int(path.kind[rows[0]])],
+            ns=int(lasts[rows].sum()),
+            fraction=int(lasts[rows].sum()) / span_ns,
+            segments=len(rows),
+        )
+        for rows in rows_alike(path.kind)
+    ]
+    groups = [*_on_device(path, timeline), *_syncs(path, timeline), *_host_work(path, timeline, work, places)]
+    longest = sorted(groups, key=lambda group: -group.ns)[:_MOST_NAMED]
+    return records.CriticalPath(
+        segments=len(lasts),
+        kinds=sorted(kinds, key=lambda each: -each.ns),
+        top=[_record(group, places, span_ns) for group in longest],
+    )
+
+
+def _record(group: _Group, places: HostPlaces, span_ns: int) -> PathGroup:
+    within, frames = places.around(group.at_ns, group.thread, group.owner)
+    return PathGroup(
+        kind=group.kind,
+        name=group.name,
+        ns=group.ns,
+        fraction=group.ns / span_ns,
+        segments=group.segments,
+        within=within,
+        frames=frames,
+    )
+
+
+def _on_device(path: CriticalPath, timeline: Timeline) -> Iterator[_Group]:
+    """What ran on the device or waited there, by the name of the activity; placed where it was launched."""
+    device, host = timeline.device, timeline.host
+    mine = np.flatnonzero(~np.isin(path.kind, (_HOST, _SYNC)))
+    name = np.append(device.name, -1)[path.row[mine]]
+    for rows in rows_alike(path.kind[mine], name):
+        segments = mine[rows]
+        lasts = (path.end_ns - path.begin_ns)[segments]
+        worst = segments[lasts.argmax()]
+        call = int(np.append(device.call, -1)[path.row[worst]])
+        label = timeline.names[int(name[rows[0]])] if name[rows[0]] >= 0 else NOTHING_RECORDED
+        group = _Group(PATH_KINDS[int(path.kind[worst])], label, int(lasts.sum()), len(rows))
+        if call >= 0:
+            group.at_ns, group.thread = int(host.start_ns[call]), int(host.thread[call])
+        yield group
+
+
+def _syncs(path: CriticalPath, timeline: Timeline) -> Iterator[_Group]:
+    """Calls that blocked, by the operation around them, or by their own name."""
+    host, operations = timeline.host, timeline.operations
+    mine = np.flatnonzero(path.kind == _SYNC)
+    calls = path.row[mine]
+    around = np.append(operations.name, -1)[host.operation[calls]]
+    for rows in rows_alike(np.where(around >= 0, around, host.name[calls])):
+        lasts = (path.end_ns - path.begin_ns)[mine[rows]]
+        call = int(calls[rows[lasts.argmax()]])
+        name = timeline.names[int(around[rows[0]] if around[rows[0]] >= 0 else host.name[call])]
+        yield _Group(
+            kind=PathKind.SYNC,
+            name=name,
+            ns=int(lasts.sum()),
+            segments=len(rows),
+            at_ns=int(host.start_ns[call]),
+            thread=int(host.thread[call]),
+        )
+
+
+def _host_work(path: CriticalPath, timeline: Timeline, work: HostWork, places: HostPlaces) -> Iterator[_Group]:
+    """The host's work, cut where the innermost operation changes."""
+    mine = path.kind == _HOST
+    spans = intervals.from_columns(path.begin_ns[mine], path.end_ns[mine])
+    threads = timeline.host.thread[path.row[mine]]
+    pieces = cut_by_work(work, spans, threads, launching_threads(timeline), np.empty(0, np.int64))
+    by_name = WorkByName(work, places, pieces.owner, pieces.end_ns - pieces.begin_ns)
+    for group in by_name.sums()[:_MOST_NAMED]:  # no other can be among the longest groups
+        rows = by_name.pieces(group)
+        worst = rows[(pieces.end_ns - pieces.begin_ns)[rows].argmax()]
+        owner = int(pieces.owner[worst])
+        yield _Group(
+            kind=PathKind.HOST,
+            name=group.label,
+            ns=group.ns,
+            segments=group.pieces,
+            at_ns=int(pieces.begin_ns[worst]),
+            thread=int(work.thread[owner] if owner >= 0 else threads[pieces.span[worst]]),
+            owner=owner,
+        )

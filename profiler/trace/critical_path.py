@@ -1,0 +1,183 @@
+"""The critical path of a trace: from its end back to its start, what each instant waited for.
+
+Walked backwards. A row of the device waited for the last of three things: the row before it in its stream, one of
+another stream that an event made it wait for, or its launch. From a launch on, the host's thread was at work, back to
+where a call had blocked until the device was done; there the path goes on with what it had waited for. The dependencies
+are those of the `DependencyGraph`, the times the trace's own: the segments are contiguous and sum to the span exactly.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+
+import numpy as np
+
+from profiler.report.trace_waits import PathKind
+from profiler.trace.graph import WAKE_UP_NS, DependencyGraph
+from profiler.trace.timeline import Activity, Ints, Timeline
+from profiler.trace.waits import UNEXPLAINED_WAIT_NS, blocks_host
+
+# In this order the kinds of `CriticalPath.kind` are numbered.
+PATH_KINDS = tuple(PathKind)
+_NUMBER = {kind: number for number, kind in enumerate(PATH_KINDS)}
+_ACTIVITIES = {
+    Activity.KERNEL: PathKind.KERNEL,
+    Activity.COLLECTIVE: PathKind.COLLECTIVE,
+    Activity.H2D: PathKind.COPY,
+    Activity.D2H: PathKind.COPY,
+    Activity.D2D: PathKind.COPY,
+    Activity.P2P: PathKind.COPY,
+    Activity.MEMSET: PathKind.COPY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CriticalPath:
+    """The segments in the order of time, shape (n,) each; each ends where the next begins.
+
+    `kind` is an index into `PATH_KINDS`. `row` is the call that the host's work led to or that blocked, for segments of
+    the kinds `host` and `sync`, else the row of the device that ran or waited; -1 where nothing is known.
+    """
+
+    begin_ns: Ints
+    end_ns: Ints
+    kind: Ints
+    row: Ints
+
+
+def critical_path(timeline: Timeline, graph: DependencyGraph) -> CriticalPath:
+    """The path through the span of the device; `graph` is that of the whole timeline."""
+    walk = _Walk(timeline, graph)
+    walk.back()
+    kind, row, begin = np.array([*walk.found[::-1]], np.int64).reshape(len(walk.found), 3).T
+    return CriticalPath(begin, np.append(begin, walk.end_ns)[1:], kind, row)
+
+
+class _Walk:
+    """The way back. `found` are the segments from the last to the first: kind, row, begin."""
+
+    def __init__(self, timeline: Timeline, graph: DependencyGraph) -> None:
+        device, host = timeline.device, timeline.host
+        self.graph = graph
+        self.start_ns, self.end_ns = timeline.device.span_ns
+        self.found: list[tuple[int, int, int]] = []
+        self._at = self.end_ns  # all that is later is found
+        self._begin = device.start_ns[graph.source_row].tolist()
+        self._end = device.end_ns[graph.source_row].tolist()
+        self._activity = [_NUMBER[_ACTIVITIES[Activity(kind)]] for kind in graph.activity]
+        self._stages = [blocks_host(timeline, row) for row in graph.source_row]
+        self._before = _previous_in_stream(graph.stream)
+        self._streams = _by_start(graph.stream, self._begin)
+        self._call_end = host.end_ns[graph.source_call].tolist()
+        self._blocked = _blocked_calls(graph, host.start_ns[graph.source_call].tolist(), self._call_end, self._end)
+
+    def back(self) -> None:
+        """Find all segments."""
+        ends = self._end
+        row = max(range(len(ends)), key=lambda index: (ends[index], -self._begin[index]), default=None)
+        if row is not None:
+            self._reach(ends[row], PathKind.UNKNOWN, -1)
+        while row is not None and self._at > self.start_ns:
+            self._reach(self._begin[row], None, row)
+            row = self._bound_by(row)
+        self._reach(self.start_ns, PathKind.UNKNOWN, -1)
+
+    def _reach(self, begin_ns: int, kind: PathKind | None, row: int) -> None:
+        """One more segment from `begin_ns` on, if time is left for it. Of the kind None: what a device row does."""
+        begin_ns = max(begin_ns, self.start_ns)
+        if begin_ns >= self._at:
+            return
+        number = self._activity[row] if kind is None else _NUMBER[kind]
+        if kind in (PathKind.HOST, PathKind.SYNC):
+            source = self.graph.source_call[row]
+        else:
+            source = self.graph.source_row[row] if row >= 0 else -1
+        self.found.append((number, source, begin_ns))
+        self._at = begin_ns
+
+    def _bound_by(self, row: int) -> int | None:
+        """The device row that `row` waited for, itself or through the host; what lies between is found."""
+        before, call = self._before[row], self.graph.launched_by[row]
+        held = max(self.graph.held_by[row], key=self._end.__getitem__, default=-1)
+        free = self._end[before] if before >= 0 else self.start_ns
+        released = self._end[held] if held >= 0 else self.start_ns
+        issued = self._at if self._stages[row] else self._call_end[call] if call >= 0 else self.start_ns
+        ready = max(free, released, issued)
+        if held >= 0 and released == ready:
+            self._reach(released, PathKind.OTHER_STREAM, row)
+            return held
+        unexplained = call >= 0 and self._at - ready >= UNEXPLAINED_WAIT_NS
+        beside = self._ran_beside(row, ready) if unexplained else None
+        if beside is not None:
+            self._reach(self._end[beside], PathKind.OTHER_STREAM, row)
+            return beside
+        if call >= 0 and (self._stages[row] or issued > free):
+            self._reach(issued, PathKind.LAUNCH, row)
+            return self._through_host(call)
+        self._reach(free, PathKind.LAUNCH if call >= 0 and not unexplained else PathKind.UNKNOWN, row)
+        return before if before >= 0 else None
+
+    def _ran_beside(self, row: int, since_ns: int) -> int | None:
+        """What another stream ran last, launched before `row`; None if nothing of that ended after `since_ns`.
+
+        Nothing in the trace says why `row` waited, which was launched long before and next in its stream: for an event
+        that is not recorded, or for room on the device.
+        """
+        latest = None
+        for stream, (begins, rows) in self._streams.items():
+            if stream == self.graph.stream[row]:
+                continue
+            position = bisect_left(begins, self._at) - 1
+            while position >= 0 and rows[position] > row and begins[position] > since_ns:
+                position -= 1
+            if position >= 0 and rows[position] < row and self._end[rows[position]] > since_ns:
+                latest, since_ns = rows[position], self._end[rows[position]]
+        return latest
+
+    def _through_host(self, call: int) -> int | None:
+        """The device row that the host last waited for before `call`, None where it never did."""
+        calls, waited = self._blocked[self.graph.thread[call]]
+        position = bisect_left(calls, call) - 1
+        if position < 0:
+            self._reach(self.start_ns, PathKind.HOST, call)
+            return None
+        blocked, row = calls[position], waited[position]
+        self._reach(self._call_end[blocked], PathKind.HOST, call)
+        self._reach(self._end[row], PathKind.SYNC, blocked)
+        return row
+
+
+def _previous_in_stream(streams: list[int]) -> list[int]:
+    last: dict[int, int] = {}
+    found = []
+    for row, stream in enumerate(streams):
+        found.append(last.get(stream, -1))
+        last[stream] = row
+    return found
+
+
+def _by_start(streams: list[int], begin: list[int]) -> dict[int, tuple[list[int], list[int]]]:
+    """Of each stream the starts of its rows, in order, and the rows."""
+    found: dict[int, tuple[list[int], list[int]]] = {stream: ([], []) for stream in set(streams)}
+    for row in np.argsort(np.array(begin, np.int64), kind="stable").tolist():
+        begins, rows = found[streams[row]]
+        begins.append(begin[row])
+        rows.append(row)
+    return found
+
+
+def _blocked_calls(
+    graph: DependencyGraph, begin: list[int], end: list[int], device_end: list[int]
+) -> dict[int, tuple[list[int], list[int]]]:
+    """Of each thread the calls that blocked until a row of the device was done, and these rows."""
+    found: dict[int, tuple[list[int], list[int]]] = {thread: ([], []) for thread in set(graph.thread)}
+    for call, rows in enumerate(graph.waits_for):
+        if not rows:
+            continue
+        last = max(rows, key=device_end.__getitem__)
+        if device_end[last] > begin[call] and abs(end[call] - device_end[last]) < WAKE_UP_NS:
+            calls, waited = found[graph.thread[call]]
+            calls.append(call)
+            waited.append(last)
+    return found
