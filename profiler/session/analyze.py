@@ -7,6 +7,8 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from profiler import __version__
 from profiler.attribute.job import job_of
 from profiler.attribute.trace_ceilings import ceilings_of, device_name
@@ -167,9 +169,12 @@ def _analyze_device(
     if parts_only:
         parts = parts_of_device(timeline.device, told, own)
         judged = TracedJudgement(parts, [], refuse(_PARTS_ONLY))
-        return _rank(name, device_name(timeline.device_properties, number), told, timeline, own, judged, findings, [])
+        device = device_name(timeline.device_properties, number)
+        rank = _rank(name, device, told, timeline, own, judged, findings, [])
+        return replace(rank, sources={**rank.sources, "critical_path": Source(missing=_PARTS_ONLY)})
     # Only a verdict needs these: they take longer to import than the parts of most traces to read.
     from profiler.attribute.traced import judge_traced
+    from profiler.attribute.traced_waits import with_waits
     from profiler.trace.idle import idle_ns
     from profiler.trace.span_graph import span_graph
 
@@ -182,7 +187,8 @@ def _analyze_device(
         gained = sum(share.share for share in judged.shares)
         if gained < _TOGETHER:
             notes.append(f"{1 - gained:.0%} of the time depends on several resources at once: no single one gains it")
-    return _rank(name, ceilings.device, told, timeline, own, judged, findings, notes)
+    rank = _rank(name, ceilings.device, told, timeline, own, judged, findings, notes)
+    return with_waits(rank, timeline, graph, findings)
 
 
 def _rank(
@@ -233,7 +239,7 @@ def _without_device(name: str, told: Accounting, findings: list[Finding]) -> Ran
         integrity=[_finding(each) for each in findings],
         verdict=refuse(*reasons),
         shares=[],
-        sources={"device": Source(missing=_NO_DEVICE)},
+        sources=dict.fromkeys(("device", "critical_path"), Source(missing=_NO_DEVICE)),
     )
 
 
