@@ -14,6 +14,7 @@ from profiler.cli.models import models
 from profiler.cli.profile import profile
 from profiler.cli.schema import schema
 from profiler.cli.show import show
+from profiler.cli.simulate import simulate
 from profiler.cli.whatif import whatif
 
 application = typer.Typer(
@@ -31,6 +32,7 @@ _MEASURE, _READ, _MACHINE = "Measure", "Read", "This machine"
 
 application.command(rich_help_panel=_MEASURE)(profile)
 application.command(rich_help_panel=_READ)(analyze)
+application.command(rich_help_panel=_READ)(simulate)
 application.command(rich_help_panel=_READ)(show)
 application.command(rich_help_panel=_READ)(whatif)
 application.command(rich_help_panel=_READ)(models)

@@ -14,19 +14,26 @@ class Kind(StrEnum):
     REPORT = "report"
     WHATIF = "whatif"
     ANALYZE = "analyze"
+    SIMULATE = "simulate"
 
 
 def schema(
     kind: Annotated[
-        Kind, typer.Argument(metavar="[KIND]", help="report, or whatif or analyze for what these verbs write.")
+        Kind, typer.Argument(metavar="[KIND]", help="report; whatif, analyze or simulate for what these write.")
     ] = (Kind.REPORT),
 ) -> None:
     """Print the JSON Schema of a report, or of another result."""
     import json
 
     from profiler.report.analysis import analysis_schema
+    from profiler.report.simulation import simulation_schema
     from profiler.report.store import json_schema
     from profiler.report.whatif import whatif_schema
 
-    schemas = {Kind.REPORT: json_schema, Kind.WHATIF: whatif_schema, Kind.ANALYZE: analysis_schema}
+    schemas = {
+        Kind.REPORT: json_schema,
+        Kind.WHATIF: whatif_schema,
+        Kind.ANALYZE: analysis_schema,
+        Kind.SIMULATE: simulation_schema,
+    }
     typer.echo(json.dumps(schemas[kind](), indent=2))

@@ -149,7 +149,26 @@ class Plot:
     lines: tuple[PlotLine, ...]
 
 
-Block = Heading | Statement | Bullets | Facts | Bar | Grid | Beside | Plot
+@dataclass(frozen=True, slots=True)
+class SlotSpan:
+    """A slot in one state from `begin` to `end`; `label` names the request."""
+
+    state: str
+    label: str
+    begin: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """What the slots of a batch did from 0 to `end` milliseconds; `waiting` is the queue's length at even steps."""
+
+    end: float
+    rows: tuple[tuple[str, tuple[SlotSpan, ...]], ...]
+    waiting: tuple[int, ...]
+
+
+Block = Heading | Statement | Bullets | Facts | Bar | Grid | Beside | Plot | Slots
 
 
 @dataclass(slots=True)

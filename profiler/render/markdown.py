@@ -15,10 +15,12 @@ from profiler.render.document import (
     Heading,
     Mark,
     Plot,
+    Slots,
     Statement,
     Tone,
 )
 from profiler.render.report_blocks import report_blocks
+from profiler.render.slot_picture import slot_rows
 from profiler.report.records import Report
 
 _PLOT_WIDTH = 80
@@ -70,6 +72,8 @@ def _markdown(block: Block) -> str:
         case Plot():
             rows = ("".join(cell.text for cell in row).rstrip() for row in plot_rows(block, _PLOT_WIDTH))
             return "\n".join(["```text", *rows, "```"])
+        case Slots():
+            return "\n".join(["```text", *slot_rows(block, _PLOT_WIDTH), "```"])
 
 
 def _bullet(mark: str, item: str) -> str:

@@ -22,10 +22,12 @@ from profiler.render.document import (
     Heading,
     Mark,
     Plot,
+    Slots,
     Statement,
     Tone,
 )
 from profiler.render.report_blocks import report_blocks
+from profiler.render.slot_picture import slot_rows
 from profiler.report.records import Report
 
 # Every class has a pattern of its own, so that the bar can be read without colour.
@@ -74,6 +76,8 @@ def _renderable(block: Block, width: int) -> RenderableType:
             return _beside(block, width)
         case Plot():
             return _plot(block, width)
+        case Slots():
+            return Text("\n", no_wrap=True).join(Text(row) for row in slot_rows(block, width))
 
 
 def _plot(plot: Plot, width: int) -> Text:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from profiler.report.analysis import PartName
+from profiler.report.simulation import ServingPartName
 from profiler.report.vocabulary import Cause, Resource
 
 CAUSES = {
@@ -60,6 +61,15 @@ PARTS = {
     PartName.IDLE_STAGING: "idle: pageable memory is staged",
     PartName.IDLE_NOTHING_ASKED: "idle: nothing was asked",
     PartName.IDLE_UNKNOWN: "idle: cause not known",
+}
+
+SERVING_PARTS = {
+    ServingPartName.QUEUE: "waits for its turn",
+    ServingPartName.BATCH_HOLES: "waits while ended requests hold slots",
+    ServingPartName.HEAD_OF_LINE: "waits behind longer requests",
+    ServingPartName.CAPACITY: "waits because the KV cache is full",
+    ServingPartName.PREFILL: "prefill",
+    ServingPartName.DECODE: "decode",
 }
 
 

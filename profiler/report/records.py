@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from profiler.report.cost_surface import CostSurface
 from profiler.report.counters import Counters
 from profiler.report.evidence import Evidence
 from profiler.report.vocabulary import BottleneckClass, Cause, Resource, Tier, VerdictState
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 
 
 class Source(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -187,8 +188,8 @@ class DeviceRows(Struct, frozen=True, kw_only=True):
 class Timeline(Struct, frozen=True, kw_only=True):
     """One traced step: enough for a picture, and for a replay at other speeds.
 
-    Times are as traced. `host_scale`, `kernel_scale`, `gap_scale` and `input_scale` bring them to those of the clean
-    pass. With `evidence` the step can be judged again; reports before schema 1.1 lack it.
+    Times are as traced. The scales bring them to those of the clean pass; calls to the driver take `call_scale`
+    times the `host_scale` of the work between them. With `evidence` the step can be judged again; reports before schema 1.1 lack it.
     """
 
     names: list[str]
@@ -200,6 +201,7 @@ class Timeline(Struct, frozen=True, kw_only=True):
     kernel_scale: float
     gap_scale: float = 1.0
     input_scale: float = 1.0
+    call_scale: float = 1.0
     evidence: Evidence | None = None
 
 
@@ -411,3 +413,4 @@ class Report(Struct, frozen=True, kw_only=True):
     capacity: Capacity | None = None
     advice: list[Advice] = field(default_factory=list)
     warnings: list[ReportWarning] = field(default_factory=list)
+    costs: CostSurface | None = None

@@ -1,4 +1,4 @@
-"""docs/report.md explains every field of what `whatif` and `analyze` write, and none that is gone."""
+"""docs/report.md explains every field of what `whatif`, `analyze` and `simulate` write, and none that is gone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from profiler.report.analysis import Analysis, Family, PartName, analysis_schema
+from profiler.report.simulation import ServingPartName, Simulation, SlotState, simulation_schema
 from profiler.report.store import json_schema
 from profiler.report.whatif import WhatIf, whatif_schema
 
@@ -16,7 +17,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "report.md").read_text(encoding="ut
 SHARED = json_schema()["$defs"]
 RECORDS = {
     name: kind["properties"]
-    for schema in (whatif_schema(), analysis_schema())
+    for schema in (whatif_schema(), analysis_schema(), simulation_schema())
     for name, kind in schema["$defs"].items()
     if "properties" in kind and name not in SHARED
 }
@@ -46,12 +47,20 @@ def test_no_section_is_about_a_record_that_is_gone() -> None:
     assert set(re.findall(r"^### (\w+)$", PAGE, re.MULTILINE)) == RECORDS.keys()
 
 
-@pytest.mark.parametrize(("schema", "kind"), [(whatif_schema(), WhatIf), (analysis_schema(), Analysis)])
+@pytest.mark.parametrize(
+    ("schema", "kind"), [(whatif_schema(), WhatIf), (analysis_schema(), Analysis), (simulation_schema(), Simulation)]
+)
 def test_the_schema_is_that_of_the_records(schema: dict[str, object], kind: type) -> None:
     assert schema["$ref"] == f"#/$defs/{msgspec.inspect.type_info(kind).cls.__name__}"  # type: ignore[attr-defined]
 
 
 def test_every_part_and_family_of_an_analysis_is_explained() -> None:
     for record, field, words in (("TracePart", "part", PartName), ("FamilyTime", "family", Family)):
+        for word in words:
+            assert f"`{word.value}`" in rows(record)[field][2]
+
+
+def test_every_part_and_state_of_a_simulation_is_explained() -> None:
+    for record, field, words in (("ServingPart", "part", ServingPartName), ("SlotSpan", "state", SlotState)):
         for word in words:
             assert f"`{word.value}`" in rows(record)[field][2]

@@ -1,0 +1,42 @@
+"""What a prefill and a decode step cost over their sizes, as measured: what `simulate --costs` reads from a report."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from profiler.report.vocabulary import Tier
+
+
+class PrefillCost(Struct, frozen=True, kw_only=True):
+    """One prefill of `batch_size` prompts of `prompt_tokens` each: `ms`, and the interval of another run's median."""
+
+    batch_size: int
+    prompt_tokens: int
+    ms: float
+    low_ms: float | None = None
+    high_ms: float | None = None
+
+
+class DecodeCost(Struct, frozen=True, kw_only=True):
+    """One decode step of `batch_size` sequences that have `context_tokens` each."""
+
+    batch_size: int
+    context_tokens: int
+    ms: float
+    low_ms: float | None = None
+    high_ms: float | None = None
+
+
+class CostSurface(Struct, frozen=True, kw_only=True):
+    """Both phases over a grid: every batch size with every length. Between its points times are interpolated.
+
+    `prefill_error_ratio` and `decode_error_ratio` say how far the interpolation is off: the median, over points that
+    can be left out, of its distance from the measured time over that time; `missing` why one of them is null.
+    """
+
+    tier: Tier
+    prefill: list[PrefillCost]
+    decode: list[DecodeCost]
+    prefill_error_ratio: float | None
+    decode_error_ratio: float | None
+    missing: str | None = None

@@ -1,0 +1,119 @@
+"""A log of requests, in columns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from profiler.errors import UnreadableError
+
+Columns = NDArray[np.int64]
+# Longer than any model's context by a factor of ten: such a length is a slip of whoever wrote the log.
+MOST_TOKENS = 10_000_000
+# Arrivals are nanoseconds in 64 bits, and so is everything that is added to them: ten years leave room for that.
+_MOST_NS = 10 * 365 * 86_400 * 10**9
+LATE = "arrived before the one above it; sorted"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLog:
+    """Requests in the order in which they arrive, the first at 0 ns.
+
+    `tenant` indexes `tenants`, and is empty like these where nobody is named; a smaller `priority` goes first.
+    `findings` counts by cause the rows that were left out, and what else was odd.
+    """
+
+    arrival_ns: Columns
+    prompt_tokens: Columns
+    output_tokens: Columns
+    priority: Columns
+    tenant: Columns
+    tenants: tuple[str, ...] = ()
+    findings: dict[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.arrival_ns)
+
+    def taken(self, places: Columns, arrival_ns: Columns) -> RequestLog:
+        """The requests at these places, arriving at other times (sorted)."""
+        return RequestLog(
+            arrival_ns,
+            self.prompt_tokens[places],
+            self.output_tokens[places],
+            self.priority[places],
+            self.tenant[places] if len(self.tenant) else self.tenant,
+            self.tenants,
+        )
+
+
+class Rows:
+    """Collects requests row by row; what cannot be meant is counted by its cause and left out."""
+
+    def __init__(self) -> None:
+        self.findings: Counter[str] = Counter()
+        self._arrival_ns: list[int] = []
+        self._prompt: list[int] = []
+        self._output: list[int] = []
+        self._priority: list[int] = []
+        self._tenant: list[int] = []
+        self._tenants: dict[str, int] = {}
+
+    def add(self, arrival_ns: int, prompt_tokens: int, output_tokens: int, priority: int = 0, tenant: str = "") -> None:
+        """One request. `arrival_ns` may count from anywhere."""
+        flaw = _flaw(arrival_ns, prompt_tokens, output_tokens, priority)
+        if flaw:
+            self.findings[flaw] += 1
+            return
+        self._arrival_ns.append(arrival_ns)
+        self._prompt.append(prompt_tokens)
+        self._output.append(output_tokens)
+        self._priority.append(priority)
+        self._tenant.append(self._tenants.setdefault(tenant, len(self._tenants)))
+
+    def leave_out(self, cause: str) -> None:
+        """Count a row that holds no request."""
+        self.findings[cause] += 1
+
+    def log(self, name: str) -> RequestLog:
+        """All of them, sorted by arrival. Raises `UnreadableError` where there is none, or they span over ten years."""
+        if not self._arrival_ns:
+            causes = "; ".join(f"{count} {cause}" for cause, count in self.findings.items()) or "it is empty"
+            raise UnreadableError(f"{name} holds no request: {causes}", "columns arrival_s,prompt_tokens,output_tokens")
+        first = min(self._arrival_ns)
+        if max(self._arrival_ns) - first > _MOST_NS:
+            raise UnreadableError(f"{name}: arrivals span over ten years", "check the unit: arrival_s or arrival_ms")
+        arrival = np.array([each - first for each in self._arrival_ns], np.int64)
+        late = int(np.count_nonzero(np.diff(arrival) < 0))
+        if late:
+            self.findings[LATE] += late
+        order = np.argsort(arrival, kind="stable")
+        named = any(self._tenants)
+        return RequestLog(
+            arrival[order],
+            _column(self._prompt)[order],
+            _column(self._output)[order],
+            _column(self._priority)[order],
+            _column(self._tenant)[order] if named else _column([]),
+            tuple(name or "(none)" for name in self._tenants) if named else (),
+            dict(self.findings),
+        )
+
+
+def _flaw(arrival_ns: int, prompt_tokens: int, output_tokens: int, priority: int) -> str:
+    if prompt_tokens < 1:
+        return "without a prompt (fewer than 1 token)"
+    if output_tokens < 1:
+        return "without an output (fewer than 1 token)"
+    if max(prompt_tokens, output_tokens) > MOST_TOKENS:
+        return f"with over {MOST_TOKENS:,} tokens"
+    if abs(arrival_ns) > 1 << 62 or abs(priority) > 1 << 62:
+        return "with a number that is too large"
+    return ""
+
+
+def _column(values: Sequence[int]) -> Columns:
+    return np.array(values, np.int64)

@@ -1,0 +1,69 @@
+"""What every policy offers: requests go in, the ledger is filled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from profiler.serving.costs import Costs
+from profiler.serving.ledger import Ledger, ReplicaLedger
+from profiler.serving.log import RequestLog
+
+FOREVER_NS = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a replica may do at once. `kv_tokens` is what its KV cache holds, None for no limit.
+
+    `batch_size`, `window_ns` and `padded` are those of static batching: a batch waits for its size at most so long
+    after its first request came, and a padded one computes every prompt as if it were the longest.
+    """
+
+    slots: int = 256
+    token_budget: int = 2048
+    kv_tokens: int | None = None
+    batch_size: int = 8
+    window_ns: int = 0
+    padded: bool = True
+
+
+class Scheduler(Protocol):
+    """One replica. Time only goes on: each `submit` is of a request that arrives no earlier than the one before it."""
+
+    outstanding: int
+
+    @property
+    def slots(self) -> int:
+        """How many requests it can hold at once."""
+
+    def submit(self, request: int) -> None:
+        """A request arrives, after `advance` has been told of that time."""
+
+    def advance(self, until_ns: int) -> None:
+        """Do all iterations that begin before that time."""
+
+
+class Desk:
+    """What a scheduler reads and writes: the log as plain lists, the costs, the ledger."""
+
+    __slots__ = ("arrival", "costs", "ledger", "limits", "output", "priority", "prompt", "replica", "sums")
+
+    def __init__(self, log: RequestLog, costs: Costs, limits: Limits, ledger: Ledger, replica: int) -> None:
+        self.arrival: list[int] = log.arrival_ns.tolist()
+        self.prompt: list[int] = log.prompt_tokens.tolist()
+        self.output: list[int] = log.output_tokens.tolist()
+        self.priority: list[int] = log.priority.tolist()
+        self.costs = costs
+        self.limits = limits
+        self.ledger = ledger
+        self.replica = replica
+        self.sums = ReplicaLedger()
+
+    def beside(self, replica: int) -> Desk:
+        """The desk of another replica: the same requests and ledger, sums of its own."""
+        other: Desk = object.__new__(Desk)
+        for name in self.__slots__:
+            setattr(other, name, getattr(self, name))
+        other.replica, other.sums = replica, ReplicaLedger()
+        return other

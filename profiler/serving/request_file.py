@@ -1,0 +1,174 @@
+"""Logs of requests from files: CSV with a header or JSON lines, with the column names of several public traces."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import math
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from profiler.errors import UnreadableError
+from profiler.serving.log import RequestLog, Rows
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_NO_NUMBER = "without a usable number"
+_BEFORE_ZERO = "arriving before 0"
+_Row = Mapping[str, Any]
+
+
+def _seconds(value: Any) -> int:
+    return _scaled(value, 10**9)
+
+
+def _milliseconds(value: Any) -> int:
+    return _scaled(value, 10**6)
+
+
+def _timestamp(value: Any) -> int:
+    """Azure's are dates, with up to nine decimals of a second; Mooncake's are milliseconds."""
+    if not isinstance(value, str) or ":" not in value:
+        return _milliseconds(value)
+    whole, _, rest = value.strip().partition(".")
+    digits = len(rest) - len(rest.lstrip("0123456789"))
+    moment = datetime.fromisoformat(whole + rest[digits:])
+    since = moment.replace(tzinfo=moment.tzinfo or UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 10**9 + int(rest[:digits][:9].ljust(9, "0"))
+
+
+# Names in lower case, the first that is there counts. Azure: ContextTokens, GeneratedTokens, TIMESTAMP. Mooncake:
+# input_length, output_length, timestamp. Servers' own logs: input_toks, output_toks, arrival_time.
+_ARRIVAL: dict[str, Callable[[Any], int]] = {
+    "arrival_s": _seconds,
+    "arrival_ms": _milliseconds,
+    "arrival_ns": lambda value: _scaled(value, 1),
+    "arrival_time": _seconds,
+    "arrival": _seconds,
+    "timestamp": _timestamp,
+}
+_PROMPT = ("prompt_tokens", "contexttokens", "input_length", "input_toks", "input_tokens")
+_OUTPUT = ("output_tokens", "generatedtokens", "output_length", "output_toks", "generated_tokens")
+_TENANT, _PRIORITY = ("tenant", "user"), ("priority",)
+
+
+def read_requests(path: Path) -> RequestLog:
+    """The requests of a file, plain or gzipped. Rows that hold none are counted by their cause.
+
+    Raises `UnreadableError` where the file cannot be read, has no such columns, or holds no request.
+    """
+    columns: _Columns | None = None
+    rows = Rows()
+    for row in request_rows(path):
+        if row is None:
+            rows.leave_out("that is no record")
+            continue
+        if columns is None:
+            columns = _Columns(row, path)
+        columns.add_to(rows, row)
+    return rows.log(str(path))
+
+
+def request_rows(path: Path) -> Iterator[_Row | None]:
+    """Each row with its names in lower case; None for one that cannot be parsed. Raises `UnreadableError`."""
+    try:
+        with path.open("rb") as raw:
+            packed = raw.read(2) == _GZIP_MAGIC
+        with gzip.open(path) if packed else path.open("rb") as file:
+            text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+            first = text.readline()
+            lines = _chained(first, text)
+            yield from _json_rows(lines) if first.lstrip().startswith("{") else _csv_rows(lines)
+    except OSError as error:
+        raise UnreadableError(f"cannot read {path}: {error.strerror or error}") from error
+    except (EOFError, UnicodeDecodeError, csv.Error) as error:
+        raise UnreadableError(
+            f"{path} is no log of requests: {error}", "a CSV file with a header, or JSON lines"
+        ) from error
+
+
+class _Columns:
+    """Which of a file's columns hold what."""
+
+    def __init__(self, row: _Row, path: Path) -> None:
+        found = [next((name for name in names if name in row), None) for names in (_ARRIVAL, _PROMPT, _OUTPUT)]
+        arrival, prompt, output = found
+        if arrival is None or prompt is None or output is None:
+            named = ", ".join(str(name) for name in row) or "nothing"
+            raise UnreadableError(
+                f"{path} has no columns of arrival, prompt tokens and output tokens, but {_shortened(named)}",
+                "columns arrival_s,prompt_tokens,output_tokens",
+            )
+        self._arrival, self._prompt, self._output = arrival, prompt, output
+        self._tenant = next((name for name in _TENANT if name in row), None)
+        self._priority = next((name for name in _PRIORITY if name in row), None)
+        self._parse = _ARRIVAL[arrival]
+
+    def add_to(self, rows: Rows, row: _Row) -> None:
+        try:
+            arrival_ns = self._parse(row[self._arrival])
+            prompt, output = _whole(row[self._prompt]), _whole(row[self._output])
+            priority = _whole(row[self._priority]) if self._priority else 0
+        except (KeyError, TypeError, ValueError, OverflowError):
+            rows.leave_out(_NO_NUMBER)
+            return
+        if arrival_ns < 0:
+            rows.leave_out(_BEFORE_ZERO)
+            return
+        tenant = row.get(self._tenant) if self._tenant else None
+        rows.add(arrival_ns, prompt, output, priority, "" if tenant is None else str(tenant))
+
+
+def _json_rows(lines: Iterator[str]) -> Iterator[_Row | None]:
+    decode = msgspec.json.Decoder(dict[str, Any]).decode
+    for line in lines:
+        if line.isspace():
+            continue
+        try:
+            yield {name.lower(): value for name, value in decode(line).items()}
+        except (msgspec.DecodeError, RecursionError):
+            yield None
+
+
+def _csv_rows(lines: Iterator[str]) -> Iterator[_Row | None]:
+    reader = csv.reader(lines)
+    names = [name.strip().lower() for name in next(reader, [])]
+    for cells in reader:
+        if cells:
+            yield dict(zip(names, cells, strict=False))
+
+
+def _chained(first: str, rest: Iterator[str]) -> Iterator[str]:
+    yield first
+    yield from rest
+
+
+def _whole(value: Any) -> int:
+    """A whole number, also as text or as a float without a fraction. Raises `ValueError` for anything else."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().lstrip("+-").isdecimal():
+        return int(value)
+    number = float(value)
+    if isinstance(value, bool) or not number.is_integer():
+        raise ValueError(value)
+    return int(number)
+
+
+def _scaled(value: Any, factor: int) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value * factor
+    number = float(value)
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise ValueError(value)
+    # Apart, as seconds since 1970 times a billion are beyond what a float holds exactly.
+    whole = math.floor(number)
+    return whole * factor + round((number - whole) * factor)
+
+
+def _shortened(text: str, most: int = 80) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."

@@ -1,0 +1,224 @@
+"""`bottleneck simulate`: a log of requests, costs and policies put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from profiler import __version__
+from profiler.errors import InterruptedByUser, UnreadableError, UsageError
+from profiler.progress import Progress, SilentProgress
+from profiler.report.cost_surface import CostSurface
+from profiler.report.records import Report, ReportWarning, Source, Sources, Verdict
+from profiler.report.simulation import CostBasis, LogFinding, ServingSetup, SimulatedPolicy, Simulation
+from profiler.report.store import load_report
+from profiler.serving.carried import carried_load
+from profiler.serving.costs import ConstantCosts, Costs
+from profiler.serving.fleet import serve
+from profiler.serving.log import RequestLog
+from profiler.serving.outcome import Outcome, Slo
+from profiler.serving.policies import POLICIES, USUAL
+from profiler.serving.policies.policy import Limits
+from profiler.serving.surface import SurfaceCosts
+
+_NS_PER_MS = 1e6
+# Integer nanoseconds have 63 bits; a policy may take longer than all requests one after the other, as by padding.
+_LONGEST_NS = (1 << 62) // 64
+_NEVER_FITS = "longer than the KV memory"
+# A record of each request takes some 600 bytes of JSON.
+MOST_LISTED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """Costs, what the report shall say of them, and what else their report knew."""
+
+    costs: Costs
+    record: CostBasis
+    phase_verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    kv_tokens: int | None = None
+
+
+def constant_basis(prefill_tokens_per_s: float, decode_tokens_per_s: float, weight_bytes: int | None = None) -> Basis:
+    """Constant speeds of each stream."""
+    record = CostBasis(
+        kind="constant",
+        prefill_tokens_per_s=prefill_tokens_per_s,
+        decode_tokens_per_s=decode_tokens_per_s,
+        surface=None,
+        weight_bytes=weight_bytes,
+        sources={"surface": Source(missing="constant speeds were given")} | _weights(weight_bytes),
+    )
+    return Basis(ConstantCosts(prefill_tokens_per_s, decode_tokens_per_s), record)
+
+
+def surface_basis(surface: CostSurface, kind: str, weight_bytes: int | None = None) -> Basis:
+    """A surface: `kind` says where it comes from, `report` or `fitted`."""
+    reason = Source(missing="times are those of the surface")
+    record = CostBasis(
+        kind=kind,
+        prefill_tokens_per_s=None,
+        decode_tokens_per_s=None,
+        surface=surface,
+        weight_bytes=weight_bytes,
+        sources={"prefill_tokens_per_s": reason, "decode_tokens_per_s": reason} | _weights(weight_bytes),
+    )
+    return Basis(SurfaceCosts(surface), record)
+
+
+def report_basis(path: Path, weight_bytes: int | None = None) -> Basis:
+    """The surface of a report, with its verdicts of both phases, its weights, and the KV cache that fitted.
+
+    Raises `UnreadableError` where there is no report, or none with a surface.
+    """
+    report = load_report(path)
+    if report.costs is None:
+        raise UnreadableError(f"{path} holds no cost surface", "bottleneck profile MODEL --sweep -o report.json")
+    if weight_bytes is None and report.workload is not None:
+        weight_bytes = report.workload.weight_bytes
+    found = surface_basis(report.costs, "report", weight_bytes)
+    return replace(
+        found,
+        phase_verdicts={phase.name: phase.verdict for phase in report.phases},
+        kv_tokens=_kv_tokens(report),
+    )
+
+
+def simulate(
+    log: RequestLog,
+    basis: Basis,
+    *,
+    name: str,
+    policies: Sequence[str] = USUAL,
+    limits: Limits | None = None,
+    replicas: int = 1,
+    slo: Slo | None = None,
+    seed: int | None = None,
+    most_listed: int = MOST_LISTED,
+    progress: Progress | None = None,
+) -> Simulation:
+    """Serve the log under each policy.
+
+    Raises `UsageError` for what cannot be simulated, `InterruptedByUser` with what was done before a Ctrl-C.
+    """
+    limits, slo, progress = limits or Limits(), slo or Slo(), progress or SilentProgress()
+    sources: Sources = {}
+    if limits.kv_tokens is None and basis.kv_tokens is not None:
+        limits = replace(limits, kv_tokens=basis.kv_tokens)
+        sources["kv_tokens"] = Source(note="what the report found free, at its bytes a token")
+    elif limits.kv_tokens is None:
+        sources["kv_tokens"] = Source(missing="the KV memory is taken to be endless: --kv-tokens")
+    _check(policies, limits)
+    log = _that_fit(log, limits)
+    alone_ns = basis.costs.alone_ns(log.prompt_tokens, log.output_tokens)
+    if float(alone_ns.sum()) + float(log.arrival_ns[-1]) > _LONGEST_NS:
+        raise UsageError("these requests would take over two years, one after the other", "fewer tokens, higher speeds")
+    found: list[SimulatedPolicy] = []
+
+    def answer(*, complete: bool) -> Simulation:
+        return Simulation(
+            tool_version=__version__,
+            log=name,
+            requests=len(log),
+            prompt_tokens=int(log.prompt_tokens.sum()),
+            output_tokens=int(log.output_tokens.sum()),
+            span_ms=int(log.arrival_ns[-1]) / _NS_PER_MS,
+            seed=seed,
+            findings=[LogFinding(cause=cause, count=count) for cause, count in log.findings.items()],
+            costs=basis.record,
+            setup=_setup(limits, replicas, slo, sources),
+            policies=found,
+            warnings=_warnings(basis, log),
+            complete=complete,
+        )
+
+    try:
+        for policy in policies:
+            progress.stage(f"simulate {policy}", total=len(log))
+            ledger = serve(policy, log, basis.costs, limits, replicas, progress.advance)
+            progress.stage(f"add up {policy}")
+            outcome = Outcome(policy, log, ledger, alone_ns)
+            load = carried_load(policy, log, basis.costs, limits, replicas, ledger.slots)
+            weight_bytes = basis.record.weight_bytes
+            found.append(outcome.record(load, slo, weight_bytes, basis.phase_verdicts, most_listed))
+    except KeyboardInterrupt as interrupt:
+        raise InterruptedByUser(partial=answer(complete=False) if found else None) from interrupt
+    return answer(complete=True)
+
+
+def _check(policies: Sequence[str], limits: Limits) -> None:
+    unknown = [policy for policy in policies if policy not in POLICIES]
+    if unknown or not policies:
+        raise UsageError(
+            f"there is no policy called {unknown[0] if unknown else ''}", f"--policy with one of {', '.join(POLICIES)}"
+        )
+    if limits.token_budget < limits.slots:
+        raise UsageError(
+            f"an iteration of {limits.token_budget} tokens cannot decode for {limits.slots} slots",
+            f"--token-budget {limits.slots} or more, or fewer --slots",
+        )
+
+
+def _that_fit(log: RequestLog, limits: Limits) -> RequestLog:
+    """Without those that would never find room. Raises `UsageError` where that leaves none."""
+    if limits.kv_tokens is None:
+        return log
+    fits = log.prompt_tokens + log.output_tokens <= limits.kv_tokens
+    if fits.all():
+        return log
+    if not fits.any():
+        raise UsageError(f"no request fits into a KV memory of {limits.kv_tokens:,} tokens", "more --kv-tokens")
+    places = np.flatnonzero(fits)
+    kept = log.taken(places, log.arrival_ns[places])
+    return replace(kept, findings=log.findings | {_NEVER_FITS: len(log) - len(places)})
+
+
+def _kv_tokens(report: Report) -> int | None:
+    capacity = report.capacity
+    if capacity is None or not capacity.free_bytes or not capacity.kv_bytes_per_token:
+        return None
+    return capacity.free_bytes // capacity.kv_bytes_per_token
+
+
+def _setup(limits: Limits, replicas: int, slo: Slo, sources: Sources) -> ServingSetup:
+    return ServingSetup(
+        replicas=replicas,
+        slots=limits.slots,
+        token_budget=limits.token_budget,
+        kv_tokens=limits.kv_tokens,
+        batch_size=limits.batch_size,
+        batch_window_ms=limits.window_ns / _NS_PER_MS,
+        padded=limits.padded,
+        slo_ttft_ms=slo.ttft_ms,
+        slo_tpot_ms=slo.tpot_ms,
+        slo_e2e_ms=slo.e2e_ms,
+        sources=sources
+        | {
+            f"slo_{name}": Source(missing="not promised")
+            for name in ("ttft_ms", "tpot_ms", "e2e_ms")
+            if getattr(slo, name) is None
+        },
+    )
+
+
+def _weights(weight_bytes: int | None) -> Sources:
+    return {} if weight_bytes is not None else {"weight_bytes": Source(missing="nobody said: --weights-gb")}
+
+
+def _warnings(basis: Basis, log: RequestLog) -> list[ReportWarning]:
+    costs, found = basis.costs, []
+    if isinstance(costs, ConstantCosts):
+        text = "constant speeds are those of each stream: a batch slows nobody, so batching looks better than it is"
+        found.append(ReportWarning(code="constant_speeds", message=text))
+    if isinstance(costs, SurfaceCosts) and basis.record.kind != "fitted":  # which is straight by its making
+        beyond = costs.beyond(int(log.prompt_tokens.max()))
+        if beyond:
+            text = f"the simulation went beyond what was measured, along straight lines: {'; '.join(beyond)}"
+            found.append(ReportWarning(code="beyond_surface", message=text))
+    if log.findings:
+        rows = "; ".join(f"{count:,} {cause}" for cause, count in log.findings.items())
+        found.append(ReportWarning(code="log_rows", message=f"rows of the log: {rows}"))
+    return found

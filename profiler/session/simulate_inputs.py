@@ -1,0 +1,113 @@
+"""What `bottleneck simulate` is given: requests from somewhere, and what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from profiler.errors import UsageError
+from profiler.progress import Progress
+from profiler.serving.fit import MeasuredLog, fitted_costs, read_measured
+from profiler.serving.generated import Lengths, generated_requests, inline_requests, is_inline
+from profiler.serving.log import RequestLog
+from profiler.serving.policies.policy import Limits
+from profiler.serving.request_file import read_requests
+from profiler.session.simulate import Basis, constant_basis, report_basis, surface_basis
+
+# The shape of the gamma distribution of the gaps between arrivals.
+PROCESSES = {"poisson": 1.0, "bursty": 0.25}
+_SPEEDS = "--prefill-tokens-per-s 20000 --decode-tokens-per-s 50, or --costs with a report of `profile --sweep`"
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """What to draw where no log is named. `rate_per_s` is None where nobody asked for one."""
+
+    rate_per_s: float | None
+    number: int
+    prompt_tokens: str
+    output_tokens: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class CostSource:
+    """Where costs come from: constant speeds, a report, or the log itself, fitted to so many requests."""
+
+    prefill_tokens_per_s: float | None = None
+    decode_tokens_per_s: float | None = None
+    report: Path | None = None
+    fit: int | None = None
+    weight_bytes: int | None = None
+
+    def check(self) -> None:
+        """Raises `UsageError` unless one of them is given, and wholly."""
+        speeds = (self.prefill_tokens_per_s, self.decode_tokens_per_s)
+        given = [any(speed is not None for speed in speeds), self.report is not None, self.fit is not None]
+        if not any(given):
+            raise UsageError("nothing says what a request costs", _SPEEDS)
+        if sum(given) > 1:
+            raise UsageError("costs come from one place: constant speeds, --costs or --fit", "one of them alone")
+        if given[0] and None in speeds:
+            raise UsageError("a request is prefilled and decoded: both speeds are needed", _SPEEDS)
+
+
+def read_inputs(
+    requests: str, generator: Generator, source: CostSource, limits: Limits, replicas: int, progress: Progress
+) -> tuple[RequestLog, Basis]:
+    """The log and its costs.
+
+    Raises `UsageError` for what cannot be meant, `UnreadableError` for files that hold something else.
+    """
+    source.check()
+    if source.fit is not None:
+        progress.stage("read the requests")
+        measured = read_measured(_file(requests))
+        return measured.log, _fitted(measured, source, source.fit, limits, replicas, progress)
+    basis = _basis(source)
+    progress.stage("read the requests")
+    return _log(requests, generator), basis
+
+
+def _log(requests: str, generator: Generator) -> RequestLog:
+    if requests in PROCESSES and not Path(requests).exists():
+        if generator.rate_per_s is None:
+            raise UsageError(f"{requests} requests come at a rate", f"bottleneck simulate {requests} --rate 8")
+        return generated_requests(
+            generator.rate_per_s,
+            generator.number,
+            Lengths.parsed(generator.prompt_tokens),
+            Lengths.parsed(generator.output_tokens),
+            burstiness=PROCESSES[requests],
+            seed=generator.seed,
+        )
+    if generator.rate_per_s is not None:
+        raise UsageError(f"{requests} has its own arrivals: --rate is for poisson and bursty", "without --rate")
+    if is_inline(requests):
+        return inline_requests(requests)
+    return read_requests(_file(requests))
+
+
+def _file(requests: str) -> Path:
+    path = Path(requests)
+    if not path.exists():
+        raise UsageError(
+            f"there is no file {requests}", "a log, PROMPT:OUTPUT,... such as 500:100,1000:300, or poisson"
+        )
+    return path
+
+
+def _basis(source: CostSource) -> Basis:
+    if source.report is not None:
+        return report_basis(source.report, source.weight_bytes)
+    assert source.prefill_tokens_per_s is not None  # checked before
+    assert source.decode_tokens_per_s is not None
+    return constant_basis(source.prefill_tokens_per_s, source.decode_tokens_per_s, source.weight_bytes)
+
+
+def _fitted(
+    measured: MeasuredLog, source: CostSource, number: int, limits: Limits, replicas: int, progress: Progress
+) -> Basis:
+    progress.stage(f"fit costs to the first {number} requests")
+    surface = fitted_costs(measured, number, limits, replicas)
+    return surface_basis(surface, "fitted", source.weight_bytes)
