@@ -7,6 +7,7 @@ waited for, its kernels are brought to the clean time; where the host is, its wo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from profiler.attribute.replay import ActivityCosts, Calibration, replay
@@ -69,9 +70,10 @@ def calibrate(
 
     `clean_host_us`, where it was measured, is the time that the host needs to launch a step when it waits for nothing.
     It settles whether a step that either could hold back is held back by the host. What then differs is explained by
-    the gaps between kernels, which tracing only widens, then by the kernels as far as tracing explains it, else by the
-    host, else by all having run at another speed: on a CPU, tracing slows them alike; elsewhere the two runs were not
-    alike (`plausible` is false).
+    the gaps between kernels, which tracing only widens, then by the kernels as far as tracing explains it, then by
+    calls to the driver that tracing slowed by more than the work between them (it records every kernel of a graph in
+    the one call that launches it), else by the host, else by all having run at another speed: on a CPU, tracing slows
+    them alike; elsewhere the two runs were not alike (`plausible` is false).
 
     `noise_ratio` (see `host_noise_ratio`) is how far a measured host may be off; None where `clean_host_us` is itself
     an assumption, which may give way. Where neither that nor the kernels explain the clean time, the runs were not
@@ -87,19 +89,26 @@ def calibrate(
         return abs(replay(graph, costs, found).period_us - clean_wall_us) <= 10 * _TOLERANCE * clean_wall_us
 
     # A host whose time is a guess is the first to give way, not the gaps.
-    gaps = _solve(graph, costs, clean_wall_us, start, "gap_scale", (0.0, 1.0)) if host_known else start
-    kernels = _solve(graph, costs, clean_wall_us, gaps, "kernel_scale", PLAUSIBLE_KERNEL_SCALE)
+    def solve(start: Calibration, scale: str, bounds: tuple[float, float]) -> Calibration:
+        return _solve(graph, costs, clean_wall_us, lambda value: replace(start, **{scale: value}), bounds)
+
+    gaps = solve(start, "gap_scale", (0.0, 1.0)) if host_known else start
+    kernels = solve(gaps, "kernel_scale", PLAUSIBLE_KERNEL_SCALE)
     host_range = (0.0, max(PLAUSIBLE_HOST_SCALE, start.host_scale))
     if host_known and noise_ratio is not None:
         host_range = (start.host_scale * (1 - noise_ratio), start.host_scale * (1 + noise_ratio))
-    host = _solve(graph, costs, clean_wall_us, start, "host_scale", host_range)
+    host = solve(start, "host_scale", host_range)
     for found in (gaps, kernels, host):
         if meets(found):
             return Calibrated(found, host_known, True)
     if host_known and noise_ratio is not None:
+        calls = _slower_calls(graph, costs, clean_wall_us, start)
+        for found in (calls, solve(calls, "kernel_scale", PLAUSIBLE_KERNEL_SCALE)):
+            if meets(found):
+                return Calibrated(found, True, True)
         anywhere = (0.0, _SCALE_LIMIT)
-        kernels = _solve(graph, costs, clean_wall_us, gaps, "kernel_scale", anywhere)
-        host = _solve(graph, costs, clean_wall_us, start, "host_scale", anywhere)
+        kernels = solve(gaps, "kernel_scale", anywhere)
+        host = solve(start, "host_scale", anywhere)
         kernels_agree = _agreement(kernels.kernel_scale, PLAUSIBLE_KERNEL_SCALE) if meets(kernels) else 0.0
         host_agrees = _agreement(host.host_scale, host_range) if meets(host) else 0.0
         if host_agrees > kernels_agree:
@@ -121,19 +130,31 @@ def _agreement(scale: float, plausible: tuple[float, float]) -> float:
     return min(scale / nearest, nearest / scale) if min(scale, nearest) > 0 else 0.0
 
 
+def _slower_calls(graph: DependencyGraph, costs: ActivityCosts, wall_us: float, start: Calibration) -> Calibration:
+    """The host's time as `start` has it, with more of it between calls and less in them, as far as the wall time asks.
+
+    Work between calls does not get slower than traced.
+    """
+    calls_us, others_us = graph.host_split_us
+    whole_us = start.host_scale * (calls_us + others_us)
+    if calls_us <= 0 or others_us <= 0:
+        return start
+
+    def at(scale: float) -> Calibration:
+        return replace(start, host_scale=scale, call_scale=(whole_us - scale * others_us) / (scale * calls_us))
+
+    most = min(PLAUSIBLE_HOST_SCALE, whole_us / others_us)
+    return _solve(graph, costs, wall_us, at, (start.host_scale, most)) if most > start.host_scale > 0 else start
+
+
 def _solve(
     graph: DependencyGraph,
     costs: ActivityCosts,
     wall_us: float,
-    start: Calibration,
-    scale: str,
+    at: Callable[[float], Calibration],
     bounds: tuple[float, float],
 ) -> Calibration:
-    """The largest `scale` within bounds whose replay does not outlast `wall_us`; the period grows with either scale."""
-
-    def at(value: float) -> Calibration:
-        return replace(start, **{scale: value})
-
+    """The largest scale within bounds whose replay does not outlast `wall_us`; the period grows with the scale."""
     low, high = bounds
     if replay(graph, costs, at(low)).period_us >= wall_us:
         return at(low)

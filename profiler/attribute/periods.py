@@ -52,9 +52,10 @@ class _Pass:
         self._latency = scales("gap_scale", Resource.LATENCY)
         self._waiting = scales("input_scale", Resource.DISK)
         self._kernel = np.array([calibration.kernel_scale for calibration in calibrations])
+        self._calling = self._host * np.array([calibration.call_scale for calibration in calibrations])
 
         self._thread = np.array(graph.thread, np.int64)
-        self._work_us = np.array(graph.gap_us) + np.array(graph.call_us)
+        self._work_us, self._call_us = np.array(graph.gap_us), np.array(graph.call_us)
         self._input_us = np.array(graph.input_us) if any(graph.input_us) else None
         self._tail_us = np.array(graph.tail_us)
         self._waits = {call: rows for call, rows in enumerate(graph.waits_for) if rows}
@@ -106,7 +107,7 @@ class _Pass:
 
     def _run_host(self, first: int, last: int) -> Floats:
         """When each of these calls ends, shape (last - first, runs); their threads' clocks move on."""
-        ends = _outer(self._work_us[first:last], self._host)
+        ends = _outer(self._work_us[first:last], self._host) + _outer(self._call_us[first:last], self._calling)
         if self._input_us is not None:
             ends += _outer(self._input_us[first:last], self._waiting)
         threads = self._thread[first:last]
@@ -134,7 +135,7 @@ class _Pass:
     def _run_piece(self, begin: int, end: int, issued: Floats | None, first_call: int) -> None:
         rows = slice(begin, end)
         ready = _outer(self._late_us[rows], self._latency)
-        ready += _outer(self._early_us[rows], self._host)
+        ready += _outer(self._early_us[rows], self._calling)
         if issued is not None:
             ready += issued[self._launcher[rows] - first_call]
         if begin in self._held:

@@ -69,12 +69,16 @@ def _at_speed(column: Floats, speed: float) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How the traced times must be scaled to be those of a run that nobody traced."""
+    """How the traced times must be scaled to be those of a run that nobody traced.
+
+    Calls to the driver take `call_scale` times the `host_scale` of the work between them.
+    """
 
     host_scale: float = 1.0
     kernel_scale: float = 1.0
     gap_scale: float = 1.0
     input_scale: float = 1.0
+    call_scale: float = 1.0
 
 
 @dataclass(slots=True)
@@ -105,6 +109,7 @@ def replay(
     """The step at other speeds: all traced times where `speeds` is empty and the calibration is 1."""
     speeds = speeds or {}
     host = calibration.host_scale / speeds.get(Resource.HOST, 1.0)
+    calling = host * calibration.call_scale
     waiting = calibration.input_scale / speeds.get(Resource.DISK, 1.0)
     latency = calibration.gap_scale / speeds.get(Resource.LATENCY, 1.0)
     duration = (costs.durations_us(speeds) * calibration.kernel_scale).tolist()
@@ -127,7 +132,7 @@ def replay(
 
     def run(row: int, issued: float) -> None:
         stream, delay = streams[row], delays[row]
-        ready, bound = issued + delay * (latency if delay > 0 else host), "launch"
+        ready, bound = issued + delay * (latency if delay > 0 else calling), "launch"
         before = stream_end.get(stream)
         if before is not None:
             free = before + gaps[row] * latency
@@ -153,7 +158,7 @@ def replay(
         if arrived > clock[thread]:
             result.input_us.append((clock[thread], arrived))
         start = arrived + graph.gap_us[call] * host
-        end = start + graph.call_us[call] * host
+        end = start + graph.call_us[call] * calling
         for row in launches[call]:
             run(row, end)
         waited = graph.waits_for[call]

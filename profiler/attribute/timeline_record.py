@@ -58,6 +58,7 @@ def timeline_record(
         kernel_scale=scenario.calibration.kernel_scale,
         gap_scale=scenario.calibration.gap_scale,
         input_scale=scenario.calibration.input_scale,
+        call_scale=scenario.calibration.call_scale,
         evidence=_evidence_record(evidence),
     )
 
