@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from profiler.trace.distinct import distinct
 from profiler.trace.selection import kept
 from profiler.trace.timeline import Call, DeviceEvents, Ints, Timeline
 
@@ -19,7 +20,7 @@ def per_device(timeline: Timeline) -> list[tuple[int, Timeline]]:
     The host's side is the same for all, but that what launched work of other devices only is plain work of the host.
     Activities that do not say where they ran belong to the only device, where there is one.
     """
-    numbers = np.unique(timeline.device.device).tolist()
+    numbers = distinct(timeline.device.device)[:, 0].tolist()
     known = [number for number in numbers if number != _UNKNOWN]
     if len(numbers) < 2 or len(known) < 2:
         return [(known[0] if known else _UNKNOWN, timeline)]

@@ -14,6 +14,7 @@ import numpy as np
 
 from profiler.report.analysis import Family, FamilyTime
 from profiler.trace.accounting import HOST_COPIES
+from profiler.trace.distinct import numbered
 from profiler.trace.timeline import Activity, Ints, Timeline
 
 # In this order: a fused kernel has the family of its heaviest work, and attention contains matrix products.
@@ -52,22 +53,24 @@ _OPERATIONS = (
         r"aten::(add|sub|mul|div|pow|exp|neg|where|clamp|sigmoid|tanh|relu|lerp|sqrt|rsqrt|eq|ne|lt|gt)",
     ),
 )
-_Rules = tuple[tuple[Family, re.Pattern[str]], ...]
-_KERNEL_RULES, _OPERATION_RULES = (
-    tuple((family, re.compile(pattern, re.IGNORECASE)) for family, pattern in rules)
-    for rules in (_KERNELS, _OPERATIONS)
-)
+_Rules = tuple[tuple[Family, str], ...]
 
 
 @cache
 def kernel_family(name: str, operation: str | None = None) -> Family:
     """The family of a kernel that computes, by its name and the operation that launched it."""
-    return _family(_KERNEL_RULES, name) or _family(_OPERATION_RULES, operation or "") or Family.OTHER
+    return _family(_KERNELS, name) or (_family(_OPERATIONS, operation) if operation else None) or Family.OTHER
 
 
 @cache
 def _family(rules: _Rules, text: str) -> Family | None:
-    return next((family for family, pattern in rules if pattern.search(text)), None)
+    return next((family for family, pattern in _compiled(rules) if pattern.search(text)), None)
+
+
+@cache
+def _compiled(rules: _Rules) -> tuple[tuple[Family, re.Pattern[str]], ...]:
+    """Only the rules that are asked for: compiling all of them takes longer than reading many traces."""
+    return tuple((family, re.compile(pattern, re.IGNORECASE)) for family, pattern in rules)
 
 
 def family_times(timeline: Timeline, own_ns: Ints) -> list[FamilyTime]:
@@ -96,18 +99,14 @@ _FAMILIES = list(Family)
 
 
 def _families(timeline: Timeline) -> Ints:
-    """The number of each row's family. Kernels of one name, launched in operations of one name, are looked at once."""
-    device, operations, names = timeline.device, timeline.operations, timeline.names
-    launched_in = np.append(operations.name, -1)[device.operation]
-    pairs, row = np.unique(device.name * (len(names) + 1) + launched_in + 1, return_inverse=True)
-    found = np.array(
-        [
-            _FAMILIES.index(kernel_family(names[pair // (len(names) + 1)], names[at - 1] if at else None))
-            for pair in pairs.tolist()
-            for at in (pair % (len(names) + 1),)
-        ],
-        np.int64,
-    )[row.reshape(-1)]
-    found[device.kind != Activity.KERNEL] = _FAMILIES.index(Family.COPY_LIKE)
-    found[device.kind == Activity.COLLECTIVE] = _FAMILIES.index(Family.COLLECTIVE)
-    return found
+    """Of each device row the number of its family, shape (n,); each distinct kernel is looked at once."""
+    device, operations = timeline.device, timeline.operations
+    kinds, kind = numbered(device.kind, device.name, np.append(operations.name, -1)[device.operation])
+    found = []
+    for activity, name, operation in kinds.tolist():
+        if activity == Activity.KERNEL:
+            family = kernel_family(timeline.names[name], timeline.names[operation] if operation >= 0 else None)
+        else:
+            family = Family.COLLECTIVE if activity == Activity.COLLECTIVE else Family.COPY_LIKE
+        found.append(_FAMILIES.index(family))
+    return np.array(found, np.int64)[kind]
