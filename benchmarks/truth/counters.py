@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks._common import stage
 from benchmarks._workload import describe
 from benchmarks.truth.counted_step import LOOKED_AT, steps
-from benchmarks.truth.ncu import NcuFailedError, NcuKernel, function_name, run_ncu, usual_step
+from benchmarks.truth.ncu import NcuFailedError, NcuKernel, function_name, run_ncu, steps_of, usual_step
 from benchmarks.truth.section import Claim, Section, Table
 from profiler.attribute.counted import Counted
 from profiler.attribute.kernel_runs import told_apart
@@ -33,7 +33,6 @@ WHOLE_WITHIN, CLASS_WITHIN = 0.03, 0.10
 CLASS_FROM = 0.01  # of the step's bytes
 _WHOLE = "DRAM bytes of the step within 3% of Nsight Compute's"
 _CLASSES = "each kernel class with over 1% of them within 10%"
-_COUNTED_KERNELS_ONLY = -1  # copies and memsets have no grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +75,12 @@ def run(options: argparse.Namespace) -> Section:
                 found = count(phase, device, counters, time.monotonic_ns)
             counted[phase.name] = found.counted or found.missing
             notes += [f"{phase.name}: {note}" for note in found.notes]
-    theirs: list[NcuKernel] = []
+    theirs: list[list[NcuKernel]] = []
     reason = next((one for one in counted.values() if isinstance(one, str)), None)
     if reason is None or any(isinstance(one, Counted) for one in counted.values()):
         try:
             with stage("the same steps under Nsight Compute"):
-                theirs = run_ncu([sys.executable, "-m", "benchmarks.truth.counted_step", device.torch_device])
+                theirs = steps_of(run_ncu([sys.executable, "-m", "benchmarks.truth.counted_step", device.torch_device]))
         except NcuFailedError as failure:
             reason = failure.message
     return section_of(describe(device), counted, theirs, reason, notes, looked_at=LOOKED_AT)
@@ -90,19 +89,18 @@ def run(options: argparse.Namespace) -> Section:
 def section_of(
     environment: dict[str, Any],
     counted: dict[str, Counted | str],
-    theirs: Sequence[NcuKernel],
+    theirs: Sequence[Sequence[NcuKernel]],
     reason: str | None,
     notes: Sequence[str] = (),
     *,
     looked_at: int = 1,
 ) -> Section:
-    """Claims and tables. `theirs` are the kernels of all steps in their order, each step looked at so many times."""
+    """Claims and tables. `theirs` are the kernels of each step in its order, each step looked at so many times."""
     claims: list[Claim] = []
     tables: list[Table] = []
     details: dict[str, Any] = {}
     for name, ours in counted.items():
-        seen = kernels_of(ours) * looked_at
-        mine, theirs = usual_step(theirs[:seen], looked_at), theirs[seen:]
+        mine, theirs = usual_step(theirs[:looked_at]), theirs[looked_at:]
         if isinstance(ours, str) or not mine:
             why = ours if isinstance(ours, str) else reason or "Nsight Compute counted nothing"
             claims += [Claim(f"{name}: {text}", None, why) for text in (_WHOLE, _CLASSES)]
@@ -133,13 +131,6 @@ def section_of(
         ],
         details=details,
     )
-
-
-def kernels_of(counted: Counted | str) -> int:
-    """How many kernels a step has; copies and memsets are none."""
-    if isinstance(counted, str):
-        return 0
-    return round(sum(kernel.calls for kernel in counted.kernels if kernel.key[1][0] != _COUNTED_KERNELS_ONLY))
 
 
 def paired(counted: Counted, theirs: Sequence[NcuKernel]) -> list[Pair]:

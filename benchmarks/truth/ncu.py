@@ -23,6 +23,7 @@ _OPTIONS = (
     *("--csv", "--print-units", "base", "--metrics", ",".join((_READ, _WRITTEN, _DURATION))),
 )
 _TIMEOUT_S = 240.0
+_END_OF_STEP = "spin_kernel"  # of torch.cuda._sleep
 
 
 class NcuFailedError(BottleneckError):
@@ -68,12 +69,23 @@ def run_ncu(command: Sequence[str]) -> list[NcuKernel]:
     return kernels
 
 
-def usual_step(kernels: Sequence[NcuKernel], steps: int) -> list[NcuKernel]:
+def steps_of(kernels: Sequence[NcuKernel]) -> list[list[NcuKernel]]:
+    """The kernels of each step; a kernel that no step has ends it."""
+    steps: list[list[NcuKernel]] = [[]]
+    for kernel in kernels:
+        if function_name(kernel.name) == _END_OF_STEP:
+            steps.append([])
+        else:
+            steps[-1].append(kernel)
+    return steps[:-1]
+
+
+def usual_step(steps: Sequence[Sequence[NcuKernel]]) -> list[NcuKernel]:
     """One step out of several of the same kernels: of each kernel the medians of what was counted.
 
-    One that was looked at while something else wrote to memory carries bytes that are not its own.
+    One that was looked at while something else wrote to memory carries bytes that are not its own. Raises `ValueError`
+    where the steps differ in their kernels.
     """
-    size = len(kernels) // steps
     return [
         NcuKernel(
             alike[0].name,
@@ -82,7 +94,7 @@ def usual_step(kernels: Sequence[NcuKernel], steps: int) -> list[NcuKernel]:
             median(one.write_bytes for one in alike),
             median(one.ns for one in alike),
         )
-        for alike in (kernels[place : size * steps : size] for place in range(size))
+        for alike in zip(*steps, strict=True)
     ]
 
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from benchmarks.truth.counters import paired, section_of
-from benchmarks.truth.ncu import NcuFailedError, NcuKernel, function_name, read_ncu, run_ncu, usual_step
+from benchmarks.truth.ncu import NcuFailedError, NcuKernel, function_name, read_ncu, run_ncu, steps_of, usual_step
 from tests.unit.attribute.counted_recordings import counted_recording
 
 NAMES = ("decode_4_layers_graph", "decode_4_layers_eager")
@@ -13,7 +13,7 @@ NAMES = ("decode_4_layers_graph", "decode_4_layers_eager")
 @pytest.mark.parametrize("name", NAMES)
 def test_what_an_h100_counted_agrees_with_nsight_compute(name: str) -> None:
     recorded = counted_recording(name)
-    section = section_of({}, {name: recorded.count()}, recorded.ncu, None)
+    section = section_of({}, {name: recorded.count()}, [recorded.ncu], None)
     assert [claim.holds for claim in section.claims] == [True, True], section.claims
     assert msgspec.json.decode(msgspec.json.encode(section))["name"] == "counters"
 
@@ -28,7 +28,7 @@ def test_products_of_two_sizes_that_share_name_and_grid_are_two_classes() -> Non
 def test_bytes_that_are_a_tenth_too_many_do_not_hold() -> None:
     recorded = counted_recording("decode_4_layers_graph")
     fewer = [NcuKernel(one.name, one.grid, one.read_bytes / 1.11, one.write_bytes, one.ns) for one in recorded.ncu]
-    section = section_of({}, {"decode": recorded.count()}, fewer, None)
+    section = section_of({}, {"decode": recorded.count()}, [fewer], None)
     assert [claim.holds for claim in section.claims] == [False, False]
 
 
@@ -41,7 +41,7 @@ def test_without_counters_nothing_is_claimed_and_the_reason_stands() -> None:
 def test_steps_share_one_run_of_nsight_compute_in_their_order() -> None:
     graph, eager = (counted_recording(name) for name in NAMES)
     section = section_of(
-        {}, {"graph": graph.count(), "failed": "no", "eager": eager.count()}, [*graph.ncu, *eager.ncu], None
+        {}, {"graph": graph.count(), "failed": "no", "eager": eager.count()}, [graph.ncu, graph.ncu, eager.ncu], None
     )
     assert [claim.holds for claim in section.claims] == [True, True, None, None, True, True]
 
@@ -74,6 +74,8 @@ def test_of_several_looks_at_a_step_the_usual_one_counts() -> None:
     def looked_at(read_bytes: float) -> list[NcuKernel]:
         return [NcuKernel("gemm", (2, 64, 1), read_bytes, 0.0, 16e3), NcuKernel("norm", (1, 1, 1), 1e3, 5.0, 2e3)]
 
-    steps = [*looked_at(33.6e6), *looked_at(51.0e6), *looked_at(33.4e6)]
-    assert usual_step(steps, 3) == looked_at(33.6e6)
-    assert usual_step([], 3) == []
+    end = NcuKernel("at::cuda::<unnamed>::spin_kernel(long)", (1, 1, 1), 0.0, 0.0, 1e3)
+    steps = steps_of([*looked_at(33.6e6), end, *looked_at(51.0e6), end, *looked_at(33.4e6), end])
+    assert [len(step) for step in steps] == [2, 2, 2]
+    assert usual_step(steps) == looked_at(33.6e6)
+    assert usual_step([]) == []
