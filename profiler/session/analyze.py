@@ -26,6 +26,7 @@ from profiler.report.analysis import (
 )
 from profiler.report.records import Ceilings, Source, Sources
 from profiler.report.vocabulary import Tier, VerdictState
+from profiler.session.looked_at import LookedAt, looked_at
 from profiler.session.trace_inputs import TraceInput, trace_inputs
 from profiler.session.trace_map import Failure, Outcome, Work, map_traces
 from profiler.trace.accounting import Accounting, account, exclusive_ns
@@ -33,6 +34,7 @@ from profiler.trace.devices import per_device
 from profiler.trace.families import family_times
 from profiler.trace.integrity import Finding, Severity, check
 from profiler.trace.kineto import read_kineto
+from profiler.trace.narrowing import Narrowing
 from profiler.trace.timeline import Ints, Timeline
 from profiler.trace.trace_file import MAX_BYTES
 
@@ -51,6 +53,7 @@ def analyze(
     *traces: str | Path,
     ceilings: Ceilings | None = None,
     parts_only: bool = False,
+    narrowing: Narrowing | None = None,
     max_bytes: int = MAX_BYTES,
     jobs: int | None = None,
     ray: str | None = None,
@@ -60,12 +63,13 @@ def analyze(
 
     `ceilings` are those of a report (`load_report(path).ceilings`), and count for traces of the same kind of device;
     else its datasheet does. With `parts_only` the host's side is not read: busy and idle time, overlap and families, no
-    verdict. `jobs` is how many traces are read at once; None is one a core, where there is enough to read; `ray` is the
-    address of a Ray cluster that reads them instead. What cannot be read is named in the answer. Raises
-    `UnreadableError` where nothing can be, `InterruptedByUser` with what was analysed before.
+    verdict. `narrowing` says which part of each trace to look at. `jobs` is how many traces are read at once; None is
+    one a core, where there is enough to read; `ray` is the address of a Ray cluster that reads them instead. What is no
+    trace is named in the answer. Raises `UnreadableError` where nothing is one, `InterruptedByUser` with what was
+    analysed before.
     """
     inputs = trace_inputs([str(trace) for trace in traces], max_bytes)
-    one = partial(analyze_trace, measured=ceilings, parts_only=parts_only, max_bytes=max_bytes)
+    one = partial(analyze_trace, measured=ceilings, parts_only=parts_only, narrowing=narrowing, max_bytes=max_bytes)
     return analyze_inputs(inputs, one, jobs=jobs, ray=ray, progress=progress, tool_version=__version__)
 
 
@@ -133,35 +137,31 @@ def analyze_trace(
     measured: Ceilings | None = None,
     *,
     parts_only: bool = False,
+    narrowing: Narrowing | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> list[RankAnalysis]:
-    """One trace: a rank, or one for each device of a trace that shows several.
+    """One trace, or a part of it: a rank, or one for each device of a trace that shows several.
 
     Raises `UnreadableError` where it holds none, or more than `max_bytes` of text.
     """
+    with_steps = not parts_only or (narrowing is not None and narrowing.needs_steps)
     try:
-        timeline = read_kineto(source, device_only=parts_only, max_bytes=max_bytes)
+        timeline = read_kineto(source, device_only=not with_steps, max_bytes=max_bytes)
     except UnreadableError as error:
         raise UnreadableError(error.message.replace("the trace", name, 1), error.hint) from error
     findings = check(timeline)
     devices = per_device(timeline)
-    return [
-        _analyze_device(
-            name if len(devices) == 1 else f"{name} [GPU {number}]", number, each, findings, measured, parts_only
-        )
-        for number, each in devices
-    ]
+    ranks = []
+    for number, each in devices:
+        rank_name = name if len(devices) == 1 else f"{name} [GPU {number}]"
+        part = looked_at(rank_name, each, findings, narrowing, with_steps=with_steps)
+        ranks.append(replace(_analyze_device(part, number, measured, parts_only), window=part.window))
+    return ranks
 
 
-def _analyze_device(
-    name: str,
-    number: int,
-    timeline: Timeline,
-    findings: list[Finding],
-    measured: Ceilings | None,
-    parts_only: bool,
-) -> RankAnalysis:
-    """What one device did; `findings` are those of the whole trace."""
+def _analyze_device(part: LookedAt, number: int, measured: Ceilings | None, parts_only: bool) -> RankAnalysis:
+    """What one device did in the part of the trace that is looked at."""
+    name, timeline, followed, findings = part.name, part.timeline, part.followed, part.findings
     told = account(timeline.device)
     if not told.span_ns:
         return _without_device(name, told, findings)
@@ -175,20 +175,24 @@ def _analyze_device(
     # Only a verdict needs these: they take longer to import than the parts of most traces to read.
     from profiler.attribute.traced import judge_traced
     from profiler.attribute.traced_waits import with_waits
+    from profiler.session.traced_phases import phase_notes, phase_records
     from profiler.trace.idle import idle_ns
     from profiler.trace.span_graph import span_graph
 
-    graph = span_graph(timeline, told)
+    graph = span_graph(followed, told)
     ceilings = ceilings_of(timeline.device_properties, number, measured)
-    judged = judge_traced(timeline, told, own, idle_ns(timeline, graph), graph, ceilings, findings)
+    judged = judge_traced(
+        followed, told, exclusive_ns(followed.device), idle_ns(followed, graph), graph, ceilings, findings
+    )
     notes = [ceilings.note]
     if judged.verdict.state is not VerdictState.REFUSED:
         notes.insert(0, AS_TRACED)
         gained = sum(share.share for share in judged.shares)
         if gained < _TOGETHER:
             notes.append(f"{1 - gained:.0%} of the time depends on several resources at once: no single one gains it")
-    rank = _rank(name, ceilings.device, told, timeline, own, judged, findings, notes)
-    return with_waits(rank, timeline, graph, findings)
+    rank = _rank(name, ceilings.device, told, timeline, own, judged, findings, notes + phase_notes(part))
+    rank = replace(rank, phases=phase_records(part, judged, ceilings))
+    return with_waits(rank, followed, graph, findings)
 
 
 def _rank(

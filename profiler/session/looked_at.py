@@ -10,7 +10,6 @@ from profiler.report.trace_phases import Window
 from profiler.trace.integrity import Finding, Severity, check
 from profiler.trace.narrowing import Narrowing
 from profiler.trace.step_table import StepTable
-from profiler.trace.steps_found import find_steps
 from profiler.trace.timeline import Timeline
 from profiler.trace.window import window
 
@@ -22,6 +21,7 @@ class LookedAt:
     `whole` is the trace that it is a part of, `findings` are its flaws, `steps` those that lie in it.
     """
 
+    name: str
     whole: Timeline
     timeline: Timeline
     followed: Timeline
@@ -38,16 +38,21 @@ def looked_at(
     `findings` are the flaws of the whole.
     """
     if not len(whole.device):
-        return LookedAt(whole, whole, whole, findings, None)
-    steps = find_steps(whole) if with_steps else None
+        return LookedAt(name, whole, whole, whole, findings, None)
+    steps = None
+    if with_steps:  # who asks for the parts alone need not import it
+        from profiler.trace.steps_found import find_steps
+
+        steps = find_steps(whole)
     if narrowing is None:
-        return LookedAt(whole, whole, whole, findings, steps)
+        return LookedAt(name, whole, whole, whole, findings, steps)
     try:
         start, end = narrowing.window_ns(whole, steps)
     except UnreadableError as error:
         raise type(error)(f"{name}: {error.message}", error.hint) from error
     part, zero = window(whole, start, end), whole.device.span_ns[0]
     return LookedAt(
+        name=name,
         whole=whole,
         timeline=part,
         followed=window(whole, start, end, followed=True),

@@ -124,7 +124,9 @@ def _runs(steps: Ints) -> list[StepRun]:
 def phase_notes(part: LookedAt) -> list[str]:
     """What is to be said of all phases together: that there are none, or what they leave out."""
     steps, (start, end) = part.steps, part.timeline.device.span_ns
-    if steps is None or not len(steps):
+    if steps is None:
         return ["no phases were found: no range marks steps, and the device does not repeat itself"]
+    if not len(steps):
+        return ["no phase is judged: what is looked at holds no whole step"]
     outside = 1 - int((steps.end_ns - steps.start_ns).sum()) / (end - start)
     return [f"{outside:.0%} of the time lies in none of the steps"] if outside >= _WORTH_SAYING else []
