@@ -21,6 +21,7 @@ from profiler.render.document import (
 from profiler.render.job_blocks import job_blocks
 from profiler.render.numbers import aligned, count, duration, percent
 from profiler.render.phase_blocks import share_blocks
+from profiler.render.roofline_blocks import roofline_blocks
 from profiler.render.words import PARTS, sentence
 from profiler.report.analysis import Analysis, Overlap, RankAnalysis
 from profiler.report.vocabulary import BottleneckClass, VerdictState
@@ -58,6 +59,7 @@ def _rank(rank: RankAnalysis) -> list[Block]:
         blocks += [Beside(tuple(parts), tuple(shares))] if shares else parts
         families, streams = _families(rank), _streams(rank)
         blocks += [Beside(tuple(families), tuple(streams))] if families and streams else [*families, *streams]
+        blocks += roofline_blocks(rank.kernels)
     evidence = rank.verdict.evidence[1:] if rank.verdict.state is not VerdictState.REFUSED else []
     if evidence:
         blocks += [Heading("Why", 2), Bullets(tuple(sentence(text) for text in evidence))]
