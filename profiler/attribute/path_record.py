@@ -28,7 +28,7 @@ class _Group:
     kind: PathKind
     name: str
     ns: int
-    segments: int
+    count: int
     at_ns: int = 0
     thread: int = -1
     owner: int = -1
@@ -63,7 +63,7 @@ def _record(group: _Group, places: HostPlaces, span_ns: int) -> PathGroup:
         name=group.name,
         ns=group.ns,
         fraction=group.ns / span_ns,
-        segments=group.segments,
+        count=group.count,
         within=within,
         frames=frames,
     )
@@ -100,7 +100,7 @@ def _syncs(path: CriticalPath, timeline: Timeline) -> Iterator[_Group]:
             kind=PathKind.SYNC,
             name=name,
             ns=int(lasts.sum()),
-            segments=len(rows),
+            count=len(rows),
             at_ns=int(host.start_ns[call]),
             thread=int(host.thread[call]),
         )
@@ -121,7 +121,7 @@ def _host_work(path: CriticalPath, timeline: Timeline, work: HostWork, places: H
             kind=PathKind.HOST,
             name=group.label,
             ns=group.ns,
-            segments=group.pieces,
+            count=len(set(pieces.owner[rows].tolist())) if owner >= 0 else group.pieces,
             at_ns=int(pieces.begin_ns[worst]),
             thread=int(work.thread[owner] if owner >= 0 else threads[pieces.span[worst]]),
             owner=owner,

@@ -22,6 +22,8 @@ from profiler.render.job_blocks import job_blocks
 from profiler.render.numbers import aligned, count, duration, percent
 from profiler.render.phase_blocks import share_blocks
 from profiler.render.roofline_blocks import roofline_blocks
+from profiler.render.traced_phase_blocks import traced_phase_blocks
+from profiler.render.waits_blocks import waits_blocks
 from profiler.render.words import PARTS, sentence
 from profiler.report.analysis import Analysis, Overlap, RankAnalysis
 from profiler.report.vocabulary import BottleneckClass, VerdictState
@@ -51,6 +53,7 @@ def _rank(rank: RankAnalysis) -> list[Block]:
     if rank.verdict.state is not VerdictState.REFUSED:
         blocks.append(Statement(certainty(rank.verdict), Tone.FAINT))
     blocks.append(Facts(tuple(_facts(rank))))
+    blocks += traced_phase_blocks(rank.phases, rank.span_ns)
     if rank.parts:
         parts = _parts(rank)
         blocks.append(Heading("The span, part by part", 2))
@@ -59,6 +62,7 @@ def _rank(rank: RankAnalysis) -> list[Block]:
         blocks += [Beside(tuple(parts), tuple(shares))] if shares else parts
         families, streams = _families(rank), _streams(rank)
         blocks += [Beside(tuple(families), tuple(streams))] if families and streams else [*families, *streams]
+        blocks += waits_blocks(rank)
         blocks += roofline_blocks(rank.kernels)
     evidence = rank.verdict.evidence[1:] if rank.verdict.state is not VerdictState.REFUSED else []
     if evidence:
@@ -76,7 +80,7 @@ def _facts(rank: RankAnalysis) -> list[Fact]:
     facts = [
         Fact("trace", rank.name),
         Fact("device", rank.device or "not known", (missing.missing or "") if missing is not None else ""),
-        Fact("span", _time(rank.span_ns), "from the first start to the last end on the device"),
+        Fact("span", _time(rank.span_ns), _window_words(rank)),
     ]
     if not rank.span_ns:
         return facts[:2]
@@ -84,6 +88,14 @@ def _facts(rank: RankAnalysis) -> list[Fact]:
     facts.append(Fact("idle", _time(rank.idle_ns), percent(rank.idle_ns / rank.span_ns)))
     facts.append(Fact("kernels", _time(rank.kernel_ns), "sum of their durations"))
     return facts
+
+
+def _window_words(rank: RankAnalysis) -> str:
+    """Which part of the trace the span is."""
+    if rank.window is None:
+        return "from the first start to the last end on the device"
+    start, end = _time(rank.window.from_ns), _time(rank.window.to_ns)
+    return f"only from {start} to {end} after the first start on the device"
 
 
 def _bar(rank: RankAnalysis) -> Bar:

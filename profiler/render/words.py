@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from profiler.report.analysis import PartName
 from profiler.report.simulation import ServingPartName
+from profiler.report.trace_waits import PathKind
 from profiler.report.vocabulary import Cause, Resource
 
 CAUSES = {
@@ -70,6 +71,17 @@ SERVING_PARTS = {
     ServingPartName.CAPACITY: "waits because the KV cache is full",
     ServingPartName.PREFILL: "prefill",
     ServingPartName.DECODE: "decode",
+}
+
+PATH_KINDS = {
+    PathKind.KERNEL: "kernels",
+    PathKind.COLLECTIVE: "collectives",
+    PathKind.COPY: "copies",
+    PathKind.HOST: "host",
+    PathKind.SYNC: "return from a sync",
+    PathKind.LAUNCH: "launch to start",
+    PathKind.OTHER_STREAM: "wait for a stream",
+    PathKind.UNKNOWN: "not known",
 }
 
 

@@ -33,7 +33,7 @@ class PathTime(Struct, frozen=True, kw_only=True):
 
 
 class PathGroup(Struct, frozen=True, kw_only=True):
-    """Segments of the critical path that are alike: one kernel, or one operation of the host.
+    """What of the critical path is alike: `count` segments of one kernel, or calls of one operation of the host.
 
     `within` are the operations around the longest segment, `frames` the Python functions, both the innermost first.
     """
@@ -42,7 +42,7 @@ class PathGroup(Struct, frozen=True, kw_only=True):
     name: str
     ns: int
     fraction: float
-    segments: int
+    count: int
     within: list[str] = field(default_factory=list)
     frames: list[str] = field(default_factory=list)
 

@@ -69,7 +69,7 @@ class _Walk:
         self._stages = [blocks_host(timeline, row) for row in graph.source_row]
         self._before = _previous_in_stream(graph.stream)
         self._streams = _by_start(graph.stream, self._begin)
-        self._call_end = host.end_ns[graph.source_call].tolist()
+        self._call_end: list[int] = host.end_ns[graph.source_call].tolist()
         self._blocked = _blocked_calls(graph, host.start_ns[graph.source_call].tolist(), self._call_end, self._end)
 
     def back(self) -> None:
@@ -102,7 +102,7 @@ class _Walk:
         held = max(self.graph.held_by[row], key=self._end.__getitem__, default=-1)
         free = self._end[before] if before >= 0 else self.start_ns
         released = self._end[held] if held >= 0 else self.start_ns
-        issued = self._at if self._stages[row] else self._call_end[call] if call >= 0 else self.start_ns
+        issued = self._issued(row, max(free, released))
         ready = max(free, released, issued)
         if held >= 0 and released == ready:
             self._reach(released, PathKind.OTHER_STREAM, row)
@@ -112,11 +112,21 @@ class _Walk:
         if beside is not None:
             self._reach(self._end[beside], PathKind.OTHER_STREAM, row)
             return beside
-        if call >= 0 and (self._stages[row] or issued > free):
+        if issued > free:
             self._reach(issued, PathKind.LAUNCH, row)
             return self._through_host(call)
         self._reach(free, PathKind.LAUNCH if call >= 0 and not unexplained else PathKind.UNKNOWN, row)
         return before if before >= 0 else None
+
+    def _issued(self, row: int, free_ns: int) -> int:
+        """When the host was through with launching `row`; at the start of the span, where nobody knows."""
+        call = self.graph.launched_by[row]
+        if call < 0:
+            return self.start_ns
+        if not self._stages[row]:
+            return self._call_end[call]
+        # The call ends with its copy. That began when its memory was staged, or as soon as the device was free for it.
+        return self._at if self._at - free_ns >= UNEXPLAINED_WAIT_NS else self.start_ns
 
     def _ran_beside(self, row: int, since_ns: int) -> int | None:
         """What another stream ran last, launched before `row`; None if nothing of that ended after `since_ns`.
