@@ -34,6 +34,24 @@ def analyze(
     parts_only: Annotated[
         bool, typer.Option("--parts-only", help="Busy, idle, overlap and kernel families: faster, and no verdict.")
     ] = False,
+    step: Annotated[
+        str | None,
+        typer.Option(
+            "--step", metavar="N|A-B", show_default=False, help="Only these of the steps that are found, from 0 on."
+        ),
+    ] = None,
+    from_time: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="TIME",
+            show_default=False,
+            help="Only from here on: 300ms or 1.5s after the first start on the GPU; a bare number is ms.",
+        ),
+    ] = None,
+    to_time: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", show_default=False, help="Only up to here, as in --from.")
+    ] = None,
     max_bytes: Annotated[
         int, typer.Option("--max-bytes", metavar="BYTES", min=1, help="The longest text of a trace to unpack.")
     ] = _MAX_BYTES,
@@ -72,10 +90,14 @@ def analyze(
 
       bottleneck analyze trace.json.gz
 
+      bottleneck analyze trace.json.gz --step 3-7
+
       bottleneck analyze traces/ --format json -o analysis.json
     """
     from profiler.cli.analysis import analyze_and_show
+    from profiler.cli.narrowing import narrowing
 
+    part = narrowing(step, from_time, to_time)
     measured = None
     if output is not None or ceilings is not None:
         from profiler.report.store import check_writable, load_report
@@ -90,6 +112,7 @@ def analyze(
         output,
         ceilings=measured,
         parts_only=parts_only,
+        narrowing=part,
         max_bytes=max_bytes,
         jobs=jobs,
         ray=ray,

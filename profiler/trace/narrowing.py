@@ -30,20 +30,22 @@ class Narrowing:
     def window_ns(self, timeline: Timeline, steps: StepTable | None) -> tuple[int, int]:
         """Start and end on the trace's clock. Raises `NothingThereError` where the trace has no such part."""
         zero, end = timeline.device.span_ns
-        start, whole = zero, end - zero
+        start, span_ms = zero, (end - zero) / 1e6
+        within = f"it lasts {span_ms:.6g} ms"
         if self.first_step is not None and self.last_step is not None:
             start, end = _steps(steps, self.first_step, self.last_step)
+            within = (
+                f"the steps that were asked for last from {(start - zero) / 1e6:.6g} to {(end - zero) / 1e6:.6g} ms"
+            )
         if self.from_ns is not None:
             start = max(start, zero + self.from_ns)
         if self.to_ns is not None:
             end = min(end, zero + self.to_ns)
-        busy = (timeline.device.start_ns < end) & (timeline.device.end_ns > start)
-        if start >= end or not busy.any():
-            last = f"the trace spans {whole / 1e6:.6g} ms" + (", and no step reaches there" if self.needs_steps else "")
-            raise NothingThereError(
-                f"no GPU works between {(start - zero) / 1e6:.6g} and {(end - zero) / 1e6:.6g} ms: {last}",
-                f"--from 0ms --to {whole / 1e6:.6g}ms",
-            )
+        if start >= end:
+            raise NothingThereError(f"nothing of it lies there: {within}", f"--from 0ms --to {span_ms:.6g}ms")
+        if not ((timeline.device.start_ns < end) & (timeline.device.end_ns > start)).any():
+            idle = f"{(start - zero) / 1e6:.6g} to {(end - zero) / 1e6:.6g} ms"
+            raise NothingThereError(f"its GPU is idle from {idle}", "a longer part, with --from and --to")
         return start, end
 
 
@@ -55,5 +57,7 @@ def _steps(steps: StepTable | None, first: int, last: int) -> tuple[int, int]:
     most = len(steps) - 1
     if last > most:
         asked = f"no step {first}" if first == last else f"no steps {first} to {last}"
-        raise NothingThereError(f"it has {asked}: its steps are 0 to {most}", f"--step {min(first, most)}-{most}")
+        raise NothingThereError(
+            f"it has {asked}: its steps are numbered 0 to {most}", f"--step {first if first <= most else 0}-{most}"
+        )
     return int(steps.start_ns[first]), int(steps.end_ns[last])

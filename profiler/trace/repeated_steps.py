@@ -34,7 +34,7 @@ _MOST_SHARED = 1.5
 _MOST_BEFORE = 256
 # Counts are tried in the order of their witnesses; a trace has few that many kernels agree on.
 _MOST_TRIED = 12
-_NAME = "repeated step"
+_NAME = "step"
 
 
 def repeated_steps(timeline: Timeline) -> StepTable | None:
