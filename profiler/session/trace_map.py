@@ -53,12 +53,14 @@ def map_traces(inputs: Iterable[TraceInput], work: Work[Result], jobs: int | Non
     `jobs` is how many are read at once; None is one a core, as far as memory reaches, where there is enough to read.
     With several, `work` and its results must be picklable. Close what is returned: that ends the processes.
     """
-    wanted = jobs or _most_jobs()
-    if wanted == 1:
+    if jobs == 1:
         return _one_by_one(inputs, work)
     ready, rest = _several(inputs) if jobs else _enough(inputs)
     if rest is None:
         return _one_by_one(ready, work)
+    wanted = jobs or _most_jobs()
+    if wanted == 1:
+        return _one_by_one(chain(ready, rest), work)
     return _by_processes(chain(ready, rest), work, wanted)
 
 
