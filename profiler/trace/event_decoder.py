@@ -44,6 +44,7 @@ class EventDecoder:
         self.undecodable = 0
         self._types = dict(types)
         self._known: dict[str, type[msgspec.Struct]] = {}
+        self._category: dict[type[msgspec.Struct], str] = {}
         self._decoder: msgspec.json.Decoder[Any]
         self._learn(self._types)
 
@@ -56,7 +57,7 @@ class EventDecoder:
             events = self._decoder.decode(text)
         except msgspec.ValidationError:
             events = self._decode_wanted(text)
-        add = {kind: found[tag.lower()].append for tag, kind in self._known.items() if tag.lower() in self._types}
+        add = {kind: found[category].append for kind, category in self._category.items()}
         for event in events:
             if type(event) in add and event.ph == _COMPLETE:
                 add[type(event)](event)
@@ -93,9 +94,10 @@ class EventDecoder:
         for category in categories:
             base = self._types.get(category.lower())
             if base is not None:
-                self._known[category] = msgspec.defstruct(
+                kind = self._known[category] = msgspec.defstruct(
                     "Wanted", [("ph", Any, None)], bases=(base,), tag_field="cat", tag=category, gc=False
                 )
+                self._category[kind] = category.lower()
             elif len(self._known) < _MOST_LEARNED:
                 self._known[category] = msgspec.defstruct("Ignored", [], tag_field="cat", tag=category, gc=False)
         events: Any = reduce(or_, self._known.values())

@@ -20,8 +20,8 @@ from profiler.trace.cut_text import ends_early, whole_events
 from profiler.trace.no_numbers import without_nan
 from profiler.trace.reading_flaws import Cut
 
-# Enough that what is done once a slice does not count, and little beside what a process needs anyway.
-SLICE_BYTES = 512 << 10
+# What a cache holds; enough that what is done once a slice does not count, and little beside what a process needs.
+SLICE_BYTES = 256 << 10
 # No event of a profiler and nothing around the events is longer; it bounds what is held of a text that never ends one.
 _LONGEST_BYTES = 256 << 20
 

@@ -17,7 +17,7 @@ from profiler.trace.gunzip import gunzipped
 MAX_BYTES = 8 << 30
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_CHUNK_BYTES = 512 << 10
+_CHUNK_BYTES = 256 << 10
 
 
 def chunks(source: str | Path | bytes, name: str, max_bytes: int = MAX_BYTES) -> Generator[bytes]:
