@@ -55,7 +55,10 @@ class _Pass:
         self._calling = self._host * np.array([calibration.call_scale for calibration in calibrations])
 
         self._thread = np.array(graph.thread, np.int64)
-        self._work_us, self._call_us = np.array(graph.gap_us), np.array(graph.call_us)
+        # Calls as fast as the work between them are work.
+        as_fast = (self._calling == self._host).all()
+        self._work_us = np.array(graph.gap_us) + (np.array(graph.call_us) if as_fast else 0.0)
+        self._call_us = None if as_fast else np.array(graph.call_us)
         self._input_us = np.array(graph.input_us) if any(graph.input_us) else None
         self._tail_us = np.array(graph.tail_us)
         self._waits = {call: rows for call, rows in enumerate(graph.waits_for) if rows}
@@ -67,7 +70,8 @@ class _Pass:
         self._launcher = launched_by[self._order]
         self._lane = np.unique(np.array(graph.stream, np.int64), return_inverse=True)[1].reshape(-1)[self._order]
         delay_us = np.array(graph.issue_delay_us)[self._order]
-        self._late_us, self._early_us = np.maximum(delay_us, 0.0), np.minimum(delay_us, 0.0)
+        self._late_us = np.maximum(delay_us, 0.0)
+        self._early_us = np.minimum(delay_us, 0.0) if (delay_us < 0).any() else None
         self._gap_us = np.array(graph.stream_gap_us)[self._order]
         place = np.empty(len(launched_by), np.int64)
         place[self._order] = np.arange(len(launched_by))
@@ -77,7 +81,6 @@ class _Pass:
         count = len(runs)
         self._clock = np.zeros((len(graph.tail_us), count))
         self._lane_end = np.full((int(self._lane.max(initial=-1)) + 1, count), -np.inf)
-        self._last_end = np.zeros(count)
         named = np.unique([row for rows in (*self._waits.values(), *self._held.values()) for row in rows])
         self._number = {int(row): number for number, row in enumerate(named.tolist())}
         self._kept = np.zeros((len(named), count))  # ends of the rows that others wait for; 0 until they run
@@ -94,7 +97,8 @@ class _Pass:
             if last - 1 in self._waits:
                 self._block(last - 1)
         done = self._clock + _outer(self._tail_us, self._host)
-        period: Floats = np.maximum(done.max(axis=0, initial=0.0), self._last_end)
+        # On a stream nothing ends before what ran before it.
+        period: Floats = np.maximum(done.max(axis=0, initial=0.0), self._lane_end.max(axis=0, initial=0.0))
         return period
 
     def _stretches(self) -> Iterator[tuple[int, int]]:
@@ -107,13 +111,17 @@ class _Pass:
 
     def _run_host(self, first: int, last: int) -> Floats:
         """When each of these calls ends, shape (last - first, runs); their threads' clocks move on."""
-        ends = _outer(self._work_us[first:last], self._host) + _outer(self._call_us[first:last], self._calling)
+        ends = _outer(self._work_us[first:last], self._host)
+        if self._call_us is not None:
+            ends += _outer(self._call_us[first:last], self._calling)
         if self._input_us is not None:
             ends += _outer(self._input_us[first:last], self._waiting)
         threads = self._thread[first:last]
         for thread, mine in _groups(threads):
-            ends[mine] = self._clock[thread] + np.cumsum(ends[mine], axis=0)
-            self._clock[thread] = ends[mine][-1]
+            found = np.cumsum(ends[mine], axis=0)
+            found += self._clock[thread]
+            ends[mine] = found
+            self._clock[thread] = found[-1]
         return ends
 
     def _block(self, call: int) -> None:
@@ -135,24 +143,29 @@ class _Pass:
     def _run_piece(self, begin: int, end: int, issued: Floats | None, first_call: int) -> None:
         rows = slice(begin, end)
         ready = _outer(self._late_us[rows], self._latency)
-        ready += _outer(self._early_us[rows], self._calling)
+        if self._early_us is not None:
+            ready += _outer(self._early_us[rows], self._calling)
         if issued is not None:
             ready += issued[self._launcher[rows] - first_call]
         if begin in self._held:
             held = self._kept[[self._number[row] for row in self._held[begin]]].max(axis=0)
             np.maximum(ready[0], held, out=ready[0])
-        np.maximum(ready, 0.0, out=ready)
+        if self._early_us is not None:
+            np.maximum(ready, 0.0, out=ready)
         duration = self._durations_us(begin, end)
-        occupied = duration + _outer(self._gap_us[rows], self._latency)
+        occupied = _outer(self._gap_us[rows], self._latency)
+        occupied += duration
         ready += duration
-        ends = np.empty_like(ready)
+        ends = ready
         for lane, mine in _groups(self._lane[rows]):
             # end = max(ready, the end before it + gap) + duration: a running maximum, less the time occupied so far.
             so_far = np.cumsum(occupied[mine], axis=0)
-            behind = np.maximum.accumulate(ready[mine] - so_far, axis=0)
-            ends[mine] = np.maximum(behind, self._lane_end[lane]) + so_far
-            self._lane_end[lane] = ends[mine][-1]
-        np.maximum(self._last_end, ends.max(axis=0), out=self._last_end)
+            found = ready[mine] - so_far
+            np.maximum.accumulate(found, axis=0, out=found)
+            np.maximum(found, self._lane_end[lane], out=found)
+            found += so_far
+            ends[mine] = found
+            self._lane_end[lane] = found[-1]
         low, high = np.searchsorted(self._kept_places, (begin, end))
         for place in self._kept_places[low:high].tolist():
             self._kept[self._number[int(self._order[place])]] = ends[place - begin]

@@ -14,10 +14,10 @@ import numpy as np
 
 from profiler.attribute.activities import Limited, limit
 from profiler.attribute.calibration import Calibrated
+from profiler.attribute.fact_columns import fact_columns
 from profiler.attribute.kernel_groups import JudgedRows, slowest_groups
 from profiler.attribute.kernel_table import MOST_KERNELS
 from profiler.attribute.kernel_work import kernels_work
-from profiler.attribute.known_activities import fact_columns
 from profiler.attribute.parts import split
 from profiler.attribute.replay import Calibration
 from profiler.attribute.roofline import rooflines
