@@ -64,13 +64,17 @@ def kernel_family(name: str, operation: str | None = None) -> Family:
 
 @cache
 def _family(rules: _Rules, text: str) -> Family | None:
+    text = text.lower()
     return next((family for family, pattern in _compiled(rules) if pattern.search(text)), None)
 
 
 @cache
 def _compiled(rules: _Rules) -> tuple[tuple[Family, re.Pattern[str]], ...]:
-    """Only the rules that are asked for: compiling all of them takes longer than reading many traces."""
-    return tuple((family, re.compile(pattern, re.IGNORECASE)) for family, pattern in rules)
+    """Only the rules that are asked for: compiling all of them takes longer than reading many traces.
+
+    In lower case: a search that has to ignore the case takes three times as long.
+    """
+    return tuple((family, re.compile(pattern.lower())) for family, pattern in rules)
 
 
 def family_times(timeline: Timeline, own_ns: Ints) -> list[FamilyTime]:
