@@ -77,6 +77,10 @@ def annotation(name: str, start_us: float, duration_us: float, tid: int = 1) -> 
     return event("user_annotation", name, start_us, duration_us, tid)
 
 
+def frame(name: str, start_us: float, duration_us: float, tid: int = 1) -> Event:
+    return event("python_function", name, start_us, duration_us, tid)
+
+
 def trace_bytes(events: Sequence[Event], **top_level: Any) -> bytes:
     return json.dumps({"schemaVersion": 1, "traceEvents": list(events), **top_level}).encode()
 
