@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 
 # Kernels that finish or prepare what another does, whichever of them takes longer.
 _HELPER = re.compile(r"splitKreduce|splitkv_combine|combine_kernel|reduce_partials|prepare_grouped|groupedgemm_prep")
+_INDEXING = "aten::index"
 # The element size in the names of the kernels of `cat`: OpaqueType<2u>, OpaqueType<2>.
 _OPAQUE_BYTES = re.compile(r"OpaqueType<(\d+)u?>")
 
@@ -176,20 +177,23 @@ def _launched(timeline: Timeline) -> dict[int, list[int]]:
     An operation that only stands in for one inside it without a rule has no share when others inside it have theirs,
     which would then count twice.
     """
-    parent = timeline.operations.parent.tolist()
-    has_own_rule = [has_rule(name) for name in timeline.names]
-    known = [has_own_rule[name] for name in timeline.operations.name.tolist()]
+    operations = timeline.operations
+    known = np.array([has_rule(name) for name in timeline.names], np.bool_)[operations.name]
+    rows = np.flatnonzero((timeline.device.kind == Activity.KERNEL) & (timeline.device.operation >= 0))
+    innermost = timeline.device.operation[rows]
+    owners = innermost.copy()
+    rising = np.flatnonzero(~known[owners])
+    while len(rising):
+        owners[rising] = operations.parent[owners[rising]]
+        rising = rising[owners[rising] >= 0]
+        rising = rising[~known[owners[rising]]]
     launched: dict[int, list[int]] = defaultdict(list)
-    stands_in: set[int] = set()
-    for row in np.flatnonzero(timeline.device.kind == Activity.KERNEL).tolist():
-        operation = owner = int(timeline.device.operation[row])
-        while owner >= 0 and not known[owner]:
-            owner = parent[owner]
-        if owner >= 0:
-            launched[owner].append(row)
-            if owner != operation:
-                stands_in.add(owner)
-    for owner in list(launched):
+    for owner, row in zip(owners.tolist(), rows.tolist(), strict=True):
+        launched[owner].append(row)
+    launched.pop(-1, None)
+    stands_in = set(owners[owners != innermost].tolist())
+    parent = operations.parent.tolist() if stands_in else []
+    for owner in list(launched) if stands_in else ():
         outer = owner
         while (outer := parent[outer]) >= 0:
             if outer in stands_in:
@@ -203,19 +207,20 @@ class _WorkOfOperations:
     def __init__(self, timeline: Timeline, hint: TokenShape) -> None:
         self._timeline, self._hint = timeline, hint
         self._found: dict[tuple[object, ...], OperationWork | None] = {}
-        self._item_bytes = [int(match[1]) if (match := _OPAQUE_BYTES.search(name)) else None for name in timeline.names]
+        item_bytes = [int(match[1]) if (match := _OPAQUE_BYTES.search(name)) else None for name in timeline.names]
+        self._item_bytes = [item_bytes[name] for name in timeline.device.name.tolist()]
+        self._names = [timeline.names[name] for name in timeline.operations.name.tolist()]
 
     def __call__(self, operation: int, rows: list[int]) -> OperationWork | None:
         """Of one operation that launched these rows of the device, or None where it is not known."""
-        timeline, operations = self._timeline, self._timeline.operations
+        operations = self._timeline.operations
         if not operations.shapes:
             return None
-        name, shapes = timeline.name_of(operations.name, operation), operations.shapes[operation]
+        name, shapes = self._names[operation], operations.shapes[operation]
         types, concrete = operations.types[operation], operations.concrete[operation]
         strides = operations.strides[operation] if operations.strides else ()
-        output_shape = _indexed_shape(timeline, operation)
-        sizes = (self._item_bytes[name] for name in timeline.device.name[rows].tolist())
-        item_bytes = next((size for size in sizes if size is not None), None)
+        output_shape = _indexed_shape(self._timeline, operation) if name == _INDEXING else None
+        item_bytes = next((size for row in rows if (size := self._item_bytes[row]) is not None), None)
         # Equal inputs are one object each, which the timeline keeps.
         key = (name, id(shapes), id(types), id(concrete), id(strides), output_shape, item_bytes)
         if key not in self._found:
@@ -236,9 +241,9 @@ def _indexed_shape(timeline: Timeline, operation: int) -> tuple[int, ...] | None
     """The output shape of advanced indexing: the first thing it does is to view the table in that shape."""
     operations = timeline.operations
     inner = operation + 1
-    if timeline.name_of(operations.name, operation) != "aten::index" or inner >= len(operations):
+    if inner >= len(operations) or operations.parent[inner] != operation:
         return None
-    if operations.parent[inner] != operation or timeline.name_of(operations.name, inner) != "aten::as_strided":
+    if timeline.name_of(operations.name, inner) != "aten::as_strided":
         return None
     sizes = re.findall(r"\d+", str(operations.concrete[inner][1:2]))
     return tuple(int(size) for size in sizes) or None
@@ -246,8 +251,9 @@ def _indexed_shape(timeline: Timeline, operation: int) -> tuple[int, ...] | None
 
 def _give(found: list[OperationWork], rows: Ints, work: KernelWork) -> None:
     """Give each operation's work to the one kernel that it launched."""
+    causes = {id(each): each.cause for each in found}
     for row, each in zip(rows.tolist(), found, strict=True):
-        work.cause[row], work.category[row], work.data_type[row] = each.cause, each.category, each.data_type
+        work.cause[row], work.category[row], work.data_type[row] = causes[id(each)], each.category, each.data_type
     work.flops[rows] = [each.flops for each in found]
     work.queries[rows] = [np.nan if each.queries is None else each.queries for each in found]
     work.read_bytes[rows] = [each.read_bytes for each in found]

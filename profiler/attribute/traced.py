@@ -117,16 +117,14 @@ def judge_traced(
 
 def _part_names(graph: DependencyGraph, limited: Limited) -> list[PartName]:
     """The part that each device row of the graph belongs to."""
-    found = []
-    for kind, limiter, known in zip(graph.activity, limited.limiters, limited.known, strict=True):
-        activity = Activity(kind)
-        if activity is not Activity.KERNEL:
-            found.append(OTHER_PARTS[activity])
-        elif known or limiter is Resource.LATENCY:
-            found.append(_KERNEL_PARTS[limiter])
-        else:
-            found.append(PartName.KERNEL_UNKNOWN)
-    return found
+    of_kernels = {(limiter, True): part for limiter, part in _KERNEL_PARTS.items()}
+    of_kernels |= {(limiter, False): PartName.KERNEL_UNKNOWN for limiter in _KERNEL_PARTS}
+    of_kernels[Resource.LATENCY, False] = PartName.KERNEL_LATENCY
+    of_others = [OTHER_PARTS.get(kind) for kind in Activity]
+    return [
+        of_others[kind] or of_kernels[limiter, known]
+        for kind, limiter, known in zip(graph.activity, limited.limiters, limited.known, strict=True)
+    ]
 
 
 def _unknown(unknown_ns: int, told: Accounting, ceilings: TraceCeilings) -> str:
