@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
@@ -40,6 +41,8 @@ def trace_inputs(
             yield from _of_argument(argument, max_bytes, stdin)
         except UnreadableError as error:
             yield TraceInput(argument, error)
+        except OSError as error:  # of a path that may not even be looked at, or is too long
+            yield TraceInput(argument, UnreadableError(f"cannot read {argument}: {error.strerror or error}"))
 
 
 def _of_argument(argument: str, max_bytes: int, stdin: IO[bytes] | None) -> Iterator[TraceInput]:
@@ -47,13 +50,13 @@ def _of_argument(argument: str, max_bytes: int, stdin: IO[bytes] | None) -> Iter
     if argument == STDIN:
         yield TraceInput("stdin", _piped(stdin or sys.stdin.buffer, max_bytes))
     elif path.is_dir():
-        found = sorted(
-            each for each in path.rglob("*") if each.is_file() and each.name.endswith(_TRACE_ENDINGS + _ARCHIVE_ENDINGS)
-        )
-        if not found:
+        found, errors = _in_folder(path)
+        if not found and not errors:
             raise UnreadableError(f"{argument} holds no trace", "a trace's name ends in .json, .json.gz or .tar.gz")
         for each in found:
             yield from trace_inputs([str(each)], max_bytes)
+        for error in errors:
+            yield TraceInput(error.filename, UnreadableError(f"cannot read {error.filename}: {error.strerror}"))
     elif not path.exists() and glob.has_magic(argument):
         matching = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
         if not matching:
@@ -63,6 +66,18 @@ def _of_argument(argument: str, max_bytes: int, stdin: IO[bytes] | None) -> Iter
         yield from _of_archive(path, max_bytes)
     else:
         yield TraceInput(argument, path)
+
+
+def _in_folder(folder: Path) -> tuple[list[Path], list[OSError]]:
+    """The traces in a folder and the folders in it, sorted, and why some of these could not be looked into."""
+    errors: list[OSError] = []
+    found = [
+        Path(inner, name)
+        for inner, _, names in os.walk(folder, onerror=errors.append)
+        for name in names
+        if name.endswith(_TRACE_ENDINGS + _ARCHIVE_ENDINGS) and Path(inner, name).is_file()
+    ]
+    return sorted(found), errors
 
 
 def _of_archive(path: Path, max_bytes: int) -> Iterator[TraceInput]:
