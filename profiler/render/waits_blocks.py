@@ -15,6 +15,8 @@ _NS_PER_MS = 1e6
 # finds its plan took 0.06 to 0.16 ms.
 _CUDNN_ATTENTION = ("aten::_cudnn_attention_forward", "aten::_scaled_dot_product_cudnn_attention")
 _PLANNING_NS = 500_000
+# Calls that take up to so many times their mean are as good as alike.
+_ALIKE = 1.5
 # Less is in the JSON, and helps nobody who reads a table.
 _LEAST_TOLD = 0.005
 _ON_DEVICE = (PathKind.KERNEL, PathKind.COLLECTIVE, PathKind.COPY, PathKind.LAUNCH, PathKind.OTHER_STREAM)
@@ -32,7 +34,8 @@ _NO_PLACE = ("built-in ", "nn.Module: ", "torch/", "contextlib.py", "functools.p
 def waits_blocks(rank: RankAnalysis) -> list[Block]:
     """The table of each; no idle time where hardly any is."""
     blocks = _idle(rank) if rank.host_operations and rank.idle_ns >= _LEAST_TOLD * rank.span_ns else []
-    return blocks + (_path(rank.critical_path) if rank.critical_path is not None else [])
+    labels = {operation.name: operation_label(operation) for operation in rank.host_operations}
+    return blocks + (_path(rank.critical_path, labels) if rank.critical_path is not None else [])
 
 
 def _idle(rank: RankAnalysis) -> list[Block]:
@@ -99,8 +102,10 @@ def _host_time(operation: HostOperation) -> str:
     text = f"{duration(_mean_ns(operation) / _NS_PER_MS)} of host time"
     if operation.calls == 1:
         return text
-    longest = duration((operation.longest_ns or 0) / _NS_PER_MS)
-    return f"{text} a call ({count(operation.calls)} calls, the longest {longest})"
+    longest_ns = operation.longest_ns or 0
+    uneven = longest_ns > _ALIKE * _mean_ns(operation)
+    more = f", the longest {duration(longest_ns / _NS_PER_MS)}" if uneven else ""
+    return f"{text} a call ({count(operation.calls)} calls{more})"
 
 
 def _rest(rank: RankAnalysis, told: list[HostOperation]) -> str:
@@ -115,7 +120,7 @@ def _rest(rank: RankAnalysis, told: list[HostOperation]) -> str:
     return f"{what}; {listed(words)}." if words else f"{what}."
 
 
-def _path(path: CriticalPath) -> list[Block]:
+def _path(path: CriticalPath, labels: dict[str, str]) -> list[Block]:
     columns = (
         Column("critical path", flexible=True, shortest=26),
         Column("what"),
@@ -126,7 +131,7 @@ def _path(path: CriticalPath) -> list[Block]:
     )
     rows = tuple(
         (
-            _path_label(group),
+            _path_label(group, labels),
             PATH_KINDS[group.kind],
             count(group.count),
             _milliseconds(group.ns, path.top[0].ns),
@@ -141,8 +146,8 @@ def _path(path: CriticalPath) -> list[Block]:
     return [Heading("The critical path through host and GPU", 2), Statement(told), Grid(columns, rows)]
 
 
-def _path_label(group: PathGroup) -> str:
-    return short_kernel_name(group.name) if group.kind in _ON_DEVICE else group.name
+def _path_label(group: PathGroup, labels: dict[str, str]) -> str:
+    return short_kernel_name(group.name) if group.kind in _ON_DEVICE else labels.get(group.name, group.name)
 
 
 def _place(frames: list[str], within: list[str]) -> str:
