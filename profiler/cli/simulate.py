@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,23 +18,28 @@ _COSTS, _SERVER, _GENERATED, _SLO = "What it costs", "The server", "With poisson
 _LENGTHS = "N, uniform:LOW:HIGH, exponential:MEAN or lognormal:MEDIAN:SIGMA"
 _POLICIES = "serial, static, continuous, priority, shortest-first"
 _MOST_REQUESTS, _MOST_LISTED = 20_000_000, 10_000
-_MOST, _LEAST_RATE, _MOST_RATE = 1_000_000_000, 1e-6, 1e9
+_MOST = 1e9
 
 
-def _positive(value: float | None) -> float | None:
-    if value is None or (math.isfinite(value) and _LEAST_RATE <= value <= _MOST_RATE):
-        return value
-    raise typer.BadParameter(f"{value:g} is not between {_LEAST_RATE:g} and {_MOST_RATE:g}")
+def _within(least: float, most: float) -> Callable[[float | None], float | None]:
+    """What is beyond is no wish but a typing error."""
+
+    def check(value: float | None) -> float | None:
+        if value is None or least <= value <= most:  # never true of NaN
+            return value
+        raise typer.BadParameter(f"{value:g} is not between {least:g} and {most:g}")
+
+    return check
 
 
-def _number(option: str, text: str, panel: str, metavar: str, show_default: bool = False) -> Any:
+def _number(option: str, text: str, panel: str, metavar: str, least: float = 1e-6) -> Any:
     return typer.Option(
-        option, metavar=metavar, callback=_positive, rich_help_panel=panel, help=text, show_default=show_default
+        option, metavar=metavar, callback=_within(least, _MOST), rich_help_panel=panel, help=text, show_default=False
     )
 
 
-def _whole(option: str, text: str, panel: str, most: int = _MOST, least: int = 1) -> Any:
-    return typer.Option(option, metavar="N", min=least, max=most, rich_help_panel=panel, help=text)
+def _whole(option: str, text: str, panel: str, most: float = _MOST, least: float = 1) -> Any:
+    return typer.Option(option, metavar="N", callback=_within(least, most), rich_help_panel=panel, help=text)
 
 
 def simulate(
@@ -87,15 +92,7 @@ def simulate(
     ] = None,
     batch_size: Annotated[int, _whole("--batch-size", "Size of a static batch.", _SERVER, 1_000_000)] = 8,
     batch_window_ms: Annotated[
-        float,
-        typer.Option(
-            "--batch-window-ms",
-            metavar="MS",
-            min=0,
-            max=1e9,
-            rich_help_panel=_SERVER,
-            help="How long a static batch waits to be filled.",
-        ),
+        float, _number("--batch-window-ms", "How long a static batch waits to be filled.", _SERVER, "MS", 0)
     ] = 0.0,
     padding: Annotated[
         bool,

@@ -1,0 +1,238 @@
+"""`bottleneck simulate`: requests under several policies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+from typer.testing import CliRunner
+
+from profiler.cli import simulate as verb
+from profiler.cli.application import application
+from profiler.report.simulation import Simulation, simulation_schema
+from profiler.report.store import encode
+from profiler.serving import generated
+from profiler.serving.policies import POLICIES, USUAL
+from profiler.serving.policies.policy import Limits
+from profiler.session import simulate as session
+from tests.cli.test_startup import HEAVY, imported_by
+from tests.unit.attribute.kept_reports import kept_report
+from tests.unit.serving.requests import real_log, surface
+
+runner = CliRunner()
+FOUR = "500:100,1000:100,1000:300,4000:700"
+SPEEDS = ["--prefill-tokens-per-s", "20000", "--decode-tokens-per-s", "50"]
+
+
+def answered(*typed: str) -> dict[str, Any]:
+    result = runner.invoke(application, ["simulate", *typed, "--format", "json"])
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def refused(*typed: str) -> str:
+    result = runner.invoke(application, ["simulate", *typed])
+    assert (result.exit_code, result.stdout) == (2, "")
+    return " ".join(result.stderr.split())
+
+
+def test_the_worked_example_comes_out_to_the_digit() -> None:
+    serial, static, continuous = answered(FOUR, *SPEEDS)["policies"]
+    assert [each["policy"] for each in (serial, static, continuous)] == list(USUAL)
+    assert serial["makespan_ms"] == 24_325
+    assert sum(request["prefill_ms"] + request["decode_ms"] for request in serial["requests"]) == 24_325
+    assert static["hole_ratio"] == 1600 / 2800
+
+
+def test_weights_and_holes_of_the_worked_examples() -> None:
+    (serial,) = answered("10:40", *SPEEDS[:3], "40", "--weights-gb", "14", "--policy", "serial")["policies"]
+    assert serial["weights_gb_per_s"] == 560
+    (static,) = answered("10:40,10:60,10:400", *SPEEDS, "--policy", "static")["policies"]
+    assert (static["decode_steps"], round(static["hole_ratio"], 3)) == (400, 0.583)
+
+
+def test_people_read_a_table_and_a_picture() -> None:
+    result = runner.invoke(application, ["simulate", FOUR, *SPEEDS])
+    assert result.exit_code == 0
+    for words in ("Side by side", "24.3 s", "slot 3", "█4█", "Request by request", "Latencies"):
+        assert words in result.stdout
+
+
+def test_markdown_has_the_table_and_the_picture() -> None:
+    result = runner.invoke(application, ["simulate", FOUR, *SPEEDS, "--format", "markdown"])
+    assert "| serial | 24.3 s | 40% |" in result.stdout
+    assert "```text\nslot 0" in result.stdout
+
+
+def test_json_is_what_a_file_would_hold_and_follows_its_schema(tmp_path: Path) -> None:
+    kept = tmp_path / "simulation.json"
+    typed = ["simulate", FOUR, *SPEEDS, "--format", "json", "-o", str(kept)]
+    result = runner.invoke(application, typed)
+    assert result.stdout_bytes == kept.read_bytes()
+    answer = msgspec.json.decode(kept.read_bytes(), type=Simulation)
+    assert (answer.kind, answer.schema_version, answer.complete) == ("simulate", "1.0", True)
+    assert runner.invoke(application, typed).exit_code == 2
+    assert runner.invoke(application, [*typed, "--force"]).exit_code == 0
+
+
+def test_a_log_that_is_read_is_never_replaced(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("arrival_s,prompt_tokens,output_tokens\n0,1,1\n")
+    result = runner.invoke(application, ["simulate", str(log), *SPEEDS, "-o", str(log), "--force"])
+    assert result.exit_code == 2
+    assert log.read_text().startswith("arrival_s")
+
+
+def test_a_simulation_is_no_report(tmp_path: Path) -> None:
+    kept = tmp_path / "simulation.json"
+    runner.invoke(application, ["simulate", FOUR, *SPEEDS, "-o", str(kept)])
+    result = runner.invoke(application, ["show", str(kept)])
+    assert result.exit_code == 1
+    assert "what `bottleneck simulate` answered" in result.stderr
+
+
+def test_a_report_with_a_surface_gives_costs_weights_memory_and_the_phases_own_bottleneck(tmp_path: Path) -> None:
+    kept = kept_report()
+    path = tmp_path / "report.json"
+    path.write_bytes(encode(replace(kept, costs=surface())))
+    answer = answered("100:50@0,100:50@9", "--costs", str(path), "--policy", "continuous")
+    (policy,) = answer["policies"]
+    decode = next(phase for phase in kept.phases if phase.name == "decode").verdict
+    assert policy["verdict"]["cause"] == decode.cause
+    assert (answer["costs"]["kind"], answer["costs"]["weight_bytes"]) == ("report", 16_060_522_496)
+    assert answer["setup"]["kv_tokens"] == 62_300_000_000 // 131_072
+    assert policy["requests"][0]["prefill_ms"] == 20
+    assert [part["class"] for part in policy["parts"] if part["part"] == "decode"] == [decode.class_]
+
+
+def test_a_report_without_a_surface_says_how_to_get_one(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_bytes(encode(kept_report()))
+    result = runner.invoke(application, ["simulate", FOUR, "--costs", str(path)])
+    assert result.exit_code == 1
+    assert "holds no cost surface" in result.stderr
+    assert "--sweep" in result.stderr
+
+
+def test_costs_can_be_fitted_to_a_log_with_server_times() -> None:
+    log = real_log("vllm_measured_RTX4090_Llama-3.1-8B_vllm_requests.jsonl")
+    (policy,) = answered(str(log), "--fit", "100", "--kv-tokens", "41408", "--policy", "continuous")["policies"]
+    assert policy["queue_share"] == pytest.approx(0.753, abs=0.1)
+    assert policy["verdict"]["cause"] == "memory.capacity"
+    assert policy["preemptions"] > 0
+
+
+def test_generated_requests_are_the_same_for_the_same_seed() -> None:
+    typed = ["poisson", "--rate", "9", "--count", "200", *SPEEDS, "--policy", "continuous"]
+    first, same, other = (answered(*typed, "--seed", seed) for seed in ("3", "3", "4"))
+    assert first == same
+    assert first["seed"] == 3
+    assert first["policies"] != other["policies"]
+
+
+def test_bursts_wait_longer() -> None:
+    waits = [
+        answered(process, "--rate", "3", *SPEEDS, "--policy", "continuous", "--slots", "16")["policies"][0]["queue_ms"]
+        for process in ("poisson", "bursty")
+    ]
+    assert waits[1] > 2 * waits[0]
+
+
+def test_all_policies_and_options_of_the_server_count() -> None:
+    typed = [
+        "poisson",
+        "--rate",
+        "6",
+        "--count",
+        "150",
+        *SPEEDS,
+        "--replicas",
+        "2",
+        "--slots",
+        "4",
+        "--slo-ttft-ms",
+        "500",
+    ]
+    for policy in POLICIES:
+        typed += ["--policy", policy]
+    answer = answered(*typed, "--batch-size", "3", "--batch-window-ms", "250", "--no-padding", "--kv-tokens", "9000")
+    assert [policy["policy"] for policy in answer["policies"]] == list(POLICIES)
+    assert [policy["slots"] for policy in answer["policies"]] == [1, 3, 4, 4, 4]
+    setup = answer["setup"]
+    assert (setup["replicas"], setup["batch_window_ms"], setup["padded"], setup["kv_tokens"]) == (2, 250, False, 9000)
+    assert all(0 < policy["goodput_ratio"] <= 1 for policy in answer["policies"][2:])
+
+
+@pytest.mark.parametrize(
+    ("typed", "what"),
+    [
+        ([FOUR], "nothing says what a request costs"),
+        ([FOUR, *SPEEDS[:2]], "both speeds are needed"),
+        ([FOUR, *SPEEDS, "--fit", "50"], "costs come from one place"),
+        (["gone.csv", *SPEEDS], "there is no file gone.csv"),
+        (["poisson", *SPEEDS], "bottleneck simulate poisson --rate 8"),
+        ([FOUR, *SPEEDS, "--rate", "8"], "--rate is for poisson and bursty"),
+        (["poisson", "--rate", "8", "--prompt-tokens", "x", *SPEEDS], "no distribution of lengths"),
+        ([FOUR, *SPEEDS, "--policy", "best"], "no policy called best"),
+        ([FOUR, "--prefill-tokens-per-s", "0", *SPEEDS[2:]], "is not between"),
+        ([FOUR, "--prefill-tokens-per-s", "nan", *SPEEDS[2:]], "is not between"),
+        ([FOUR, *SPEEDS, "--slots", "0"], "0 is not between 1 and 1e+06"),
+        ([FOUR, *SPEEDS, "--batch-window-ms", "nan"], "nan is not between 0 and"),
+        ([FOUR, *SPEEDS, "--kv-tokens", "100"], "no request fits"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(typed: list[str], what: str) -> None:
+    assert what in refused(*typed)
+
+
+def test_a_file_without_requests_fails_in_a_line(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("a,b\n1,2\n")
+    result = runner.invoke(application, ["simulate", str(log), *SPEEDS])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "try: columns arrival_s,prompt_tokens,output_tokens" in result.stderr
+
+
+def test_an_interrupt_shows_what_was_done_and_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    serve = session.serve
+
+    def interrupted(policy: str, *rest: Any) -> object:
+        if policy == "continuous":
+            raise KeyboardInterrupt
+        return serve(policy, *rest)
+
+    monkeypatch.setattr(session, "serve", interrupted)
+    result = runner.invoke(application, ["simulate", FOUR, *SPEEDS, "--format", "json"])
+    assert result.exit_code == 130
+    answer = json.loads(result.stdout)
+    assert (answer["complete"], len(answer["policies"])) == (False, 2)
+
+
+def test_it_never_imports_torch_and_its_help_nothing_heavy() -> None:
+    assert not imported_by("simulate", FOUR, *SPEEDS).intersection({"torch", "transformers"})
+    assert not imported_by("simulate", "--help").intersection(HEAVY)
+
+
+def test_help_repeats_what_the_code_says() -> None:
+    assert ", ".join(POLICIES) == verb._POLICIES
+    assert list(POLICIES)[: len(USUAL)] == list(USUAL)
+    assert generated.LENGTHS == verb._LENGTHS
+    assert generated.MOST_REQUESTS == verb._MOST_REQUESTS
+    assert session.MOST_LISTED == verb._MOST_LISTED
+    answer = answered(FOUR, *SPEEDS)["setup"]
+    limits = Limits()
+    assert (answer["slots"], answer["token_budget"], answer["batch_size"], answer["padded"]) == (
+        limits.slots,
+        limits.token_budget,
+        limits.batch_size,
+        limits.padded,
+    )
+
+
+def test_its_schema_can_be_printed() -> None:
+    assert json.loads(runner.invoke(application, ["schema", "simulate"]).stdout) == simulation_schema()
