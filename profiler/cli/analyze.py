@@ -52,6 +52,15 @@ def analyze(
     to_time: Annotated[
         str | None, typer.Option("--to", metavar="TIME", show_default=False, help="Only up to here, as in --from.")
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against",
+            metavar="BASELINE",
+            show_default=False,
+            help="Say what changed from this trace, or folder or archive of ranks, to TRACE.",
+        ),
+    ] = None,
     max_bytes: Annotated[
         int, typer.Option("--max-bytes", metavar="BYTES", min=1, help="The longest text of a trace to unpack.")
     ] = _MAX_BYTES,
@@ -93,8 +102,13 @@ def analyze(
       bottleneck analyze trace.json.gz --step 3-7
 
       bottleneck analyze traces/ --format json -o analysis.json
+
+      bottleneck analyze after.json.gz --against before.json.gz
     """
+    from functools import partial
+
     from profiler.cli.analysis import analyze_and_show
+    from profiler.cli.comparison import compare_and_show
     from profiler.cli.narrowing import narrowing
 
     part = narrowing(step, from_time, to_time)
@@ -103,10 +117,11 @@ def analyze(
         from profiler.report.store import check_writable, load_report
 
         if output is not None:
-            for source in (ceilings, *map(Path, traces)):
+            for source in (ceilings, *map(Path, [*traces, *([against] if against else [])])):
                 check_writable(output, force=force, source=source)
         measured = None if ceilings is None else load_report(ceilings).ceilings
-    analyze_and_show(
+    show = analyze_and_show if against is None else partial(compare_and_show, [against])
+    show(
         traces,
         form,
         output,

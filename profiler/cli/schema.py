@@ -14,18 +14,23 @@ class Kind(StrEnum):
     REPORT = "report"
     WHATIF = "whatif"
     ANALYZE = "analyze"
+    ANALYZE_COMPARISON = "analyze-comparison"
     SIMULATE = "simulate"
 
 
 def schema(
     kind: Annotated[
-        Kind, typer.Argument(metavar="[KIND]", help="report; whatif, analyze or simulate for what these write.")
+        Kind,
+        typer.Argument(
+            metavar="[KIND]", help="report; whatif, analyze, analyze-comparison or simulate for what these write."
+        ),
     ] = (Kind.REPORT),
 ) -> None:
     """Print the JSON Schema of a report, or of another result."""
     import json
 
     from profiler.report.analysis import analysis_schema
+    from profiler.report.analysis_comparison import comparison_schema
     from profiler.report.simulation import simulation_schema
     from profiler.report.store import json_schema
     from profiler.report.whatif import whatif_schema
@@ -34,6 +39,7 @@ def schema(
         Kind.REPORT: json_schema,
         Kind.WHATIF: whatif_schema,
         Kind.ANALYZE: analysis_schema,
+        Kind.ANALYZE_COMPARISON: comparison_schema,
         Kind.SIMULATE: simulation_schema,
     }
     typer.echo(json.dumps(schemas[kind](), indent=2))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from profiler.attribute.trace_ceilings import ceilings_of, device_name
 from profiler.attribute.traced_parts import TracedJudgement, parts_of_device
 from profiler.attribute.verdict import refuse
 from profiler.errors import InterruptedByUser, UnreadableError
-from profiler.progress import Progress, SilentProgress
+from profiler.progress import Progress
 from profiler.report.analysis import (
     Analysis,
     IntegrityFinding,
@@ -28,7 +27,8 @@ from profiler.report.records import Ceilings, Source, Sources
 from profiler.report.vocabulary import Tier, VerdictState
 from profiler.session.looked_at import LookedAt, looked_at
 from profiler.session.trace_inputs import TraceInput, trace_inputs
-from profiler.session.trace_map import Failure, Outcome, Work, map_traces
+from profiler.session.trace_map import Failure, Outcome, Work
+from profiler.session.trace_reading import each_outcome
 from profiler.trace.accounting import Accounting, account, exclusive_ns
 from profiler.trace.devices import per_device
 from profiler.trace.families import family_times
@@ -64,8 +64,8 @@ def analyze(
     `ceilings` are those of a report (`load_report(path).ceilings`), and count for traces of the same kind of device;
     else its datasheet does. With `parts_only` the host's side is not read: busy and idle time, overlap and families, no
     verdict. `narrowing` says which part of each trace to look at. `jobs` is how many traces are read at once; None is
-    one a core, where there is enough to read; `ray` is the address of a Ray cluster that reads them instead. What is no
-    trace is named in the answer. Raises `UnreadableError` where nothing is one, `InterruptedByUser` with what was
+    one a core, where there is enough to read; `ray` is the address of a Ray cluster that reads them instead. What
+    cannot be read is named in the answer. Raises `UnreadableError` where nothing can, `InterruptedByUser` with what was
     analysed before.
     """
     inputs = trace_inputs([str(trace) for trace in traces], max_bytes)
@@ -83,16 +83,10 @@ def analyze_inputs(
     tool_version: str = "",
 ) -> Analysis:
     """The analysis of all inputs that can be read, in their order, each by `analyze_one`; see `analyze`."""
-    progress = progress or SilentProgress()
     outcomes: list[Outcome[list[RankAnalysis]]] = []
-    progress.stage("reading traces")
     try:
-        work = analyze_one or analyze_trace
-        with closing(map_traces(inputs, work, jobs) if ray is None else _on_ray(inputs, work, ray)) as found:
-            for outcome in found:
-                outcomes.append(outcome)
-                _tell_failures(outcomes, progress)
-                progress.advance()
+        for outcome in each_outcome(inputs, analyze_one or analyze_trace, jobs=jobs, ray=ray, progress=progress):
+            outcomes.append(outcome)  # noqa: PERF402 - what came before an interrupt is kept
     except KeyboardInterrupt as interrupt:
         ranks, unreadable, _ = _sorted(outcomes)
         partial_answer = _analysis(ranks, unreadable, tool_version, complete=False) if ranks else None
@@ -104,22 +98,6 @@ def analyze_inputs(
         more = len(unreadable) - 1
         raise UnreadableError(f"nothing could be read (nor {more} more): {first}" if more > 0 else first, hint)
     return _analysis(ranks, unreadable, tool_version, complete=True)
-
-
-def _on_ray(
-    inputs: Iterable[TraceInput], work: Work[list[RankAnalysis]], address: str
-) -> Generator[Outcome[list[RankAnalysis]]]:
-    from profiler.session.ray_map import map_on_ray
-
-    return map_on_ray(inputs, work, address)
-
-
-def _tell_failures(outcomes: list[Outcome[list[RankAnalysis]]], progress: Progress) -> None:
-    """Note what could not be read, from the second input on: why a single one could not be, its error says."""
-    news = outcomes if len(outcomes) == 2 else outcomes[-1:]
-    for outcome in news if len(outcomes) > 1 else []:
-        if isinstance(outcome.result, Failure):
-            progress.note(outcome.result.reason)
 
 
 def _sorted(outcomes: list[Outcome[list[RankAnalysis]]]) -> tuple[list[RankAnalysis], list[Unreadable], list[str]]:
@@ -144,6 +122,19 @@ def analyze_trace(
 
     Raises `UnreadableError` where it holds none, or more than `max_bytes` of text.
     """
+    devices = analyzed_devices(name, source, measured, parts_only, narrowing, max_bytes)
+    return [rank for rank, _ in devices]
+
+
+def analyzed_devices(
+    name: str,
+    source: Path | bytes,
+    measured: Ceilings | None = None,
+    parts_only: bool = False,
+    narrowing: Narrowing | None = None,
+    max_bytes: int = MAX_BYTES,
+) -> Iterator[tuple[RankAnalysis, Timeline]]:
+    """The same as `analyze_trace`, each rank with the timeline that it is of."""
     with_steps = not parts_only or (narrowing is not None and narrowing.needs_steps)
     try:
         timeline = read_kineto(source, device_only=not with_steps, max_bytes=max_bytes)
@@ -151,12 +142,10 @@ def analyze_trace(
         raise UnreadableError(error.message.replace("the trace", name, 1), error.hint) from error
     findings = check(timeline)
     devices = per_device(timeline)
-    ranks = []
     for number, each in devices:
         rank_name = name if len(devices) == 1 else f"{name} [GPU {number}]"
         part = looked_at(rank_name, each, findings, narrowing, with_steps=with_steps)
-        ranks.append(replace(_analyze_device(part, number, measured, parts_only), window=part.window))
-    return ranks
+        yield replace(_analyze_device(part, number, measured, parts_only), window=part.window), part.timeline
 
 
 def _analyze_device(part: LookedAt, number: int, measured: Ceilings | None, parts_only: bool) -> RankAnalysis:

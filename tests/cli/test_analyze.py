@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from profiler.cli.application import application
 from profiler.report.analysis import Analysis, analysis_schema
+from profiler.report.analysis_comparison import AnalysisComparison, comparison_schema
 from profiler.report.store import encode
 from profiler.session import analyze as session
 from profiler.trace.trace_file import MAX_BYTES
@@ -139,3 +140,29 @@ def test_the_bound_that_help_shows_is_that_of_the_reader() -> None:
 
 def test_its_schema_can_be_printed() -> None:
     assert json.loads(runner.invoke(application, ["schema", "analyze"]).stdout) == analysis_schema()
+
+
+def test_a_trace_is_compared_with_its_baseline(tmp_path: Path) -> None:
+    baseline = str(RECORDINGS / "slow_host.json.gz")
+    kept = tmp_path / "comparison.json"
+    result = runner.invoke(
+        application, ["analyze", TRACE, "--against", baseline, "--format", "json", "-o", str(kept), "--jobs", "1"]
+    )
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout_bytes == kept.read_bytes()
+    answer = msgspec.json.decode(kept.read_bytes(), type=AnalysisComparison)
+    assert (answer.kind, answer.before.ranks, answer.after.ranks) == ("analyze-comparison", [baseline], [TRACE])
+    assert sum(part.change_ns for part in answer.parts) == answer.change_ns
+
+
+def test_the_baseline_is_never_replaced(tmp_path: Path) -> None:
+    baseline = tmp_path / "baseline.json.gz"
+    baseline.write_bytes(Path(TRACE).read_bytes())
+    typed = ["analyze", TRACE, "--against", str(baseline), "-o", str(baseline), "--force"]
+    assert runner.invoke(application, typed).exit_code == 2
+    assert baseline.read_bytes() == Path(TRACE).read_bytes()
+
+
+def test_the_schema_of_a_comparison_can_be_printed() -> None:
+    printed = runner.invoke(application, ["schema", "analyze-comparison"]).stdout
+    assert json.loads(printed) == comparison_schema()
