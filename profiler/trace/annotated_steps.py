@@ -9,13 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from profiler.report.trace_phases import FoundBy
-from profiler.trace import intervals
-from profiler.trace.records import Remembered
 from profiler.trace.step_names import Rank, StepName, step_name
 from profiler.trace.step_table import StepSort, StepTable, step_table
 from profiler.trace.timeline import Ints, Timeline
 
-# Ranges that were given no meaning are only taken for steps where they launched most of what ran.
+# Ranges that an engine did not set are steps only where they launched most of what ran: others mark something within.
 _MOST = 0.5
 
 
@@ -23,15 +21,15 @@ def annotated_steps(timeline: Timeline) -> StepTable | None:
     """The steps that ranges mark, or None where none do.
 
     Of several sorts of ranges, an engine's come first, then names that say prefill or decode, then numbered steps, then
-    others that repeat. A range within another of its sort is no step of its own.
+    others that repeat. A range within another of its sort is no step of its own, and ranges that launched little of
+    what ran mark something within steps.
     """
-    ranges = timeline.ranges
-    remembered = Remembered[int, StepName | None](lambda number: step_name(timeline.names[number]))
-    said = [remembered[number] for number in ranges.name.tolist()]
+    names = {number: step_name(timeline.names[number]) for number in np.unique(timeline.ranges.name).tolist()}
     for rank in Rank:
-        rows = np.array([row for row, name in enumerate(said) if name is not None and name.rank is rank], np.int64)
-        found = _steps(timeline, _outermost(timeline, rows), said) if len(rows) else None
-        if found is not None and (rank < Rank.OTHER or (len(found) > 1 and _covers_most(timeline, found))):
+        meant = {number: name for number, name in names.items() if name is not None and name.rank is rank}
+        rows = np.flatnonzero(np.isin(timeline.ranges.name, list(meant)))
+        found = _steps(timeline, _outermost(timeline, rows), meant) if len(rows) else None
+        if found is not None and (rank < Rank.OTHER or len(found) > 1):
             return found
     return None
 
@@ -44,14 +42,16 @@ def _outermost(timeline: Timeline, rows: Ints) -> Ints:
     return outermost
 
 
-def _steps(timeline: Timeline, rows: Ints, said: list[StepName | None]) -> StepTable | None:
+def _steps(timeline: Timeline, rows: Ints, meant: dict[int, StepName]) -> StepTable | None:
     device, host, ranges = timeline.device, timeline.host, timeline.ranges
     launched = np.flatnonzero(device.call >= 0)
     issued = host.start_ns[device.call[launched]]
     step = np.searchsorted(ranges.start_ns[rows], issued, side="right") - 1
     within = (step >= 0) & (issued < ranges.end_ns[rows][step])
     launched, step = launched[within], step[within]
-    if not len(launched):
+    by_engine = any(name.rank is Rank.ENGINE for name in meant.values())
+    lasts = device.end_ns - device.start_ns
+    if not len(launched) or (not by_engine and lasts[launched].sum() < _MOST * lasts.sum()):
         return None
     first = np.full(len(rows), np.iinfo(np.int64).max)
     last = np.full(len(rows), np.iinfo(np.int64).min)
@@ -61,22 +61,10 @@ def _steps(timeline: Timeline, rows: Ints, said: list[StepName | None]) -> StepT
     first, last, rows = first[worked], last[worked], rows[worked]
     if not len(rows):
         return None
-    sorts: list[StepSort] = []
-    sort = []
-    rank = Rank.OTHER
-    for row in rows.tolist():
-        name = said[row]
-        assert name is not None
-        rank, kind = name.rank, StepSort(name.name, name.kind)
-        if kind not in sorts:
-            sorts.append(kind)
-        sort.append(sorts.index(kind))
+    sorts = list(dict.fromkeys(StepSort(name.name, name.kind) for name in meant.values()))
+    sort_of = np.zeros(len(timeline.names), np.int64)
+    for number, name in meant.items():
+        sort_of[number] = sorts.index(StepSort(name.name, name.kind))
     took = np.maximum(last - first, ranges.end_ns[rows] - ranges.start_ns[rows])
-    found_by = FoundBy.ENGINE if rank is Rank.ENGINE else FoundBy.ANNOTATION
-    return step_table(found_by, first, last, took, np.array(sort, np.int64), sorts)
-
-
-def _covers_most(timeline: Timeline, steps: StepTable) -> bool:
-    busy = intervals.merge(intervals.from_columns(timeline.device.start_ns, timeline.device.end_ns))
-    inside = intervals.covered_before(busy, steps.end_ns) - intervals.covered_before(busy, steps.start_ns)
-    return int(inside.sum()) >= _MOST * intervals.total(busy)
+    found_by = FoundBy.ENGINE if by_engine else FoundBy.ANNOTATION
+    return step_table(found_by, first, last, took, sort_of[ranges.name[rows]], sorts)

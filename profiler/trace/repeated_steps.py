@@ -22,8 +22,9 @@ from profiler.trace.timeline import Activity, Call, Ints, Timeline
 
 # Fewer kernels than these that agree are a coincidence.
 _FEWEST_WITNESSES = 3
-# Of the kernels that run equally often, the part that must take turns for it to be steps.
-_IN_TURN = 0.75
+# Of the kernels that run equally often, the part that takes turns. All do in a loop; what warms up may run as often by
+# chance, so fewer do where no count has all. Where two loops run equally often, each has half of them.
+_IN_TURN = (0.9, 0.5)
 # What stands before the first step or after the last is one of its own if it is at least this part of a usual one.
 _HALF = 0.5
 # Most of what repeats must look like a step.
@@ -49,32 +50,47 @@ def repeated_steps(timeline: Timeline) -> StepTable | None:
     begin = np.concatenate([[0], np.cumsum(runs)])
     counts, witnesses = np.unique(runs[runs > 1], return_counts=True)
     ranked = np.lexsort((-counts, -witnesses))[:_MOST_TRIED]
-    for count in counts[ranked][witnesses[ranked] >= _FEWEST_WITNESSES].tolist():
-        places = np.stack([order[begin[t] : begin[t] + count] for t in np.flatnonzero(runs == count).tolist()])
-        borders = _borders(timeline, rows, places)
-        if borders is not None and _are_steps(timeline, rows, borders):
-            return _table(timeline, rows, borders)
+    tried = counts[ranked][witnesses[ranked] >= _FEWEST_WITNESSES].tolist()
+    each_places = [
+        np.stack([order[begin[t] : begin[t] + count] for t in np.flatnonzero(runs == count).tolist()])
+        for count in tried
+    ]
+    for least in _IN_TURN:
+        for places in each_places:
+            borders = _borders(timeline, rows, places, least)
+            if borders is not None and _are_steps(timeline, rows, borders):
+                return _table(timeline, rows, borders)
     return None
 
 
-def _borders(timeline: Timeline, rows: Ints, places: Ints) -> Ints | None:
+def _borders(timeline: Timeline, rows: Ints, places: Ints, least: float) -> Ints | None:
     """Where steps begin, as positions in `rows`, shape (steps,); None where the witnesses do not take turns.
 
-    `places` has a row for each witness: the positions of its runs. The border lies where the device idles longest
+    `places` has a row for each witness: the positions of its runs; at least the part `least` of them must take turns.
+    The border lies where the device idles longest
     between the last witness of a step and the first of the next.
     """
-    anchor = places[places[:, 0].argmin()]
-    following = np.append(anchor[1:], np.iinfo(np.int64).max)
-    in_turn = ((places >= anchor) & (places < following)).all(axis=1)
-    if in_turn.mean() < _IN_TURN or in_turn.sum() < _FEWEST_WITNESSES:
+    taking_turns = places[_take_turns(places)]
+    if len(taking_turns) < max(least * len(places), _FEWEST_WITNESSES):
         return None
-    last = places[in_turn].max(axis=0)
+    anchor, last = taking_turns.min(axis=0), taking_turns.max(axis=0)
+    if (last[:-1] >= anchor[1:]).any():
+        return None
     room = int(min((anchor[1:] - last[:-1]).min() - 1, _MOST_BEFORE))
     starts, ends = timeline.device.start_ns[rows], timeline.device.end_ns[rows]
     gap = starts - np.concatenate([[starts[0]], np.maximum.accumulate(ends)[:-1]])
     before = np.median(gap[anchor[1:, None] - np.arange(room + 1)], axis=0).argmax()
     begins: Ints = np.maximum(anchor - before, 0)
     return begins
+
+
+def _take_turns(places: Ints) -> Rows:
+    """Which witnesses run once between any two runs of the one in the middle, shape (witnesses,)."""
+    middle = places[np.argsort(places[:, 0], kind="stable")[len(places) // 2]]
+    after = (places >= middle).all(axis=1) & (places[:, :-1] < middle[1:]).all(axis=1)
+    before = (places <= middle).all(axis=1) & (places[:, 1:] > middle[:-1]).all(axis=1)
+    turns: Rows = after | before
+    return turns
 
 
 def _are_steps(timeline: Timeline, rows: Ints, borders: Ints) -> bool:
