@@ -20,6 +20,7 @@ from profiler.report.analysis_comparison import (
     Side,
     StepChange,
 )
+from profiler.report.records import Source
 from profiler.report.trace_phases import PhaseKind
 from profiler.report.vocabulary import VerdictState
 
@@ -62,6 +63,7 @@ def compare_analyses(
 
 
 def _side(ranks: Sequence[RankAnalysis]) -> Side:
+    steps = _step_count(ranks)
     held_back_by = [rank.verdict.class_ for rank in ranks if rank.verdict.class_ is not None]
     return Side(
         ranks=[rank.name for rank in ranks],
@@ -72,17 +74,20 @@ def _side(ranks: Sequence[RankAnalysis]) -> Side:
         idle_ns=sum(rank.idle_ns for rank in ranks),
         kernel_ns=sum(rank.kernel_ns for rank in ranks),
         kernels=sum(stream.kernels for rank in ranks for stream in rank.streams),
-        steps=_step_count(ranks),
+        steps=steps if isinstance(steps, int) else None,
+        sources={} if isinstance(steps, int) else {"steps": Source(missing=steps)},
     )
 
 
-def _step_count(ranks: Sequence[RankAnalysis]) -> int | None:
-    """The steps that a single rank consists of; None where it has several phases, or much beside them."""
-    if len(ranks) != 1 or len(ranks[0].phases) != 1:
-        return None
+def _step_count(ranks: Sequence[RankAnalysis]) -> int | str:
+    """The steps that a single rank consists of, or why there is no such number."""
+    if len(ranks) != 1:
+        return "steps of several ranks are not counted"
+    if len(ranks[0].phases) != 1:
+        return "the trace holds several phases" if ranks[0].phases else "no steps were found"
     (phase,) = ranks[0].phases
     if abs(phase.span_ns - ranks[0].span_ns) > _MOST_BESIDE * ranks[0].span_ns:
-        return None
+        return "the trace holds more than its steps"
     return phase.count
 
 

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from profiler.report.analysis import Family, PartName
 from profiler.report.json_text import json_text, schema_of
+from profiler.report.records import Sources
 from profiler.report.vocabulary import BottleneckClass
 
 COMPARISON_SCHEMA_VERSION = "1.0"
@@ -44,6 +45,7 @@ class Side(Struct, frozen=True, kw_only=True):
     kernel_ns: int
     kernels: int
     steps: int | None = None  # of its only phase; None where it has none or several
+    sources: Sources = field(default_factory=dict)
 
 
 class PartChange(Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from profiler.report.analysis import Analysis, Family, PartName, analysis_schema
+from profiler.report.analysis_comparison import AnalysisComparison, comparison_schema
 from profiler.report.simulation import ServingPartName, Simulation, SlotState, simulation_schema
 from profiler.report.store import json_schema
 from profiler.report.whatif import WhatIf, whatif_schema
@@ -17,7 +18,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "report.md").read_text(encoding="ut
 SHARED = json_schema()["$defs"]
 RECORDS = {
     name: kind["properties"]
-    for schema in (whatif_schema(), analysis_schema(), simulation_schema())
+    for schema in (whatif_schema(), analysis_schema(), comparison_schema(), simulation_schema())
     for name, kind in schema["$defs"].items()
     if "properties" in kind and name not in SHARED
 }
