@@ -1,4 +1,4 @@
-"""What `bottleneck analyze A --against B` answers: what changed from the baseline B to A. docs/report.md has each field.
+"""What `analyze A --against B` answers: what changed from the baseline B to A. docs/report.md has all fields.
 
 Times are those of the whole traces, in integer nanoseconds and exact: the changes of the parts sum to that of the span,
 those of the operations to that of the busy time. Changes are A less B.
