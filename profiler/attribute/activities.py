@@ -13,6 +13,7 @@ from profiler.report.evidence import KernelFacts, Peaks
 from profiler.report.vocabulary import Cause, Resource, Tier
 from profiler.trace.timeline import Activity, Ints
 
+RESOURCES = tuple(Resource)
 _COPY_CAUSE = {
     Activity.H2D: (Resource.PCIE, Cause.IO_H2D),
     Activity.D2H: (Resource.PCIE, Cause.IO_D2H),
@@ -61,15 +62,20 @@ class Limited:
     """Costs of all rows, and what limits each."""
 
     costs: ActivityCosts
-    limiters: list[Resource]
+    limiter: Ints  # numbers `RESOURCES`
     causes: list[Cause]
     tiers: list[Tier]
     known: list[bool]
     traffic_us: Floats  # what a kernel's bytes alone would take; 0 for copies, which are nothing else
 
+    @property
+    def limiters(self) -> list[Resource]:
+        """What limits each row."""
+        return [RESOURCES[number] for number in self.limiter.tolist()]
+
     def limited_by(self, *resources: Resource) -> Flags:
         """Which rows one of these limits."""
-        return np.array([limiter in resources for limiter in self.limiters], np.bool_)
+        return np.isin(self.limiter, [RESOURCES.index(resource) for resource in resources])
 
 
 def limit(facts: FactColumns, peaks: Peaks, band: Band | None = None) -> Limited:
@@ -85,7 +91,9 @@ def limit(facts: FactColumns, peaks: Peaks, band: Band | None = None) -> Limited
     of_kernels = {Resource.DRAM: found.dram_us, Resource.TENSOR: found.tensor_us, Resource.ISSUE: found.issue_us}
     nothing = np.zeros(len(on_bus))
     needs = {
-        resource: np.where(is_kernel, of_kernels.get(resource, nothing), np.where(bus == resource, on_bus, nothing))
+        resource: np.where(
+            is_kernel, of_kernels.get(resource, nothing), np.where(bus == RESOURCES.index(resource), on_bus, nothing)
+        )
         for resource in (*of_kernels, Resource.PCIE, Resource.LINK)
     }
     costs = ActivityCosts(
@@ -93,7 +101,7 @@ def limit(facts: FactColumns, peaks: Peaks, band: Band | None = None) -> Limited
     )
     return Limited(
         costs=costs,
-        limiters=np.where(is_kernel, _LIMITERS[found.limiter], bus).tolist(),
+        limiter=np.where(is_kernel, _LIMITERS[found.limiter], bus),
         causes=np.where(is_kernel, np.array(found.causes, np.object_), _BUS_CAUSE[facts.activity]).tolist(),
         tiers=_TIERS[is_kernel.astype(np.int64)].tolist(),
         known=(~is_kernel | found.known).tolist(),
@@ -101,7 +109,7 @@ def limit(facts: FactColumns, peaks: Peaks, band: Band | None = None) -> Limited
     )
 
 
-_BUS = np.array([_COPY_CAUSE.get(kind, (None, None))[0] for kind in Activity], np.object_)
+_BUS = np.array([RESOURCES.index(_COPY_CAUSE[kind][0]) if kind in _COPY_CAUSE else -1 for kind in Activity], np.int64)
 _BUS_CAUSE = np.array([_COPY_CAUSE.get(kind, (None, None))[1] for kind in Activity], np.object_)
-_LIMITERS = np.array(LIMITERS, np.object_)
+_LIMITERS = np.array([RESOURCES.index(resource) for resource in LIMITERS], np.int64)
 _TIERS = np.array([Tier.TIMELINE, Tier.ANALYTIC], np.object_)

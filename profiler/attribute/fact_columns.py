@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -34,86 +34,66 @@ def fact_columns(
     compute_capability: tuple[int, int] | None = None,
 ) -> FactColumns:
     """The facts alone of the device rows of `graph`, in its order; rows that are alike share what is known of them."""
-    alike: dict[_Launched, int] = {}
     rows = np.array(graph.source_row, np.int64)
-    kernel = [alike.setdefault(launched, len(alike)) for launched in _launched(step, rows, work)]
+    numbers: dict[bytes, int] = {}
+    kernel = [numbers.setdefault(told, len(numbers)) for told in _told(step, rows, work)]
+    alike = np.array(kernel, np.int64)
+    first = np.zeros(len(numbers), np.int64)
+    first[alike[::-1]] = rows[::-1]
     return FactColumns(
         activity=np.array(graph.activity, np.int64),
         duration_us=np.array(graph.duration_us, np.float64),
-        kernels=[
-            _kernel_facts(step.names[launched[0]], *launched[1:], gemm_flops_per_s, compute_capability)
-            for launched in alike
-        ],
-        kernel=np.array(kernel, np.int64),
+        kernels=[_kernel_facts(step, row, work, gemm_flops_per_s, compute_capability) for row in first.tolist()],
+        kernel=alike,
     )
 
 
-# Name, grid, block, registers, shared memory; bytes, activations, FLOPs, queries (-1 where unknown); and of the
-# operation category, type, cause, name.
-_Launched = tuple[
-    int,
-    tuple[int, int, int],
-    tuple[int, int, int],
-    int,
-    int,
-    float,
-    float,
-    float,
-    float,
-    Category | None,
-    str | None,
-    Cause | None,
-    str | None,
-]
-
-
-def _launched(step: Timeline, rows: Ints, work: KernelWork) -> Iterator[_Launched]:
-    """All that the facts of each row rest on but its duration."""
-    device, order = step.device, rows.tolist()
-    integers = [column[rows].tolist() for column in (device.registers, device.shared_bytes)]
-    numbers = [
-        np.where(np.isnan(column), -1.0, column)[rows].tolist()
-        for column in (work.bytes, work.activations_bytes, work.flops, work.queries)
+def _told(step: Timeline, rows: Ints, work: KernelWork) -> list[bytes]:
+    """All that the facts of each row rest on but its duration, as bytes that are the same where that is."""
+    device = step.device
+    objects = (work.category, work.data_type, work.cause, work.operation)
+    columns = [
+        *(column[rows] for column in (device.name, *device.grid.T, *device.block.T)),
+        *(column[rows] for column in (device.registers, device.shared_bytes)),
+        *(column[rows] for column in (work.bytes, work.activations_bytes, work.flops, work.queries)),
+        *(_numbered(column)[rows] for column in objects),
     ]
-    objects = [[column[row] for row in order] for column in (work.category, work.data_type, work.cause, work.operation)]
-    sizes = [map(tuple, column[rows].tolist()) for column in (device.grid, device.block)]
-    return zip(device.name[rows].tolist(), *sizes, *integers, *numbers, *objects, strict=True)
+    return [row.tobytes() for row in np.stack(columns, axis=1).astype(np.float64)]
+
+
+def _numbered(column: list[Any]) -> Ints:
+    numbers: dict[Any, int] = {}
+    return np.array([numbers.setdefault(value, len(numbers)) for value in column], np.int64)
 
 
 def _kernel_facts(
-    name: str,
-    grid: tuple[int, int, int],
-    block: tuple[int, int, int],
-    registers: int,
-    shared_bytes: int,
-    moved: float,
-    activations: float,
-    flops: float,
-    queries: float,
-    category: Category | None,
-    data_type: str | None,
-    cause: Cause | None,
-    operation: str | None,
+    step: Timeline,
+    row: int,
+    work: KernelWork,
     gemm_flops_per_s: Mapping[str, float | None],
     compute_capability: tuple[int, int] | None,
 ) -> KernelFacts:
-    gemm = gemm_flops_per_s.get(f"gemm.{_computed_in(name, data_type)}")
-    executed = executed_ratio(name, queries) if category is Category.ATTENTION else 1.0
+    device, category = step.device, work.category[row]
+    name, grid, block = step.name_of(device.name, row), device.grid[row].tolist(), device.block[row].tolist()
+    flops = _known_number(float(work.flops[row]))
+    gemm = gemm_flops_per_s.get(f"gemm.{_computed_in(name, work.data_type[row])}")
+    executed = executed_ratio(name, float(work.queries[row])) if category is Category.ATTENTION else 1.0
     rate = rate_ratio(name, compute_capability) if category is Category.ATTENTION else 1.0
+    activations = work.bytes[row] - work.weights_bytes[row] - work.kv_cache_bytes[row]
     return KernelFacts(
-        bytes=_known_number(moved),
-        resident_bytes=max(activations, 0.0),
-        flops=_known_number(flops),
+        bytes=_known_number(float(work.bytes[row])),
+        resident_bytes=_known_number(float(activations)) or 0.0,
+        flops=flops,
         uses_matrix_units=category is not None and category.uses_matrix_units,
         blocks=math.prod(grid) if grid[0] > 0 else None,
-        memory_cause=cause or Cause.MEMORY_ACTIVATIONS,
+        memory_cause=work.cause[row] or Cause.MEMORY_ACTIVATIONS,
         tensor_flops_per_s=None if gemm is None else gemm * rate,
         threads=math.prod(block) if block[0] > 0 else None,
-        registers=_known_number(registers),
-        shared_bytes=_known_number(shared_bytes),
-        is_special_function=_SPECIAL_FUNCTION.search(operation or "") is not None,
+        registers=_known_number(int(device.registers[row])),
+        shared_bytes=_known_number(int(device.shared_bytes[row])),
+        is_special_function=_SPECIAL_FUNCTION.search(work.operation[row] or "") is not None,
         is_matrix_product=category is Category.GEMM,
-        executed_flops=flops * executed if flops >= 0 and executed > 1 else None,
+        executed_flops=flops * executed if flops is not None and executed > 1 else None,
     )
 
 
