@@ -112,7 +112,7 @@ class PhaseAnalysis(Struct, frozen=True, kw_only=True):
 
 
 class RankAnalysis(Struct, frozen=True, kw_only=True):
-    """One trace: one process, with all devices that it shows."""
+    """One trace of one process, or one of the devices that it shows."""
 
     name: str
     device: str | None
