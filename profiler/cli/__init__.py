@@ -14,10 +14,10 @@ def main() -> None:
     try:
         from profiler.cli.plain import run_plainly
 
-        if not run_plainly(sys.argv[1:]):
-            from profiler.cli.application import application
+        run_plainly(sys.argv[1:])
+        from profiler.cli.application import application
 
-            application(prog_name="bottleneck")
+        application(prog_name="bottleneck")
     except KeyboardInterrupt:  # before there is anything that could tell it better
         sys.stderr.write("interrupted: nothing was measured yet\n")
         raise SystemExit(_INTERRUPTED) from None

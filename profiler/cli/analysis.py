@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,15 +20,15 @@ def analyze_and_show(
 
     What was analysed before an interrupt is shown; then `InterruptedByUser` goes on.
     """
-    from rich.console import Console
-
-    from profiler.cli.progress import progress_on
+    # Nothing here is worth several threads, and to start them takes longer than to import the rest of numpy.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from profiler.cli.progress import progress_on_stderr
     from profiler.errors import InterruptedByUser
     from profiler.report.analysis import Analysis
     from profiler.session.analyze import analyze
 
     interrupted = None
-    with progress_on(Console(stderr=True)) as progress:
+    with progress_on_stderr() as progress:
         try:
             answer = analyze(*traces, progress=progress, **options)
         except InterruptedByUser as interrupt:

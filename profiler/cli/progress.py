@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from profiler.progress import Progress
 
@@ -16,10 +17,22 @@ if TYPE_CHECKING:
 
 
 @contextmanager
+def progress_on_stderr() -> Iterator[Progress]:
+    """Progress that ends with the context; Rich, which takes a while to import, draws it where somebody looks on."""
+    if not sys.stderr.isatty():
+        yield LineProgress(sys.stderr)
+        return
+    from rich.console import Console
+
+    with progress_on(Console(stderr=True)) as progress:
+        yield progress
+
+
+@contextmanager
 def progress_on(console: Console, clock: Callable[[], float] = time.monotonic) -> Iterator[Progress]:
     """Progress that ends with the context. `clock` gives seconds."""
     if not console.is_terminal:
-        yield LineProgress(console, clock)
+        yield LineProgress(console.file, clock)
         return
     from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as RichProgress
@@ -61,8 +74,8 @@ class BarProgress:
 class LineProgress:
     """One line a stage, with the seconds since the start: for logs, where nothing can be drawn over."""
 
-    def __init__(self, console: Console, clock: Callable[[], float]) -> None:
-        self._console = console
+    def __init__(self, file: IO[str], clock: Callable[[], float] = time.monotonic) -> None:
+        self._file = file
         self._clock = clock
         self._began = clock()
 
@@ -75,5 +88,4 @@ class LineProgress:
 
     def note(self, text: str) -> None:
         """Say something."""
-        line = f"[{self._clock() - self._began:6.1f} s] {text}"
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        print(f"[{self._clock() - self._began:6.1f} s] {text}", file=self._file, flush=True)
