@@ -29,7 +29,8 @@ class ContinuousBatching:
         self._prefilling: dict[int, int] = {}  # request -> tokens that it still lacks, in the order of seating
         self._seats: dict[int, None] = {}  # who is seated, in that order
         self._free_slots = list(range(desk.limits.slots))
-        self._kv_tokens = 0  # held, with the whole prompt of whom is seated
+        self._kv_tokens = 0  # held, with all of the prompt of who is seated, and the token that its prefill gives
+        self._given = 1 if desk.costs.prefill_gives_token else 0
         self._generated: dict[int, int] = {}  # of those that were preempted: tokens that they have
         self._preempted_at: dict[int, int] = {}
         self._fresh: dict[int, int | None] = {}  # who decodes its first step: when its last token came, if one did
@@ -64,8 +65,8 @@ class ContinuousBatching:
         most = self._desk.limits.kv_tokens
         if most is not None:
             head = self._waiting.head()
-            needed = self._desk.prompt[head] + self._generated.get(head, 0)
-            # Its prompt, and the token of this iteration for everybody who decodes.
+            needed = self._desk.prompt[head] + self._generated.get(head, 0) + self._given
+            # And the token of this iteration for everybody who decodes.
             if self._kv_tokens + needed + len(self._decoding) > most:
                 if self._short_of_memory_since is None:
                     self._short_of_memory_since = self._now
@@ -89,7 +90,7 @@ class ContinuousBatching:
             ledger.start[request] = self._now
             ledger.replica[request] = desk.replica
         tokens = desk.prompt[request] + self._generated.get(request, 0)
-        self._kv_tokens += tokens
+        self._kv_tokens += tokens + self._given
         self._prefilling[request] = tokens
         self._seats[request] = None
         return request
@@ -144,10 +145,9 @@ class ContinuousBatching:
                 desk.sums.preempted_prefill_ns += now - out_since
         if ledger.prefilled[request] < 0:
             ledger.prefilled[request] = now
-        if desk.costs.prefill_gives_token:
+        if self._given:
             self._give_token(request, now, last_token)
             done += 1
-            self._kv_tokens += 1
         else:
             self._fresh[request] = last_token
         context, left = desk.prompt[request] + done, desk.output[request] - done
@@ -239,6 +239,7 @@ class ContinuousBatching:
         done = self._generated.get(request, 0)
         if request in self._prefilling:
             del self._prefilling[request]
+            self._kv_tokens -= self._given
         else:
             done = desk.output[request] - (self._decoding.pop(request) - self._step)
             self._batch_context -= desk.prompt[request] + done

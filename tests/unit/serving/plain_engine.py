@@ -24,11 +24,7 @@ class Sequence:
     prefilled: int = -1
     tokens: list[int] = field(default_factory=list)  # when each came
 
-    @property
-    def lacks(self) -> int:
-        return max(self.prompt + self.generated - self.cached, 0) if not self.ready else 0
-
-    ready: bool = False
+    ready: bool = False  # past its prompt
 
 
 def plain(log: RequestLog, costs: Costs, limits: Limits) -> list[Sequence]:
@@ -40,12 +36,12 @@ def plain(log: RequestLog, costs: Costs, limits: Limits) -> list[Sequence]:
         )
     ]
     coming, waiting, seated = list(requests), [], []
-    now = 0
+    now, given = 0, 1 if costs.prefill_gives_token else 0
     most = limits.kv_tokens if limits.kv_tokens is not None else 1 << 60
 
     def held() -> int:
-        """Tokens held; who is seated holds its whole prompt from the start."""
-        return sum(each.prompt + each.generated for each in seated)
+        """Tokens held; who is seated holds its whole prompt from the start, and room for the token that this gives."""
+        return sum(each.prompt + each.generated + (0 if each.ready else given) for each in seated)
 
     while coming or waiting or seated:
         if not waiting and not seated:
@@ -56,7 +52,7 @@ def plain(log: RequestLog, costs: Costs, limits: Limits) -> list[Sequence]:
 
         def fits() -> bool:
             head = waiting[0]
-            return held() + head.prompt + head.generated + len(decoding) <= most  # noqa: B023 - called at once
+            return held() + head.prompt + head.generated + given + len(decoding) <= most  # noqa: B023 - called at once
 
         if decoding and held() + len(decoding) > most:
             victim = seated.pop()
