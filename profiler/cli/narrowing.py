@@ -31,7 +31,7 @@ def narrowing(step: str | None, from_time: str | None, to_time: str | None) -> N
 def _steps(text: str) -> tuple[int, int]:
     match = _STEPS.fullmatch(text.strip())
     if match is None or len(text) > _MOST_DIGITS:
-        raise UsageError(f"--step {text!r} is neither the number of a step nor two of them", "--step 3 or --step 3-7")
+        raise UsageError(f"--step {text[:_MOST_DIGITS]!r} is neither the number of a step nor two of them", "--step 3 or --step 3-7")
     first = int(match[1])
     last = int(match[2] or first)
     if last < first:
@@ -42,5 +42,5 @@ def _steps(text: str) -> tuple[int, int]:
 def _ns(text: str, option: str) -> int:
     match = _TIME.fullmatch(text.strip().lower())
     if match is None or len(text) > _MOST_DIGITS:
-        raise UsageError(f"{option} {text!r} is no time", f"{option} 300 (milliseconds), 300ms or 1.5s")
+        raise UsageError(f"{option} {text[:_MOST_DIGITS]!r} is no time", f"{option} 300 (milliseconds), 300ms or 1.5s")
     return int(Decimal(match[1]) * _NS[match[2]])

@@ -1,0 +1,65 @@
+"""The phases of a trace in a table: what a step takes, what holds it back, and how it is known."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from rich.console import Console
+
+from profiler.render import table
+from profiler.render.traced_phase_blocks import traced_phase_blocks
+from profiler.report.analysis import PhaseAnalysis, RankAnalysis
+from profiler.report.trace_phases import FoundBy, KindFrom, PhaseKind, StepRun
+from profiler.session.analyze import analyze
+
+TRACE = Path(__file__).parents[2] / "data" / "own" / "smollm135m-graph-trace.json.gz"
+
+
+@cache
+def rank() -> RankAnalysis:
+    return analyze(TRACE).ranks[0]
+
+
+def shown(phases: list[PhaseAnalysis], width: int = 160) -> str:
+    text = io.StringIO()
+    blocks = traced_phase_blocks(phases, rank().span_ns)
+    table.render_blocks(blocks, Console(file=text, width=width, color_system=None))
+    return text.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_each_phase_has_its_verdict_within_the_width(width: int) -> None:
+    text = shown(rank().phases, width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    for line, name in zip(text.splitlines()[3:5], ("prefill", "decode"), strict=True):
+        assert line.startswith(name)
+        assert "scheduling: the host" in line
+        assert line.rstrip().endswith("clear")
+
+
+@pytest.mark.parametrize(
+    ("found_by", "kind_from", "words"),
+    [
+        (FoundBy.ENGINE, KindFrom.ANNOTATION, "marked by the engine. Of step 2"),
+        (FoundBy.ANNOTATION, KindFrom.SHAPES, "marked by ranges; the queries of its attention say which"),
+        (FoundBy.KERNEL_PATTERN, KindFrom.ORDER, "what the device repeats; only their order says which"),
+        (FoundBy.KERNEL_PATTERN, None, "what the device repeats; prefill or decode is not known"),
+    ],
+)
+def test_how_a_phase_was_found_is_said(found_by: FoundBy, kind_from: KindFrom | None, words: str) -> None:
+    phase = replace(rank().phases[1], found_by=found_by, kind_from=kind_from, kind=PhaseKind.DECODE)
+    assert words in " ".join(shown([phase]).split())
+
+
+def test_many_runs_of_steps_are_counted_and_not_listed() -> None:
+    runs = [StepRun(first=10 * number, last=10 * number + 5) for number in range(40)]
+    text = " ".join(shown([replace(rank().phases[0], steps=runs)]).split())
+    assert "steps 0 to 5, 10 to 15, 20 to 25 and 37 more runs" in text
+
+
+def test_no_phases_are_no_heading() -> None:
+    assert traced_phase_blocks([], 1) == []
