@@ -16,7 +16,7 @@ import numpy as np
 from profiler.report.trace_waits import PathKind
 from profiler.trace.graph import WAKE_UP_NS, DependencyGraph
 from profiler.trace.timeline import Activity, Ints, Timeline
-from profiler.trace.waits import UNEXPLAINED_WAIT_NS, blocks_host
+from profiler.trace.waits import UNEXPLAINED_WAIT_NS, block_host, previous_in_stream
 
 # In this order the kinds of `CriticalPath.kind` are numbered.
 PATH_KINDS = tuple(PathKind)
@@ -30,6 +30,8 @@ _ACTIVITIES = {
     Activity.P2P: PathKind.COPY,
     Activity.MEMSET: PathKind.COPY,
 }
+_ACTIVITY_NUMBERS = np.array([_NUMBER[_ACTIVITIES[activity]] for activity in Activity], np.int64)
+_LAUNCH = _NUMBER[PathKind.LAUNCH]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,10 @@ def critical_path(timeline: Timeline, graph: DependencyGraph) -> CriticalPath:
     """The path through the span of the device; `graph` is that of the whole timeline."""
     walk = _Walk(timeline, graph)
     walk.back()
-    kind, row, begin = np.array([*walk.found[::-1]], np.int64).reshape(len(walk.found), 3).T
-    return CriticalPath(begin, np.append(begin, walk.end_ns)[1:], kind, row)
+    kind, row, begin = np.array(walk.found[::-1], np.int64).reshape(len(walk.found), 3).T
+    end = np.append(begin, walk.end_ns)[1:]
+    lasting = end > begin
+    return CriticalPath(begin[lasting], end[lasting], kind[lasting], row[lasting])
 
 
 class _Walk:
@@ -60,17 +64,26 @@ class _Walk:
     def __init__(self, timeline: Timeline, graph: DependencyGraph) -> None:
         device, host = timeline.device, timeline.host
         self.graph = graph
-        self.start_ns, self.end_ns = timeline.device.span_ns
+        self.start_ns, self.end_ns = device.span_ns
         self.found: list[tuple[int, int, int]] = []
         self._at = self.end_ns  # all that is later is found
-        self._begin = device.start_ns[graph.source_row].tolist()
-        self._end = device.end_ns[graph.source_row].tolist()
-        self._activity = [_NUMBER[_ACTIVITIES[Activity(kind)]] for kind in graph.activity]
-        self._stages = [blocks_host(timeline, row) for row in graph.source_row]
-        self._before = _previous_in_stream(graph.stream)
-        self._streams = _by_start(graph.stream, self._begin)
-        self._call_end: list[int] = host.end_ns[graph.source_call].tolist()
-        self._blocked = _blocked_calls(graph, host.start_ns[graph.source_call].tolist(), self._call_end, self._end)
+        # Of each row of the graph: lists, as the walk asks for one row at a time.
+        rows, calls = np.array(graph.source_row, np.int64), np.array(graph.source_call, np.int64)
+        begin, end, stages = device.start_ns[rows], device.end_ns[rows], block_host(device)[rows]
+        before = previous_in_stream(np.arange(len(rows)), np.array(graph.stream, np.int64), -1)
+        free = np.append(end, self.start_ns)[before]
+        self._begin, self._end, self._stages = begin.tolist(), end.tolist(), stages.tolist()
+        self._before, self._free = before.tolist(), free.tolist()
+        self._activity = _ACTIVITY_NUMBERS[device.kind[rows]].tolist()
+        call_end = host.end_ns[calls]
+        self._call_end: list[int] = call_end.tolist()
+        self._streams: dict[int, tuple[list[int], list[int]]] = {}  # when they are asked for
+        self._blocked = _blocked_calls(graph, host.start_ns[calls].tolist(), self._call_end, self._end)
+        launch = np.array(graph.launched_by, np.int64)
+        alone = np.array([not held for held in graph.held_by], np.bool_)
+        early = (launch >= 0) & ~stages & (np.append(call_end, self.end_ns)[launch] <= free)
+        soon = (free <= begin) & (begin - free < UNEXPLAINED_WAIT_NS)
+        self._queued: list[bool] = ((before >= 0) & alone & early & soon).tolist()
 
     def back(self) -> None:
         """Find all segments."""
@@ -79,9 +92,21 @@ class _Walk:
         if row is not None:
             self._reach(ends[row], PathKind.UNKNOWN, -1)
         while row is not None and self._at > self.start_ns:
+            if self._begin[row] <= self._at:
+                row = self._along_queue(row)
             self._reach(self._begin[row], None, row)
             row = self._bound_by(row)
         self._reach(self.start_ns, PathKind.UNKNOWN, -1)
+
+    def _along_queue(self, row: int) -> int:
+        """Back to a row that waited for more than its queue: most wait for nothing else, and are many."""
+        begin, free, activity, source = self._begin, self._free, self._activity, self.graph.source_row
+        while self._queued[row]:
+            self.found.append((activity[row], source[row], begin[row]))
+            self.found.append((_LAUNCH, source[row], free[row]))
+            self._at = free[row]
+            row = self._before[row]
+        return row
 
     def _reach(self, begin_ns: int, kind: PathKind | None, row: int) -> None:
         """One more segment from `begin_ns` on, if time is left for it. Of the kind None: what a device row does."""
@@ -100,7 +125,7 @@ class _Walk:
         """The device row that `row` waited for, itself or through the host; what lies between is found."""
         before, call = self._before[row], self.graph.launched_by[row]
         held = max(self.graph.held_by[row], key=self._end.__getitem__, default=-1)
-        free = self._end[before] if before >= 0 else self.start_ns
+        free = self._free[row]
         released = self._end[held] if held >= 0 else self.start_ns
         issued = self._issued(row, max(free, released))
         ready = max(free, released, issued)
@@ -135,6 +160,7 @@ class _Walk:
         that is not recorded, or for room on the device.
         """
         latest = None
+        self._streams = self._streams or _by_start(self.graph.stream, self._begin)
         for stream, (begins, rows) in self._streams.items():
             if stream == self.graph.stream[row]:
                 continue
@@ -156,15 +182,6 @@ class _Walk:
         self._reach(self._call_end[blocked], PathKind.HOST, call)
         self._reach(self._end[row], PathKind.SYNC, blocked)
         return row
-
-
-def _previous_in_stream(streams: list[int]) -> list[int]:
-    last: dict[int, int] = {}
-    found = []
-    for row, stream in enumerate(streams):
-        found.append(last.get(stream, -1))
-        last[stream] = row
-    return found
 
 
 def _by_start(streams: list[int], begin: list[int]) -> dict[int, tuple[list[int], list[int]]]:
