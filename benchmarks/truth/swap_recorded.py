@@ -91,8 +91,8 @@ def compared(truth: Truth, evidence: StepEvidence) -> Compared:
 
 def kernel_memory_share(scenario: Scenario) -> float:
     """The finite share of memory in the sum of the activities' times."""
-    before = sum(scenario.costs.durations_us({}))
-    return share_of(before, sum(scenario.costs.durations_us({Resource.DRAM: STEP})), STEP) if before > 0 else 0.0
+    before, after = (float(scenario.costs.durations_us(speeds).sum()) for speeds in ({}, {Resource.DRAM: STEP}))
+    return share_of(before, after, STEP) if before > 0 else 0.0
 
 
 def section_of(phases: Sequence[Phase], environment: dict[str, Any]) -> Section:
