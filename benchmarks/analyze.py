@@ -17,7 +17,7 @@ orjson's time, the verdict 1.5; both at most a sixth of HTA's time and 0.6 of or
 million events (1 GB of JSON) takes less than 1.5 GB, and hardly more for each event than one of a quarter as many. HTA
 is compared on the real traces only. Its environment is made with pip where none is given.
 
-Not measured: a cold file cache (each file is read once before).
+Not measured: a cold file cache (each file is read once before), and the first use, in which Python compiles.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ _LEAST_TIMES_FASTER = 6.0
 # Of the time of one event in a trace of four times as many events; what two runs of one trace differ by here.
 _GROWTH_LIMIT = 1.15
 _GROWTH = (0.25, 0.5)
+_SHORT = 1000
 
 _TRACES = Path(__file__).parents[1] / "../shared/data/traces"
 _REAL = ("h100_owlv2_large.json.gz", "v100_hta_trace_diff_test.json.gz")
@@ -71,11 +72,19 @@ analysis.get_gpu_kernel_breakdown(visualize=False)
 Costs = dict[str, list[Cost]]
 
 
-def cost(command: Sequence[str | Path]) -> Cost:
-    """What a process takes from its start to its end. Raises `CalledProcessError` when it fails."""
+def cost(command: Sequence[str | Path], compiled: Path | None = None) -> Cost:
+    """What a process takes from its start to its end. Raises `CalledProcessError` when it fails.
+
+    Python keeps what it compiled in the folder `compiled`, also where it is told elsewhere not to keep any.
+    """
     words = [str(word) for word in command]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    if compiled is not None:
+        environment["PYTHONPYCACHEPREFIX"] = str(compiled)
     starting = [sys.executable, "-S", "-c", _STARTED, *words]
-    wall_s, peak_kib, status = subprocess.run(starting, stdout=subprocess.PIPE, check=True).stdout.split()
+    wall_s, peak_kib, status = subprocess.run(
+        starting, stdout=subprocess.PIPE, check=True, env=environment
+    ).stdout.split()
     if int(status):
         raise subprocess.CalledProcessError(int(status), words)
     return Cost(float(wall_s), int(peak_kib) * 1024)
@@ -94,12 +103,12 @@ def commands(path: Path, hta_python: Path | None = None) -> dict[str, list[str |
     return found
 
 
-def measure(sides: dict[str, list[str | Path]], rounds: int) -> Costs:
-    """The costs of each side, round by round; the order turns round each time."""
+def measure(sides: dict[str, list[str | Path]], rounds: int, compiled: Path | None = None) -> Costs:
+    """The costs of each side, round by round; the order turns round each time. See `cost` for `compiled`."""
     costs: Costs = {name: [] for name in sides}
     for turn in range(rounds):
         for name in sides if turn % 2 == 0 else reversed(sides):
-            costs[name].append(cost(sides[name]))
+            costs[name].append(cost(sides[name], compiled))
     return costs
 
 
@@ -167,17 +176,25 @@ def _made_hta_python(folder: Path) -> Path:
     return python
 
 
-def _of_files(files: Sequence[Path], hta_python: Path | None, rounds: int) -> list[Row]:
+def _compile(folder: Path, hta_python: Path | None) -> Path:
+    """A folder with what Python compiles of all sides, as after any first use."""
+    path, compiled = folder / "short.json.gz", folder / "compiled"
+    write(path, _SHORT)
+    measure(commands(path, hta_python), 1, compiled)
+    return compiled
+
+
+def _of_files(files: Sequence[Path], hta_python: Path | None, rounds: int, compiled: Path) -> list[Row]:
     table: list[Row] = []
     for path in files:
         path.read_bytes()
         title = path.name.removesuffix(".json.gz")
         with stage(f"analysing {path.name}"):
-            table += rows(title, measure(commands(path, hta_python), rounds))
+            table += rows(title, measure(commands(path, hta_python), rounds, compiled))
     return table
 
 
-def _of_synthetic(folder: Path, events: int, rounds: int) -> list[Row]:
+def _of_synthetic(folder: Path, events: int, rounds: int, compiled: Path) -> list[Row]:
     table: list[Row] = []
     wall_s: dict[int, float] = {}
     for count in (*(int(events * part) for part in _GROWTH), events):
@@ -187,10 +204,10 @@ def _of_synthetic(folder: Path, events: int, rounds: int) -> list[Row]:
         sides = commands(path)
         with stage(f"analysing {path.name}"):
             if count == events:
-                costs = measure(sides, rounds)
+                costs = measure(sides, rounds, compiled)
                 table += rows(f"synthetic, {count:,} events", costs, _SYNTHETIC_LIMIT_BYTES)
             else:
-                costs = measure({VERDICT: sides[VERDICT]}, rounds)
+                costs = measure({VERDICT: sides[VERDICT]}, rounds, compiled)
         wall_s[count] = _wall_s(costs[VERDICT])
         path.unlink()
     return table + growth_rows(wall_s)
@@ -216,9 +233,12 @@ def main() -> int:
         if files and hta_python is None and not options.no_hta:
             with stage(f"installing HolisticTraceAnalysis {_HTA_VERSION}"):
                 hta_python = _made_hta_python(folder / "hta")
-        table += _of_files(files, None if options.no_hta else hta_python, options.rounds)
+        hta_python = None if options.no_hta else hta_python
+        with stage("compiling"):
+            compiled = _compile(folder, hta_python)
+        table += _of_files(files, hta_python, options.rounds, compiled)
         if options.events:
-            table += _of_synthetic(folder, options.events, options.synthetic_rounds)
+            table += _of_synthetic(folder, options.events, options.synthetic_rounds, compiled)
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
     out = None if options.out is None else options.out / "analyze.json"
