@@ -10,7 +10,7 @@ reading takes at most 1.0 of that line's time, the whole reading (operations, sh
 its memory; the synthetic trace takes less than 1.5 GB. Readers whose library is not installed are left out; the
 claims need orjson.
 
-Not measured: a verdict, which comes on top; a cold file cache (each file is read once before).
+Not measured: a verdict, which comes on top (`benchmarks/analyze.py`); a cold file cache (each file is read once before).
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ class Cost:
 
 def cost(code: str, path: Path) -> Cost:
     """What a fresh interpreter takes for the code. Raises `CalledProcessError` when it fails."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    # Bytecode is kept as it is where a package is installed; numpy starts no threads, as under `bottleneck`.
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OPENBLAS_NUM_THREADS": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, "-c", f"f = {str(path)!r}\n{code}\n{_PEAK_KIB}"]
     began = time.perf_counter()
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
