@@ -126,7 +126,7 @@ def _policy_facts(policy: SimulatedPolicy) -> list[Fact]:
     offered = (
         f"{number(load.offered_requests_per_s)} arrive, {percent(load.utilisation_ratio)} of it"
         if load.offered_requests_per_s is not None and load.utilisation_ratio is not None
-        else "they arrive all at once here"
+        else "here they come in one burst"
     )
     facts = [
         Fact("carries", f"{number(load.most_requests_per_s)} requests/s", offered),

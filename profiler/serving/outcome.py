@@ -19,6 +19,7 @@ from profiler.report.simulation import (
 )
 from profiler.serving.costs import NS_PER_S
 from profiler.serving.delays import Delays, delays
+from profiler.serving.evidence import evidence
 from profiler.serving.fairness import fairness
 from profiler.serving.ledger import Ledger
 from profiler.serving.log import RequestLog
@@ -99,6 +100,8 @@ class Outcome:
         log, replicas = self.log, self.ledger.replicas
         makespan_ns = int(self.ledger.column("finish").max())
         whole = int(self.e2e_ns.sum())
+        phases = {"queue": self.queue_ns, "prefill": self.prefill_ns, "decode": self.decode_ns}
+        shares = {name: int(times.sum()) / whole for name, times in phases.items()}
         parts = self._parts(phase_verdicts, whole)
         good = None if slo.empty else int(self._kept(slo).sum())
         decode_ns, decode_steps = (
@@ -123,12 +126,12 @@ class Outcome:
             policy=self.policy,
             slots=self.ledger.slots,
             makespan_ms=makespan_ns / _NS_PER_MS,
-            queue_share=int(self.queue_ns.sum()) / whole,
-            prefill_share=int(self.prefill_ns.sum()) / whole,
-            decode_share=int(self.decode_ns.sum()) / whole,
+            queue_share=shares["queue"],
+            prefill_share=shares["prefill"],
+            decode_share=shares["decode"],
             hole_ratio=hole_ratio,
             head_of_line_ms=float(self.delays.head_of_line.sum()) / _NS_PER_MS,
-            verdict=serving_verdict(parts, phase_verdicts, self._evidence(parts, load, hole_ratio)),
+            verdict=serving_verdict(parts, phase_verdicts, load, evidence(shares, parts, load, hole_ratio)),
             queue_ms=int(self.queue_ns.sum()) / _NS_PER_MS,
             prefill_ms=int(self.prefill_ns.sum()) / _NS_PER_MS,
             decode_ms=int(self.decode_ns.sum()) / _NS_PER_MS,
@@ -191,29 +194,6 @@ class Outcome:
             for name, ns in times.items()
         ]
 
-    def _evidence(self, parts: list[ServingPart], load: CarriedLoad, hole_ratio: float) -> list[str]:
-        whole = int(self.e2e_ns.sum())
-        phases = (("queue", self.queue_ns), ("prefill", self.prefill_ns), ("decode", self.decode_ns))
-        shares = ", ".join(f"{name} {_percent(int(times.sum()) / whole)}" for name, times in phases)
-        words = [f"Of the time that requests take: {shares}"]
-        of = {part.part: part.fraction for part in parts}
-        waiting = sum(fraction for name, fraction in of.items() if name.is_waiting)
-        leader = max((name for name in of if name.is_waiting), key=lambda name: of[name])
-        why = {
-            ServingPartName.QUEUE: "for its turn, with slots and memory as they are",
-            ServingPartName.BATCH_HOLES: f"for slots whose requests had ended: {_percent(hole_ratio)} of slot-steps",
-            ServingPartName.HEAD_OF_LINE: "behind longer requests, which shortest-first would save",
-            ServingPartName.CAPACITY: "for the KV cache alone, or to be computed again after it was full",
-        }
-        if of[leader]:
-            words.append(f"Of the waiting, {_percent(of[leader] / waiting)} is {why[leader]}")
-        if load.diverges:
-            words.append(
-                f"{load.offered_requests_per_s:.3g} requests/s arrive, it carries {load.most_requests_per_s:.3g}: "
-                "the queue grows for as long as that lasts"
-            )
-        return words
-
     def _requests(self, number: int) -> list[RequestTimes]:
         log, ledger, found = self.log, self.ledger, self.delays
         records = []
@@ -245,10 +225,6 @@ class Outcome:
                 )
             )
         return records
-
-
-def _percent(ratio: float) -> str:
-    return f"{100 * ratio:.3g}%"
 
 
 def _missing(gaps: bool, good: int | None, rate: float | None, weight_bytes: int | None) -> Sources:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from profiler.report.records import Verdict
-from profiler.report.simulation import ServingPart, ServingPartName
+from profiler.report.simulation import CarriedLoad, ServingPart, ServingPartName
 from profiler.report.vocabulary import BottleneckClass, Cause, VerdictState
 
 # Shares of a simulation have no interval of their own; closer than this, the costs' own errors could turn them.
@@ -13,7 +13,20 @@ _TOO_CLOSE = 0.05
 _PHASES = (ServingPartName.PREFILL, ServingPartName.DECODE)
 
 
-def serving_verdict(parts: list[ServingPart], phase_verdicts: Mapping[str, Verdict], evidence: list[str]) -> Verdict:
+def waiting_cause(parts: list[ServingPart], load: CarriedLoad) -> ServingPartName:
+    """The cause that takes most of the waiting.
+
+    Where more comes than is carried, an order could only choose who waits: then blocking counts as queueing.
+    """
+    of = {part.part: part.fraction for part in parts if part.part.is_waiting}
+    if load.diverges:
+        of[ServingPartName.QUEUE] += of.pop(ServingPartName.HEAD_OF_LINE)
+    return max(of, key=lambda name: of[name])
+
+
+def serving_verdict(
+    parts: list[ServingPart], phase_verdicts: Mapping[str, Verdict], load: CarriedLoad, evidence: list[str]
+) -> Verdict:
     """The leader of waiting, prefill and decode; of waiting, the cause that takes most of it.
 
     A phase is held back by what `phase_verdicts`, those of the cost report, say of it. Where they say nothing, the
@@ -23,7 +36,7 @@ def serving_verdict(parts: list[ServingPart], phase_verdicts: Mapping[str, Verdi
     waiting = sum(fraction for name, fraction in of.items() if name.is_waiting)
     sides = {"queue": waiting, **{name.value: of[name] for name in _PHASES}}
     (leader, share), (_, second), *_ = sorted(sides.items(), key=lambda side: -side[1])
-    cause = max((name for name in of if name.is_waiting), key=lambda name: of[name])
+    cause = waiting_cause(parts, load)
     phase = phase_verdicts.get(max(_PHASES, key=lambda name: of[name]).value)
     if leader != "queue":
         return _of_phase(

@@ -141,7 +141,7 @@ def simulate(
             ledger = serve(policy, log, basis.costs, limits, replicas, progress.advance)
             progress.stage(f"add up {policy}")
             outcome = Outcome(policy, log, ledger, alone_ns)
-            load = carried_load(policy, log, basis.costs, limits, replicas, ledger.slots)
+            load = carried_load(policy, log, basis.costs, limits, replicas, ledger.slots, alone_ns)
             weight_bytes = basis.record.weight_bytes
             found.append(outcome.record(load, slo, weight_bytes, basis.phase_verdicts, most_listed))
     except KeyboardInterrupt as interrupt:

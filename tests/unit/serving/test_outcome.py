@@ -10,7 +10,7 @@ import pytest
 
 from profiler.errors import InterruptedByUser, UsageError
 from profiler.report.records import Verdict
-from profiler.report.simulation import SimulatedPolicy, Simulation, SlotState, encode_simulation
+from profiler.report.simulation import ServingPartName, SimulatedPolicy, Simulation, SlotState, encode_simulation
 from profiler.report.vocabulary import BottleneckClass, Cause, VerdictState
 from profiler.serving import fleet
 from profiler.serving.generated import Lengths, generated_requests
@@ -24,6 +24,7 @@ from profiler.session.simulate import Basis, constant_basis, simulate, surface_b
 from tests.unit.serving.requests import SECOND, log_of, surface
 
 BASIS = constant_basis(20_000, 50)
+PAIR = (ServingPartName.HEAD_OF_LINE, ServingPartName.QUEUE)
 
 
 def one(log: RequestLog, policy: str = "serial", basis: Basis = BASIS, **options: object) -> SimulatedPolicy:
@@ -56,7 +57,15 @@ def test_too_much_load_is_the_queues_fault() -> None:
     found = one(poisson(2.0))
     assert (found.verdict.class_, found.verdict.cause) == (BottleneckClass.SCHEDULING, Cause.SCHEDULING_QUEUE)
     assert found.load.diverges
-    assert "the queue grows" in found.verdict.evidence[2]
+    assert "the queue grows" in found.verdict.evidence[-1]
+
+
+def test_more_than_is_carried_is_the_queues_fault_however_unequal_requests_are() -> None:
+    lengths = Lengths("constant", 100), Lengths("lognormal", 50, 1.5)
+    found = one(generated_requests(2, 2000, *lengths, burstiness=1, seed=2))
+    ahead, queue = (next(each.ns for each in found.parts if each.part == part) for part in PAIR)
+    assert ahead > queue
+    assert found.verdict.cause is Cause.SCHEDULING_QUEUE
 
 
 def test_little_load_is_not_and_then_the_phase_has_its_own_bottleneck() -> None:

@@ -1,0 +1,38 @@
+"""Why a policy is judged as it is, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from profiler.report.simulation import CarriedLoad, ServingPart, ServingPartName
+from profiler.serving.verdict import waiting_cause
+
+_WHY = {
+    ServingPartName.QUEUE: "for its turn, with slots and memory as they are",
+    ServingPartName.BATCH_HOLES: "for slots whose requests had ended",
+    ServingPartName.HEAD_OF_LINE: "behind longer requests, which shortest-first would save",
+    ServingPartName.CAPACITY: "for the KV cache alone, or to be computed again after it was full",
+}
+_HOLES_WORTH_TELLING = 0.1
+
+
+def evidence(shares: Mapping[str, float], parts: list[ServingPart], load: CarriedLoad, hole_ratio: float) -> list[str]:
+    """The split of the time first; `shares` are those of queue, prefill and decode."""
+    words = [f"Of the time that requests take: {', '.join(f'{name} {_percent(of)}' for name, of in shares.items())}"]
+    of = {part.part: part.fraction for part in parts}
+    waiting = sum(fraction for name, fraction in of.items() if name.is_waiting)
+    cause = waiting_cause(parts, load)
+    if of[cause]:
+        words.append(f"Of the waiting, {_percent(of[cause] / waiting)} is {_WHY[cause]}")
+    if hole_ratio > _HOLES_WORTH_TELLING:
+        words.append(f"{_percent(hole_ratio)} of the slot-steps of its batches are holes")
+    if load.diverges:
+        words.append(
+            f"{load.offered_requests_per_s:.3g} requests/s arrive, it carries {load.most_requests_per_s:.3g}: "
+            "the queue grows for as long as that lasts"
+        )
+    return words
+
+
+def _percent(ratio: float) -> str:
+    return f"{100 * ratio:.3g}%"
