@@ -93,4 +93,5 @@ def _as_device_events(operations: Operations, rows: Ints, start_ns: Ints) -> Dev
         shared_bytes=unknown,
         call=unknown,
         operation=rows,
+        group=unknown,
     )

@@ -8,6 +8,7 @@ _NO_TIME = msgspec.Raw(b"null")  # what an event that does not say when it began
 _ZERO = msgspec.Raw(b"0")
 _NOTHING = msgspec.Raw(b"[]")
 _NO_STACK = msgspec.Raw(b"")
+NO_GROUP = msgspec.Raw(b"")
 
 
 class DeviceArguments(msgspec.Struct, gc=False):
@@ -22,6 +23,8 @@ class DeviceArguments(msgspec.Struct, gc=False):
     shared_bytes: int = msgspec.field(name="shared memory", default=-1)
     grid: tuple[int, int, int] | None = None
     block: tuple[int, int, int] | None = None
+    group: msgspec.Raw = msgspec.field(name="Process Group Name", default=NO_GROUP)  # of collectives, from torch 2.3 on
+    group_ranks: msgspec.Raw = msgspec.field(name="Process Group Ranks", default=NO_GROUP)
 
 
 class CallArguments(msgspec.Struct, gc=False):

@@ -122,6 +122,7 @@ def _device(table: Ints, calls: HostCalls, operations: Operations, external: _Ro
         pageable=is_pageable[name],
         grid=table[11:14].T.copy(),
         block=table[14:17].T.copy(),
+        group=table[17],
         registers=registers,
         shared_bytes=shared,
         call=call,

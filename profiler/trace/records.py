@@ -12,7 +12,15 @@ import numpy as np
 
 from profiler.trace.classification import call_kind, copy_activity, kernel_activity
 from profiler.trace.decimals import LARGEST_NS, column_of_nanoseconds, is_time
-from profiler.trace.event_types import CallEvent, DeviceEvent, Event, OperationEvent, SyncEvent
+from profiler.trace.event_types import (
+    NO_GROUP,
+    CallEvent,
+    DeviceArguments,
+    DeviceEvent,
+    Event,
+    OperationEvent,
+    SyncEvent,
+)
 from profiler.trace.reading_flaws import Cut, ReadingFlaws
 from profiler.trace.timeline import Activity, Ints
 
@@ -20,7 +28,8 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 Timed = TypeVar("Timed", bound=Event)
 
-_STEP = "ProfilerStep#"  # the old schema calls it an operation
+# Ranges of torch's own, which the old schema calls operations.
+_RANGES = ("ProfilerStep#", "enumerate(DataLoader)#", "Optimizer.")
 _UNKNOWN = (-1, -1, -1)
 # A third of all functions of a trace take less, and recording each costs the tracer about as much.
 _SHORTEST_FRAME_NS = 1_000
@@ -79,8 +88,8 @@ class Records:
     def __init__(self) -> None:
         self.names = Numbered[str]()
         self.threads = Numbered[int]()
-        # start, end, kind, name, external, correlation, device, stream, bytes, registers, shared bytes, grid, block
-        self.device = Table(17)
+        # start, end, kind, name, external, correlation, device, stream, bytes, registers, shared, grid, block, group
+        self.device = Table(18)
         self.calls = Table(7)  # start, end, name, thread, kind, external, correlation
         self.operations = Table(6)  # start, end, name, thread, external, stack
         self.ranges = Table(4)  # start, end, name, thread
@@ -127,7 +136,13 @@ class Records:
             _columns(arguments, "external correlation device stream bytes registers shared_bytes"),
             _flat([given.grid or _UNKNOWN for given in arguments], 3),
             _flat([given.block or _UNKNOWN for given in arguments], 3),
+            [-1 if given.group_ranks is NO_GROUP else self._group(given) for given in arguments],
         )
+
+    def _group(self, given: DeviceArguments) -> int:
+        """The name of a process group: what it is called, and its ranks, as groups of one name can have others."""
+        texts = (bytes(text).decode(errors="replace").strip('"') for text in (given.group, given.group_ranks))
+        return self.names[" ".join(texts).strip()]
 
     def add_calls(self, events: Sequence[CallEvent]) -> None:
         """Rows of the host's calls."""
@@ -137,11 +152,11 @@ class Records:
         self.calls.add(self._host_rows(events, span), kinds, arguments)
 
     def add_operations(self, events: Sequence[OperationEvent]) -> None:
-        """Rows of operations, but for steps: those are ranges."""
-        steps = [event for event in events if event.name.startswith(_STEP)]
-        if steps:
-            self.add_ranges(steps)
-            events = [event for event in events if not event.name.startswith(_STEP)]
+        """Rows of operations, but for ranges that are called so."""
+        ranges = [event for event in events if event.name.startswith(_RANGES)]
+        if ranges:
+            self.add_ranges(ranges)
+            events = [event for event in events if not event.name.startswith(_RANGES)]
         events, span = self._timed(events)
         lists, words = self._lists, self._words
         arguments = [event.args for event in events]

@@ -71,6 +71,7 @@ class DeviceEvents:
     shared_bytes: Ints  # per block
     call: Ints  # row in HostCalls that launched it
     operation: Ints  # row in Operations: the innermost operation around the launch
+    group: Ints  # of collectives: index into Timeline.names of the process group; -1 where the trace does not say
     window_ns: tuple[int, int] | None = None  # what of the trace was cut out; None for all of it
 
     def __len__(self) -> int:

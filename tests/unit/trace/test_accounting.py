@@ -109,6 +109,7 @@ def events(rows: list[tuple[int, int, Activity, int]]) -> DeviceEvents:
         shared_bytes=none,
         call=none,
         operation=none,
+        group=none,
     )
 
 
