@@ -176,11 +176,11 @@ def _made_hta_python(folder: Path) -> Path:
     return python
 
 
-def _compile(folder: Path, hta_python: Path | None) -> Path:
+def _compile(folder: Path, files: Sequence[Path], hta_python: Path | None) -> Path:
     """A folder with what Python compiles of all sides, as after any first use."""
     path, compiled = folder / "short.json.gz", folder / "compiled"
     write(path, _SHORT)
-    measure(commands(path, hta_python), 1, compiled)
+    measure(commands(files[0], hta_python) if files else commands(path), 1, compiled)
     return compiled
 
 
@@ -235,7 +235,7 @@ def main() -> int:
                 hta_python = _made_hta_python(folder / "hta")
         hta_python = None if options.no_hta else hta_python
         with stage("compiling"):
-            compiled = _compile(folder, hta_python)
+            compiled = _compile(folder, files, hta_python)
         table += _of_files(files, hta_python, options.rounds, compiled)
         if options.events:
             table += _of_synthetic(folder, options.events, options.synthetic_rounds, compiled)
