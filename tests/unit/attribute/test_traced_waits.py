@@ -87,6 +87,14 @@ def test_an_image_processor_on_the_cpu_is_found_within_the_data_loader() -> None
     assert any(place.startswith("enumerate(DataLoader)#") for place in zoom.within)
 
 
+def test_a_data_loader_that_the_old_schema_calls_an_operation_is_one() -> None:
+    rank = public("v100_resnet50_workers0")
+    assert costliest(rank).name.startswith("enumerate(DataLoader)#")
+    assert costliest(rank).cause is PartName.IDLE_INPUT
+    (waited,) = (part.fraction for part in rank.parts if part.part is PartName.IDLE_INPUT)
+    assert waited == pytest.approx(0.285, abs=0.001)
+
+
 def test_time_in_python_that_was_not_recorded_is_said_to_be_between_operations() -> None:
     between = costliest(recorded("slow_host"))
     assert (between.name, between.kind) == ("Python between operations", HostWorkKind.NONE)

@@ -13,6 +13,7 @@ from profiler.trace.timeline import Activity, Call, Timeline
 Row = dict[str, Any]
 _WORK = (Call.LAUNCH, Call.GRAPH_LAUNCH, Call.COPY, Call.MEMSET)
 _CALLS = ("cuda_runtime", "cuda_driver", "hip_runtime", "hip_driver", "runtime")
+_RANGES = ("ProfilerStep#", "enumerate(DataLoader)#", "Optimizer.")  # which the old schema calls operations
 
 
 def plain_rows(text: bytes) -> dict[str, list[Row]]:
@@ -88,7 +89,7 @@ def _sort_in(event: Row, base_ns: int, tables: dict[str, list[Row]]) -> None:
         )
     elif category in _CALLS:
         tables["host"].append(row | identity | correlation | {"thread": tid, "kind": call_kind(name)})
-    elif category == "user_annotation" or (category in ("cpu_op", "operator") and name.startswith("ProfilerStep#")):
+    elif category == "user_annotation" or (category in ("cpu_op", "operator") and name.startswith(_RANGES)):
         tables["ranges"].append(row | {"thread": tid})
     elif category in ("cpu_op", "operator"):
         names = ("Input Dims", "Input type", "Concrete Inputs", "Input Strides")
