@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from profiler.attribute.collectives import RankCollectives, collective_waits
 from profiler.report.analysis import Job, PartName, PartSpread, RankAnalysis, Straggler
+from profiler.report.collectives import CollectiveWaits
+from profiler.report.records import Source
 
 # Ranks that differ by less of their span are alike: steps of one job vary by a few percent anyway.
 _ALIKE = 0.05
 
 
-def job_of(ranks: Sequence[RankAnalysis]) -> Job:
-    """The sums over all ranks, the spread of each part, largest first, and the straggler if there is one."""
+def job_of(ranks: Sequence[RankAnalysis], collectives: Sequence[RankCollectives] = ()) -> Job:
+    """The sums over all ranks, the spread of each part, largest first, who waits for whom, and the straggler if any.
+
+    `collectives` are those of the same ranks; without them it is not known who waits for whom.
+    """
+    waits = collective_waits(collectives)
     by_part = {name: [_ns_of(rank, name) for rank in ranks] for name in PartName}
     parts = [
         PartSpread(part=name, ns=sum(times), least_ns=min(times), median_ns=_median_ns(times), most_ns=max(times))
@@ -25,12 +32,28 @@ def job_of(ranks: Sequence[RankAnalysis]) -> Job:
         idle_ns=sum(rank.idle_ns for rank in ranks),
         kernel_ns=sum(rank.kernel_ns for rank in ranks),
         parts=sorted(parts, key=lambda part: -part.ns),
-        straggler=_straggler(ranks),
+        straggler=_last_to_arrive(ranks, waits) if waits is not None and waits.matched else _straggler(ranks),
+        waits=waits,
+        sources={} if waits is not None else {"waits": Source(missing="no two of the traces show collectives")},
+    )
+
+
+def _last_to_arrive(ranks: Sequence[RankAnalysis], waits: CollectiveWaits) -> Straggler | None:
+    """The rank that held up the others the longest, if that was long for each of them."""
+    number = max(range(len(ranks)), key=lambda rank: waits.ranks[rank].held_up_ns)
+    last = waits.ranks[number]
+    each_ns = last.held_up_ns / (len(ranks) - 1)
+    if each_ns < _ALIKE * ranks[number].span_ns:
+        return None
+    return Straggler(
+        name=last.name,
+        reason=f"it was the last to arrive at {last.last} of {last.collectives} collectives: each of the others waited "
+        f"{each_ns / 1e6:.3g} ms for it there, in the mean",
     )
 
 
 def _straggler(ranks: Sequence[RankAnalysis]) -> Straggler | None:
-    """The rank that arrives last at the collectives: others wait there for it, so its own are the shortest."""
+    """Where calls cannot be matched: others wait for the rank that comes last, so its own collectives are short."""
     if any(not rank.overlap.collective_ns for rank in ranks):
         return None  # no job of ranks that meet
     times = [rank.overlap.collective_ns for rank in ranks]

@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from profiler.report.collectives import CollectiveWaits
 from profiler.report.json_text import json_text, schema_of
 from profiler.report.part_name import PartName as PartName
 from profiler.report.records import Share, Sources, Verdict
@@ -163,6 +164,8 @@ class Job(Struct, frozen=True, kw_only=True):
     kernel_ns: int
     parts: list[PartSpread]
     straggler: Straggler | None
+    waits: CollectiveWaits | None = None
+    sources: Sources = field(default_factory=dict)
 
 
 class Unreadable(Struct, frozen=True, kw_only=True):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 
 from profiler import __version__
+from profiler.attribute.collectives import RankCollectives, rank_collectives
 from profiler.attribute.job import job_of
 from profiler.attribute.trace_ceilings import ceilings_of, device_name
 from profiler.attribute.traced_parts import TracedJudgement, parts_of_device
@@ -37,6 +39,8 @@ from profiler.trace.kineto import read_kineto
 from profiler.trace.narrowing import Narrowing
 from profiler.trace.timeline import Ints, Timeline
 from profiler.trace.trace_file import MAX_BYTES
+
+Ranks = list[tuple[RankAnalysis, RankCollectives]]
 
 AS_TRACED = (
     "judged as traced: without clean times nobody can tell how much the tracer slowed the host, so the interval "
@@ -69,23 +73,23 @@ def analyze(
     analysed before.
     """
     inputs = trace_inputs([str(trace) for trace in traces], max_bytes)
-    one = partial(analyze_trace, measured=ceilings, parts_only=parts_only, narrowing=narrowing, max_bytes=max_bytes)
+    one = partial(read_ranks, measured=ceilings, parts_only=parts_only, narrowing=narrowing, max_bytes=max_bytes)
     return analyze_inputs(inputs, one, jobs=jobs, ray=ray, progress=progress, tool_version=__version__)
 
 
 def analyze_inputs(
     inputs: Iterable[TraceInput],
-    analyze_one: Work[list[RankAnalysis]] | None = None,
+    work: Work[Ranks] | None = None,
     *,
     jobs: int | None = None,
     ray: str | None = None,
     progress: Progress | None = None,
     tool_version: str = "",
 ) -> Analysis:
-    """The analysis of all inputs that can be read, in their order, each by `analyze_one`; see `analyze`."""
-    outcomes: list[Outcome[list[RankAnalysis]]] = []
+    """The analysis of all inputs that can be read, in their order, each by `work`; see `analyze`."""
+    outcomes: list[Outcome[Ranks]] = []
     try:
-        for outcome in each_outcome(inputs, analyze_one or analyze_trace, jobs=jobs, ray=ray, progress=progress):
+        for outcome in each_outcome(inputs, work or read_ranks, jobs=jobs, ray=ray, progress=progress):
             outcomes.append(outcome)  # noqa: PERF402 - what came before an interrupt is kept
     except KeyboardInterrupt as interrupt:
         ranks, unreadable, _ = _sorted(outcomes)
@@ -100,13 +104,19 @@ def analyze_inputs(
     return _analysis(ranks, unreadable, tool_version, complete=True)
 
 
-def _sorted(outcomes: list[Outcome[list[RankAnalysis]]]) -> tuple[list[RankAnalysis], list[Unreadable], list[str]]:
+def _sorted(outcomes: list[Outcome[Ranks]]) -> tuple[Ranks, list[Unreadable], list[str]]:
     """What was read and what was not, with the hints to that, each in the order of the inputs."""
     outcomes = sorted(outcomes, key=lambda outcome: outcome.number)
     ranks = [rank for each in outcomes if not isinstance(each.result, Failure) for rank in each.result]
     failed = [(each.name, each.result) for each in outcomes if isinstance(each.result, Failure)]
     unreadable = [Unreadable(name=name, reason=failure.reason) for name, failure in failed]
     return ranks, unreadable, [failure.hint for _, failure in failed]
+
+
+def read_ranks(name: str, source: Path | bytes, **options: Any) -> Ranks:
+    """The same as `analyze_trace`, each rank with its collectives, by which it is matched with the others."""
+    devices = analyzed_devices(name, source, **options)
+    return [(rank, rank_collectives(rank.name, timeline)) for rank, timeline in devices]
 
 
 def analyze_trace(
@@ -280,13 +290,12 @@ def _finding(finding: Finding) -> IntegrityFinding:
     )
 
 
-def _analysis(
-    ranks: list[RankAnalysis], unreadable: list[Unreadable], tool_version: str, *, complete: bool
-) -> Analysis:
+def _analysis(found: Ranks, unreadable: list[Unreadable], tool_version: str, *, complete: bool) -> Analysis:
+    ranks = [rank for rank, _ in found]
     return Analysis(
         tool_version=tool_version,
         ranks=ranks,
-        job=job_of(ranks) if len(ranks) > 1 else None,
+        job=job_of(ranks, [collectives for _, collectives in found]) if len(ranks) > 1 else None,
         unreadable=unreadable,
         complete=complete,
     )

@@ -112,14 +112,14 @@ def test_the_ceilings_of_a_report_count(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_shows_what_was_read_and_ends_with_130(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    read = session.analyze_trace
+    read = session.read_ranks
 
     def interrupted(name: str, *rest: Any, **options: Any) -> object:
         if name != TRACE:
             raise KeyboardInterrupt
         return read(name, *rest, **options)
 
-    monkeypatch.setattr(session, "analyze_trace", interrupted)
+    monkeypatch.setattr(session, "read_ranks", interrupted)
     second = tmp_path / "second.json"
     second.write_text("{}")
     result = runner.invoke(application, ["analyze", TRACE, str(second), "--format", "json"])
