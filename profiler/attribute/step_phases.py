@@ -59,7 +59,7 @@ def phases_of(timeline: Timeline, steps: StepTable) -> list[StepPhase]:
         for alike in _alike(timeline, within, mine):
             kind, kind_from = step_kind(_cut(timeline, steps, _typical(steps, alike)))
             groups.append(_Group(sort.name, kind, kind_from, alike))
-    groups = _merged(_by_order(timeline, steps, groups))
+    groups = _merged(_by_order(timeline, steps, groups), apart=steps.found_by is FoundBy.KERNEL_PATTERN)
     return [
         StepPhase(each.name, each.kind, each.kind_from, steps.found_by, each.steps, _judged(steps, each.steps, rows))
         for each in sorted(groups, key=lambda group: int(group.steps[0]))
@@ -134,15 +134,18 @@ def _attentions(step: Timeline) -> int:
     return 0
 
 
-def _merged(groups: list[_Group]) -> list[_Group]:
-    """One group a name and kind. Of the unknown ones, what only one step runs belongs to the most frequent."""
+def _merged(groups: list[_Group], *, apart: bool) -> list[_Group]:
+    """One group a name and kind. Of the unknown ones, what only one step runs belongs to the most frequent.
+
+    So do all of one name, unless they are kept `apart`: who gave them that name took them for the same.
+    """
     found: dict[tuple[str, PhaseKind], _Group] = {}
     others = 0
     for group in groups:
         name = group.name
         if group.kind is not PhaseKind.UNKNOWN:
             name = name if group.kind_from is KindFrom.ANNOTATION else group.kind.value
-        elif (name, group.kind) in found and len(group.steps) > 1:
+        elif apart and (name, group.kind) in found and len(group.steps) > 1:
             others += 1
             name = f"{name}, other kernels ({others})"
         known = found.get((name, group.kind))

@@ -22,7 +22,9 @@ PREFILL: Step = (40, ["lookup", *["big_gemm", "flash_fwd", "big_gemm"] * 4, "hea
 DECODE: Step = (5, ["lookup", *["small_gemm", "flash_fwd", "small_gemm"] * 4, "head"])
 
 
-def table_of(*steps: Step, kind: PhaseKind = PhaseKind.UNKNOWN) -> tuple[Timeline, StepTable]:
+def table_of(
+    *steps: Step, kind: PhaseKind = PhaseKind.UNKNOWN, found_by: FoundBy = FoundBy.KERNEL_PATTERN
+) -> tuple[Timeline, StepTable]:
     """Steps one after the other, 10 us between them, and their table."""
     events: list[dict[str, Any]] = []
     borders, time = [0], 0
@@ -35,9 +37,7 @@ def table_of(*steps: Step, kind: PhaseKind = PhaseKind.UNKNOWN) -> tuple[Timelin
     starts, ends = np.array(borders[:-1]) * 1_000, np.array(borders[1:]) * 1_000
     followed = np.ones(len(steps), np.bool_)
     sort = np.zeros(len(steps), np.int64)
-    return timeline_of(*events), StepTable(
-        FoundBy.KERNEL_PATTERN, starts, ends, followed, sort, [StepSort("step", kind)]
-    )
+    return timeline_of(*events), StepTable(found_by, starts, ends, followed, sort, [StepSort("step", kind)])
 
 
 def test_a_long_step_before_many_short_ones_that_attend_as_often_is_their_prefill() -> None:
@@ -70,6 +70,12 @@ def test_unknown_steps_of_other_kernels_that_recur_are_a_phase_of_their_own() ->
     first, second = phases_of(*table_of(DECODE, odd, DECODE, DECODE, odd))
     assert (first.name, first.steps.tolist()) == ("step", [0, 2, 3])
     assert (second.name, second.steps.tolist()) == ("step, other kernels (1)", [1, 4])
+
+
+def test_unknown_steps_that_are_called_the_same_are_one_phase_whatever_they_run() -> None:
+    odd: Step = (5, ["lookup", "evaluate", "head"])
+    (phase,) = phases_of(*table_of(DECODE, odd, DECODE, DECODE, odd, found_by=FoundBy.ANNOTATION))
+    assert (phase.name, phase.steps.tolist()) == ("step", [0, 1, 2, 3, 4])
 
 
 def test_what_an_annotation_says_is_not_asked_of_the_kernels() -> None:
