@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
@@ -106,8 +106,8 @@ class Records:
         self._copy_kind: Remembered[str, int] = Remembered(copy_activity)
         self._memset_kind: Remembered[str, int] = Remembered(lambda _: Activity.MEMSET)
         self._call_kind: Remembered[str, int] = Remembered(call_kind)
-        self._lists: Remembered[bytes, list[Any]] = Remembered(msgspec.json.Decoder(list[Any]).decode)
-        self._words: Remembered[bytes, list[str]] = Remembered(msgspec.json.Decoder(list[str]).decode)
+        self._lists: Remembered[bytes, list[Any]] = Remembered(_list_of(Any))
+        self._words: Remembered[bytes, list[str]] = Remembered(_list_of(str))
 
     def flaws(self, cut: Cut) -> ReadingFlaws:
         """What of all rows could not be taken as it stands."""
@@ -153,19 +153,17 @@ class Records:
 
     def add_operations(self, events: Sequence[OperationEvent]) -> None:
         """Rows of operations, but for ranges that are called so."""
-        ranges = [event for event in events if event.name.startswith(_RANGES)]
-        if ranges:
-            self.add_ranges(ranges)
+        if any(name.startswith(_RANGES) for name in {event.name for event in events}):
+            self.add_ranges([event for event in events if event.name.startswith(_RANGES)])
             events = [event for event in events if not event.name.startswith(_RANGES)]
         events, span = self._timed(events)
-        lists, words = self._lists, self._words
         arguments = [event.args for event in events]
-        stacks = [self.stacks[bytes(given.stack)] for given in arguments]
+        stacks = _each(self.stacks, [given.stack for given in arguments])
         self.operations.add(self._host_rows(events, span), [given.external for given in arguments], stacks)
-        self.shapes += [lists[bytes(given.shapes)] for given in arguments]
-        self.types += [words[bytes(given.types)] for given in arguments]
-        self.concrete += [lists[bytes(given.concrete)] for given in arguments]
-        self.strides += [lists[bytes(given.strides)] for given in arguments]
+        self.shapes += _each(self._lists, [given.shapes for given in arguments])
+        self.types += _each(self._words, [given.types for given in arguments])
+        self.concrete += _each(self._lists, [given.concrete for given in arguments])
+        self.strides += _each(self._lists, [given.strides for given in arguments])
 
     def add_ranges(self, events: Sequence[Event]) -> None:
         """Rows of ranges."""
@@ -199,17 +197,35 @@ class Records:
 
     def _host_rows(self, events: Sequence[Event], span: Ints) -> Ints:
         threads = self.threads
-        numbers = [threads[event.tid if isinstance(event.tid, int) else -1] for event in events]
+        thread_ids = [event.tid if isinstance(event.tid, int) else -1 for event in events]
+        numbers = list(map(threads.__getitem__, thread_ids))
         return np.vstack([span, self._names(events), np.asarray(numbers, np.int64)])
 
     def _names(self, events: Sequence[Event]) -> Ints:
-        names = self.names
-        return np.asarray([names[event.name] for event in events], np.int64)
+        return np.asarray(list(map(self.names.__getitem__, [event.name for event in events])), np.int64)
 
 
 def _span(events: Sequence[Event]) -> Ints:
     start = column_of_nanoseconds([event.ts for event in events])
     return np.stack([start, start + column_of_nanoseconds([event.dur for event in events])])
+
+
+def _list_of(kind: Any) -> Callable[[bytes], list[Any]]:
+    """Decodes a list of these; what is none says nothing, like one that is empty."""
+    decoder = msgspec.json.Decoder(list[kind])
+
+    def decoded(text: bytes) -> list[Any]:
+        try:
+            return decoder.decode(text)
+        except msgspec.ValidationError:
+            return []
+
+    return decoded
+
+
+def _each(found: Mapping[bytes, Value], texts: Sequence[msgspec.Raw]) -> list[Value]:
+    """What is known of each text. JSON cannot hold a zero, and to cut at it is faster than to copy one by one."""
+    return list(map(found.__getitem__, b"\0".join(texts).split(b"\0"))) if texts else []
 
 
 def _columns(objects: Sequence[msgspec.Struct], names: str) -> Ints:

@@ -223,6 +223,14 @@ def test_a_field_that_is_no_number_costs_its_event_and_no_other(field):
     assert read_kineto(b"[" + flawed + b", " + sound + b"]").device.start_ns.tolist() == [5_000]
 
 
+@pytest.mark.parametrize("field", ["Input Dims", "Input type", "Concrete Inputs", "Input Strides"])
+@pytest.mark.parametrize("value", [b"NaN", b"7", b"null"], ids=bytes.decode)
+def test_inputs_that_are_no_list_are_none(field, value):
+    text = b'{"ph": "X", "cat": "cpu_op", "name": "aten::mm", "ts": 1, "dur": 2, "args": {"%s": %s}}'
+    operations = read_kineto(b"[" + text % (field.encode(), value) + b"]").operations
+    assert (operations.shapes, operations.types, operations.concrete, operations.strides) == ([[]], [[]], [[]], [[]])
+
+
 def test_a_long_trace_with_what_is_no_number_in_every_event_reads_like_one_without(tmp_path):
     path = tmp_path / "trace.json"
     synthetic_trace.write(path, 10_000)
