@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+from profiler.render.collective_blocks import collective_blocks
 from profiler.render.document import (
     Block,
     Bullets,
@@ -19,6 +22,8 @@ from profiler.report.analysis import IntegrityFinding, Job, RankAnalysis
 from profiler.report.vocabulary import BottleneckClass, VerdictState
 
 _NS_PER_MS = 1e6
+_ENDING = re.compile(r"(\.pt)?(\.trace)?\.json(\.gz)?$")
+_SHOWN_RANKS = 32
 
 
 def job_blocks(ranks: list[RankAnalysis], job: Job) -> list[Block]:
@@ -33,7 +38,10 @@ def job_blocks(ranks: list[RankAnalysis], job: Job) -> list[Block]:
             Fact("busy", percent(job.busy_ns / job.span_ns), "of the spans of all ranks"),
             Fact("idle", percent(job.idle_ns / job.span_ns)),
         )
-        blocks += [Facts(facts), Heading("Rank by rank", 2), _ranks(ranks), *_spread(job)]
+        blocks += [Facts(facts), Heading("Rank by rank", 2), *_ranks(ranks), *_spread(job)]
+    if job.waits is not None:
+        labels = dict(zip((rank.name for rank in ranks), _labels(ranks), strict=True))
+        blocks += collective_blocks(job.waits, labels)
     flaws = _flaws(ranks)
     if flaws:
         blocks += [Heading("Are the traces whole?", 2), Bullets(tuple(flaws))]
@@ -64,9 +72,9 @@ def _common_notes(ranks: list[RankAnalysis]) -> list[str]:
 
 
 def _labels(ranks: list[RankAnalysis]) -> list[str]:
-    """The last piece of each name, where these differ, else the whole names."""
+    """The last piece of each name without its ending, where these differ, else the whole names."""
     names = [rank.name for rank in ranks]
-    last = [name.rpartition("/")[2] for name in names]
+    last = [_ENDING.sub("", name.rpartition("/")[2]) for name in names]
     return last if len(set(last)) == len(last) else names
 
 
@@ -81,7 +89,7 @@ def _answer(ranks: list[RankAnalysis], job: Job) -> Statement:
     return Statement(f"{job.ranks} traces: {', '.join(told)}.", Tone.ANSWER)
 
 
-def _ranks(ranks: list[RankAnalysis]) -> Grid:
+def _ranks(ranks: list[RankAnalysis]) -> list[Block]:
     columns = (
         Column("trace", flexible=True, shortest=20),
         Column("span ms", numeric=True),
@@ -103,9 +111,14 @@ def _ranks(ranks: list[RankAnalysis]) -> Grid:
             rank.verdict.class_.value if rank.verdict.class_ is not None else "",
             rank.verdict.state.value,
         )
-        for label, rank in zip(_labels(ranks), ranks, strict=True)
+        for label, rank in list(zip(_labels(ranks), ranks, strict=True))[:_SHOWN_RANKS]
     )
-    return Grid(columns, rows)
+    return [Grid(columns, rows), *_left_out(ranks)]
+
+
+def _left_out(ranks: list[RankAnalysis]) -> list[Block]:
+    more = len(ranks) - _SHOWN_RANKS
+    return [Statement(f"And {more} more, which the JSON has.", Tone.FAINT)] if more > 0 else []
 
 
 def _spread(job: Job) -> list[Block]:

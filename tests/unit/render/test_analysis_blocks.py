@@ -15,7 +15,7 @@ from profiler.render.analysis_blocks import analysis_blocks
 from profiler.render.words import PARTS
 from profiler.report.analysis import Analysis, PartName
 from profiler.session.analyze import analyze
-from tests.unit.trace.trace_events import RECORDINGS
+from tests.unit.trace.trace_events import PUBLIC_TRACES, RECORDINGS
 
 
 @cache
@@ -67,7 +67,7 @@ def test_a_refused_trace_says_why_and_shows_its_parts() -> None:
 def test_several_traces_are_a_job_with_a_line_each() -> None:
     text = shown(analysis("tiny_kernels", "gemm_large", "decode_b256_graph"))
     assert joined(text).startswith("3 traces: 1 held back by compute, 1 held back by scheduling, 1 without verdict.")
-    for words in ("tiny_kernels.json.gz", "gemm_large.json.gz", "Rank by rank", "Part by part, over the ranks"):
+    for words in ("tiny_kernels", "gemm_large", "Rank by rank", "Part by part, over the ranks"):
         assert words in text
     assert str(RECORDINGS) not in text
 
@@ -86,3 +86,18 @@ def test_markdown_says_the_same() -> None:
     text = markdown.render_blocks(analysis_blocks(analysis("tiny_kernels")))
     assert text.startswith("**This trace is held back by scheduling: the host.")
     assert "| scheduling | idle: the host launches late |" in text
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_a_job_says_who_waits_for_whom(width: int) -> None:
+    path = PUBLIC_TRACES / "v100x8_dlrm.tar.gz"
+    if not path.exists():
+        pytest.skip("the public trace v100x8_dlrm is not on this machine; it is not part of the repository")
+    text = shown(analyze(path), width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert "Straggler: worker7_step_12.1694128201553. It was the last to arrive at 5 of 8 collectives" in joined(text)
+    assert (
+        "worker1_step_12.1694128201556 waited 9.15 ms for worker7_step_12.1694128201553, in 5 collectives."
+        in joined(text)
+    )
+    assert "64 of 64 calls were matched by their order in their process group." in joined(text)
