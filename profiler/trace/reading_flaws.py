@@ -20,5 +20,5 @@ class ReadingFlaws:
 
     cut: Cut = Cut.NOWHERE
     events: int = 0
-    timeless: int = 0  # they do not say when they began
+    timeless: int = 0  # they do not say when they were, or in no number
     negative: int = 0  # they end before they begin

@@ -54,7 +54,7 @@ def _timeless(timeline: Timeline) -> Iterator[Finding]:
     if dropped:
         yield Finding(
             "events_without_time",
-            f"{dropped} of {events} events do not say when they began",
+            f"{dropped} of {events} events do not say when they were, or in no number",
             dropped,
             events,
             Severity.FATAL if dropped > FATAL_RATIO * events else Severity.WARNING,
