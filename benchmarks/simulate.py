@@ -108,7 +108,7 @@ def reality_rows(folder: Path) -> list[Row]:
         own_times = [arrival, *(ledger.column(each) for each in ("start", "first_token", "finish"))]
         ours, theirs = (np.diff(times, axis=0)[:, 100:] for times in (own_times, real_times))
         shares = [split.sum(axis=1) / split.sum() for split in (ours, theirs)]
-        for phase, own, real in zip(("queue", "prefill", "decode"), *shares, strict=True):
+        for phase, own, real in zip(("queue", "prefill", "decode"), *(split.tolist() for split in shares), strict=True):
             claim, note = f"{MOST_POINTS * 100:.0f} points", f"{own:.1%}, measured {real:.1%}"
             off = Estimate((own - real) * 100)
             rows.append(Row(f"{name}: {phase} share", off, "points", claim, abs(own - real) <= MOST_POINTS, note))

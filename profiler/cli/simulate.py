@@ -137,6 +137,7 @@ def simulate(
     from profiler.errors import InterruptedByUser
     from profiler.report.simulation import Simulation
     from profiler.report.store import check_writable
+    from profiler.serving.generated import is_inline
     from profiler.serving.outcome import Slo
     from profiler.serving.policies import USUAL
     from profiler.serving.policies.policy import Limits
@@ -144,7 +145,7 @@ def simulate(
     from profiler.session.simulate_inputs import CostSource, Generator, read_inputs
 
     if output is not None:
-        for read in (costs, Path(requests)):
+        for read in (costs, None if is_inline(requests) else Path(requests)):
             check_writable(output, force=force, source=read)
     limits = Limits(
         slots=slots,

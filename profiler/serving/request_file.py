@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import math
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,7 +86,7 @@ def request_rows(path: Path) -> Iterator[_Row | None]:
             yield from _json_rows(lines) if first.lstrip().startswith("{") else _csv_rows(lines)
     except OSError as error:
         raise UnreadableError(f"cannot read {path}: {error.strerror or error}") from error
-    except (EOFError, UnicodeDecodeError, csv.Error) as error:
+    except (EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
         raise UnreadableError(
             f"{path} is no log of requests: {error}", "a CSV file with a header, or JSON lines"
         ) from error
@@ -100,7 +101,7 @@ class _Columns:
         if arrival is None or prompt is None or output is None:
             named = ", ".join(str(name) for name in row) or "nothing"
             raise UnreadableError(
-                f"{path} has no columns of arrival, prompt tokens and output tokens, but {_shortened(named)}",
+                f"{path} has no columns of arrival, prompt tokens and output tokens, but {shortened(named)}",
                 "columns arrival_s,prompt_tokens,output_tokens",
             )
         self._arrival, self._prompt, self._output = arrival, prompt, output
@@ -170,5 +171,7 @@ def _scaled(value: Any, factor: int) -> int:
     return whole * factor + round((number - whole) * factor)
 
 
-def _shortened(text: str, most: int = 80) -> str:
+def shortened(text: str, most: int = 80) -> str:
+    """The beginning of a text that is too long for a line, on one line."""
+    text = " ".join(text.split())
     return text if len(text) <= most else f"{text[:most]}..."

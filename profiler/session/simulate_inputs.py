@@ -11,7 +11,7 @@ from profiler.serving.fit import MeasuredLog, fitted_costs, read_measured
 from profiler.serving.generated import Lengths, generated_requests, inline_requests, is_inline
 from profiler.serving.log import RequestLog
 from profiler.serving.policies.policy import Limits
-from profiler.serving.request_file import read_requests
+from profiler.serving.request_file import read_requests, shortened
 from profiler.session.simulate import Basis, constant_basis, report_basis, surface_basis
 
 # The shape of the gamma distribution of the gaps between arrivals.
@@ -70,7 +70,7 @@ def read_inputs(
 
 
 def _log(requests: str, generator: Generator) -> RequestLog:
-    if requests in PROCESSES and not Path(requests).exists():
+    if requests in PROCESSES:
         if generator.rate_per_s is None:
             raise UsageError(f"{requests} requests come at a rate", f"bottleneck simulate {requests} --rate 8")
         return generated_requests(
@@ -90,9 +90,13 @@ def _log(requests: str, generator: Generator) -> RequestLog:
 
 def _file(requests: str) -> Path:
     path = Path(requests)
-    if not path.exists():
+    try:
+        there = path.exists()
+    except OSError:  # longer than any name
+        there = False
+    if not there:
         raise UsageError(
-            f"there is no file {requests}", "a log, PROMPT:OUTPUT,... such as 500:100,1000:300, or poisson"
+            f"there is no file {shortened(requests)}", "a log, PROMPT:OUTPUT,... such as 500:100,1000:300, or poisson"
         )
     return path
 

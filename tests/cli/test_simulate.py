@@ -198,6 +198,12 @@ def test_a_file_without_requests_fails_in_a_line(tmp_path: Path) -> None:
     assert "try: columns arrival_s,prompt_tokens,output_tokens" in result.stderr
 
 
+def test_a_thousand_requests_can_be_typed_and_nonsense_of_that_length_is_told_short(tmp_path: Path) -> None:
+    many, kept = ",".join(["500:100"] * 1000), str(tmp_path / "simulation.json")
+    assert answered(many, *SPEEDS, "-o", kept, "--policy", "serial")["requests"] == 1000
+    assert len(refused(f"{many};", *SPEEDS)) < 300
+
+
 def test_an_interrupt_shows_what_was_done_and_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
     serve = session.serve
 
