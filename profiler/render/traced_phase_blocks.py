@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from profiler.render.answer import cause_words, share_words
 from profiler.render.document import Block, Bullets, Column, Grid, Heading
 from profiler.render.numbers import MISSING, count, duration, interval, percent
 from profiler.render.words import PARTS
-from profiler.report.analysis import PhaseAnalysis
+from profiler.report.analysis import PhaseAnalysis, RankAnalysis
 from profiler.report.trace_phases import FoundBy, KindFrom, StepRun
 
 _NS_PER_MS = 1e6
 # Enough to see what a phase is made of; the JSON has all parts.
 _PARTS_TOLD = 3
 _RUNS_TOLD = 3
+_NO_VERDICT = "no verdict"
 
 _FOUND = {
     FoundBy.ENGINE: "marked by the engine",
@@ -45,6 +48,40 @@ def traced_phase_blocks(phases: list[PhaseAnalysis], span_ns: int) -> list[Block
     )
     rows = tuple(_row(phase, span_ns) for phase in phases)
     return [Heading("Phases", 2), Grid(columns, rows), Bullets(tuple(_told(phase) for phase in phases))]
+
+
+def job_phase_blocks(ranks: list[RankAnalysis]) -> list[Block]:
+    """A row for the phases of each name: a step of the rank in the middle, of the fastest and of the slowest."""
+    named: dict[str, list[PhaseAnalysis]] = {}
+    for rank in ranks:
+        for phase in rank.phases:
+            named.setdefault(phase.name, []).append(phase)
+    if not named:
+        return []
+    columns = (
+        Column("phase", flexible=True, shortest=8),
+        Column("ranks", numeric=True),
+        Column("a step", numeric=True),
+        Column("fastest–slowest rank", numeric=True, drop=2),
+        Column("idle", numeric=True, drop=1),
+        Column("held back by", flexible=True, shortest=18, wraps=True),
+    )
+    rows = tuple(_job_row(name, phases) for name, phases in named.items())
+    return [Heading("Phases", 2), Grid(columns, rows)]
+
+
+def _job_row(name: str, phases: list[PhaseAnalysis]) -> tuple[str, ...]:
+    times = sorted(phase.step_ns.median_ns / _NS_PER_MS for phase in phases)
+    classes = Counter(phase.verdict.class_.value if phase.verdict.class_ else _NO_VERDICT for phase in phases)
+    held = ", ".join(f"{klass} ({number})" for klass, number in classes.most_common())
+    return (
+        name,
+        count(len(phases)),
+        duration(times[(len(times) - 1) // 2]),
+        interval(times[0], times[-1], duration) if len(times) > 1 else "",
+        percent(sum(phase.idle_ns for phase in phases) / sum(phase.span_ns for phase in phases)),
+        held if len(classes) > 1 else next(iter(classes)),
+    )
 
 
 def _row(phase: PhaseAnalysis, span_ns: int) -> tuple[str, ...]:

@@ -11,9 +11,10 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from profiler.render import table
-from profiler.render.traced_phase_blocks import traced_phase_blocks
+from profiler.render.traced_phase_blocks import job_phase_blocks, traced_phase_blocks
 from profiler.report.analysis import PhaseAnalysis, RankAnalysis
 from profiler.report.trace_phases import FoundBy, KindFrom, PhaseKind, StepRun
+from profiler.report.vocabulary import BottleneckClass
 from profiler.session.analyze import analyze
 
 TRACE = Path(__file__).parents[2] / "data" / "own" / "smollm135m-graph-trace.json.gz"
@@ -63,3 +64,21 @@ def test_many_runs_of_steps_are_counted_and_not_listed() -> None:
 
 def test_no_phases_are_no_heading() -> None:
     assert traced_phase_blocks([], 1) == []
+
+
+def test_a_phase_of_several_ranks_says_how_far_they_differ_and_what_holds_how_many_back() -> None:
+    decode = rank().phases[1]
+    slow = replace(
+        decode,
+        step_ns=replace(decode.step_ns, median_ns=9_000_000),
+        verdict=replace(decode.verdict, class_=BottleneckClass.COMPUTE),
+    )
+    ranks = [replace(rank(), phases=[phase]) for phase in (slow, decode, decode)]
+    text = io.StringIO()
+    table.render_blocks(job_phase_blocks(ranks), Console(file=text, width=120, color_system=None))
+    words = " ".join(text.getvalue().split())
+    assert "decode 3 5.35 ms 5.35–9.00 ms 36% scheduling (2), compute (1)" in words
+
+
+def test_ranks_without_phases_have_no_table_of_them() -> None:
+    assert job_phase_blocks([replace(rank(), phases=[])]) == []
