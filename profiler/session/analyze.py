@@ -17,27 +17,20 @@ from profiler.attribute.traced_parts import TracedJudgement, parts_of_device
 from profiler.attribute.verdict import refuse
 from profiler.errors import InterruptedByUser, UnreadableError
 from profiler.progress import Progress
-from profiler.report.analysis import (
-    Analysis,
-    IntegrityFinding,
-    Overlap,
-    RankAnalysis,
-    StreamBusy,
-    Unreadable,
-)
-from profiler.report.records import Ceilings, Source, Sources
-from profiler.report.vocabulary import Tier, VerdictState
+from profiler.report.analysis import Analysis, RankAnalysis, Unreadable
+from profiler.report.records import Ceilings, Source
+from profiler.report.vocabulary import VerdictState
 from profiler.session.looked_at import LookedAt, looked_at
+from profiler.session.rank_record import rank_record, rank_without_device
 from profiler.session.trace_inputs import TraceInput, trace_inputs
 from profiler.session.trace_map import Failure, Outcome, Work
 from profiler.session.trace_reading import each_outcome
-from profiler.trace.accounting import Accounting, account, exclusive_ns
+from profiler.trace.accounting import account, exclusive_ns
 from profiler.trace.devices import per_device
-from profiler.trace.families import family_times
-from profiler.trace.integrity import Finding, Severity, check
+from profiler.trace.integrity import check
 from profiler.trace.kineto import read_kineto
 from profiler.trace.narrowing import Narrowing
-from profiler.trace.timeline import Ints, Timeline
+from profiler.trace.timeline import Timeline
 from profiler.trace.trace_file import MAX_BYTES
 
 Ranks = list[tuple[RankAnalysis, RankCollectives]]
@@ -49,7 +42,6 @@ AS_TRACED = (
 _PARTS_ONLY = (
     "only the parts were asked for (--parts-only): without the host's side nobody can tell what was waited for"
 )
-_NO_DEVICE = "the trace shows no GPU at work"
 _TOGETHER = 0.8  # shares of one resource at a time that sum to less leave much that none of them gains
 
 
@@ -163,13 +155,13 @@ def _analyze_device(part: LookedAt, number: int, measured: Ceilings | None, part
     name, timeline, followed, findings = part.name, part.timeline, part.followed, part.findings
     told = account(timeline.device)
     if not told.span_ns:
-        return _without_device(name, told, findings)
+        return rank_without_device(name, told, findings)
     own = exclusive_ns(timeline.device)
     if parts_only:
         parts = parts_of_device(timeline.device, told, own)
         judged = TracedJudgement(parts, [], refuse(_PARTS_ONLY))
         device = device_name(timeline.device_properties, number)
-        rank = _rank(name, device, told, timeline, own, judged, findings, [])
+        rank = rank_record(name, device, told, timeline, own, judged, findings, [])
         return replace(rank, sources={**rank.sources, "critical_path": Source(missing=_PARTS_ONLY)})
     # Only a verdict needs these: they take longer to import than the parts of most traces to read.
     from profiler.attribute.traced import judge_traced
@@ -189,105 +181,9 @@ def _analyze_device(part: LookedAt, number: int, measured: Ceilings | None, part
         gained = sum(share.share for share in judged.shares)
         if gained < _TOGETHER:
             notes.append(f"{1 - gained:.0%} of the time depends on several resources at once: no single one gains it")
-    rank = _rank(name, ceilings.device, told, timeline, own, judged, findings, notes + phase_notes(part))
+    rank = rank_record(name, ceilings.device, told, timeline, own, judged, findings, notes + phase_notes(part))
     rank = replace(rank, phases=phase_records(part, judged, ceilings))
     return with_waits(rank, followed, graph, findings)
-
-
-def _rank(
-    name: str,
-    device: str | None,
-    told: Accounting,
-    timeline: Timeline,
-    own_ns: Ints,
-    judged: TracedJudgement,
-    findings: list[Finding],
-    notes: list[str],
-) -> RankAnalysis:
-    return RankAnalysis(
-        name=name,
-        device=device,
-        span_ns=told.span_ns,
-        busy_ns=told.busy_ns,
-        idle_ns=told.idle_ns,
-        kernel_ns=told.kernel_ns,
-        parts=judged.parts,
-        families=family_times(timeline, own_ns),
-        streams=_streams(told),
-        overlap=_overlap(told),
-        integrity=[_finding(each) for each in findings],
-        verdict=judged.verdict,
-        shares=judged.shares,
-        kernels=judged.kernels,
-        notes=notes,
-        sources={} if device else {"device": Source(missing="the trace does not name its device")},
-    )
-
-
-def _without_device(name: str, told: Accounting, findings: list[Finding]) -> RankAnalysis:
-    """A trace in which no device shows: what is to be said of it is why there is no verdict."""
-    fatal = [finding.message for finding in findings if finding.severity is Severity.FATAL]
-    reasons = fatal or ["the trace shows no GPU at work: it was taken of a CPU, or without GPU activity"]
-    return RankAnalysis(
-        name=name,
-        device=None,
-        span_ns=0,
-        busy_ns=0,
-        idle_ns=0,
-        kernel_ns=0,
-        parts=[],
-        families=[],
-        streams=[],
-        overlap=_overlap(told),
-        integrity=[_finding(each) for each in findings],
-        verdict=refuse(*reasons),
-        shares=[],
-        sources=dict.fromkeys(("device", "critical_path"), Source(missing=_NO_DEVICE)),
-    )
-
-
-def _streams(told: Accounting) -> list[StreamBusy]:
-    return [
-        StreamBusy(
-            device=each.device, stream=each.stream, busy_ns=each.busy_ns, kernels=each.kernels, copies=each.copies
-        )
-        for each in told.streams
-    ]
-
-
-def _overlap(told: Accounting) -> Overlap:
-    busy = [stream.busy_ns for stream in told.streams]
-    sources: Sources = {}
-    imbalance = None
-    if len(busy) > 1 and max(busy) > 0:
-        imbalance = 1 - sum(busy) / len(busy) / max(busy)
-        sources["imbalance_ratio"] = Source(tier=Tier.TIMELINE)
-    else:
-        sources["imbalance_ratio"] = Source(missing="fewer than two streams were used")
-    return Overlap(
-        compute_ns=told.compute_ns,
-        copy_ns=told.copy_ns,
-        exposed_copy_ns=told.exposed_copy_ns,
-        copy_compute_ns=told.copy_compute_ns,
-        collective_ns=told.collective_ns,
-        exposed_collective_ns=told.exposed_collective_ns,
-        collective_compute_ns=told.collective_compute_ns,
-        imbalance_ratio=imbalance,
-        sources=sources,
-    )
-
-
-def _finding(finding: Finding) -> IntegrityFinding:
-    effects = [finding.effect] if finding.effect else []
-    if finding.severity is Severity.FATAL:
-        effects.append("no verdict is given")
-    elif finding.severity is Severity.WARNING and finding.lost_ratio:
-        effects.append(f"the confidence of the verdict is {finding.lost_ratio:.0%} lower")
-    elif finding.severity is Severity.NOTE:
-        effects.append("none on the verdict")
-    return IntegrityFinding(
-        code=finding.code, message=finding.message, effect="; ".join(effects), count=finding.count, of=finding.of
-    )
 
 
 def _analysis(found: Ranks, unreadable: list[Unreadable], tool_version: str, *, complete: bool) -> Analysis:
