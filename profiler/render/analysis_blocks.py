@@ -44,7 +44,7 @@ def analysis_blocks(answer: Analysis) -> list[Block]:
         for rank in answer.ranks:
             blocks += _rank(rank)
     if answer.unreadable:
-        told = tuple(sentence(each.reason) for each in answer.unreadable)
+        told = tuple(each.reason for each in answer.unreadable)  # most begin with the name of a file
         blocks += [Heading("Not read", 2), Bullets(told)]
     return blocks
 

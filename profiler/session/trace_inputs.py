@@ -47,6 +47,8 @@ def trace_inputs(
 
 def _of_argument(argument: str, max_bytes: int, stdin: IO[bytes] | None) -> Iterator[TraceInput]:
     path = Path(argument)
+    if not argument:
+        raise UnreadableError("an empty name is no file's name")
     if argument == STDIN:
         yield TraceInput("stdin", _piped(stdin or sys.stdin.buffer, max_bytes))
     elif path.is_dir():

@@ -96,7 +96,8 @@ def _after_sync(timeline: Timeline, rows: Ints) -> Ints:
     syncs = np.flatnonzero(names[host.name]) if len(names) else np.empty(0, np.int64)
     if not len(syncs) or len(np.unique(device.device)) > 1:
         return np.zeros(len(rows), np.int64)
-    nth = np.searchsorted(host.start_ns[syncs], host.end_ns[device.call[rows]])
+    # Of a window, calls may be clipped to one instant: only what ended before a sync began is waited for surely.
+    nth = np.searchsorted(host.start_ns[syncs], host.end_ns[device.call[rows]], side="right")
     returned = np.append(host.end_ns[syncs], np.iinfo(np.int64).max)[nth]
     late: Ints = np.maximum(device.end_ns[rows] - returned, 0)
     return late

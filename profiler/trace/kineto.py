@@ -94,8 +94,11 @@ def read_kineto(source: str | Path | bytes, *, device_only: bool = False, max_by
             reading = _Reading([kind for kind in _KINDS if kind.on_device or not device_only])
             read = each_slice(text, reading.take)
         records, around = reading.records(), read.surroundings
+        flaws = records.flaws(read.cut)
+        if read.is_bare and not flaws.events:
+            raise ValueError("it is a list, and none of its items is an event of a profiler")
         properties = [{k: v for k, v in p.items() if k in _DEVICE_PROPERTIES} for p in around.properties]
-        return replace(linked(records, around.base_ns, properties), flaws=records.flaws(read.cut))
+        return replace(linked(records, around.base_ns, properties), flaws=flaws)
     except NoTextError as error:
         raise UnreadableError(f"{name} is empty", _HINT) from error
     except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError) as error:

@@ -53,6 +53,7 @@ class Read:
 
     surroundings: Surroundings
     cut: Cut = Cut.NOWHERE
+    is_bare: bool = False  # a list, with nothing that says what it is of
 
 
 class _Whole(Surroundings, kw_only=True):
@@ -156,7 +157,7 @@ def _rest(opening: bytes, text: bytes, take: Take, is_rest: bool) -> Read:
     try:
         surroundings, events = _around(opening, text)
         take(events)
-        return Read(surroundings)
+        return Read(surroundings, is_bare=opening == _BARE)
     except msgspec.DecodeError as error:
         numbered = text if isinstance(error, msgspec.ValidationError) else without_nan(text)
         if numbered is not text:
@@ -186,4 +187,6 @@ def _cut(opening: bytes, text: bytes, take: Take, is_rest: bool) -> Read:
     if listed == _NONE and not is_rest:
         raise ValueError("it ends before the end of its first event")
     take(listed)
-    return Read(Surroundings() if opening == _BARE else _WHOLE.decode(opening + b"]}"), cut)
+    if opening == _BARE:
+        return Read(Surroundings(), cut, is_bare=True)
+    return Read(_WHOLE.decode(opening + b"]}"), cut)

@@ -39,6 +39,7 @@ UNREADABLE = {
     "binary": (bytes(range(256)), "is not a PyTorch profiler trace"),
     "other JSON": (b'{"loss": [1, 2]}', "is not a PyTorch profiler trace"),
     "a list of numbers": (b"[1, 2]", "is not a PyTorch profiler trace"),
+    "a list of other objects": (b'[{"id": 1}, {"id": 2}]', "none of its items is an event of a profiler"),
     "events that are none": (b'{"traceEvents": {"a": 1}}', "is not a PyTorch profiler trace"),
     "empty": (b"", "is empty"),
     "blank": (b"\n \n", "is empty"),
@@ -193,6 +194,12 @@ def test_a_folder_that_may_not_be_looked_into_is_named_and_the_others_read(
     answer = json.loads(analyzed(tmp_path).stdout)
     assert [Path(each["name"]).name for each in answer["ranks"]] == ["a.json"]
     assert answer["unreadable"][0]["reason"].endswith("private: Permission denied")
+
+
+def test_an_empty_name_is_not_the_folder_that_one_is_in() -> None:
+    result = analyzed("")
+    assert result.exit_code == 1
+    assert "error: an empty name is no file's name" in result.stderr
 
 
 def test_a_name_that_is_too_long_is_one_line() -> None:
