@@ -86,7 +86,14 @@ def _answer(ranks: list[RankAnalysis], job: Job) -> Statement:
     open_ = len(ranks) - len(clear) - refused
     told += [f"{open_} inconclusive"] if open_ else []
     told += [f"{refused} without verdict"] if refused else []
-    return Statement(f"{job.ranks} traces: {', '.join(told)}.", Tone.ANSWER)
+    return Statement(f"{_how_many(ranks)}: {', '.join(told)}.", Tone.ANSWER)
+
+
+def _how_many(ranks: list[RankAnalysis]) -> str:
+    """`8 traces`, or `2 devices in 1 trace`: each device of a trace is a rank."""
+    traces = len({rank.name.partition(" [GPU ")[0] for rank in ranks})
+    named = f"{traces} trace{'s' if traces > 1 else ''}"
+    return named if traces == len(ranks) else f"{len(ranks)} devices in {named}"
 
 
 def _ranks(ranks: list[RankAnalysis]) -> list[Block]:

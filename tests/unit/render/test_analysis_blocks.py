@@ -15,6 +15,7 @@ from profiler.render.analysis_blocks import analysis_blocks
 from profiler.render.words import PARTS
 from profiler.report.analysis import Analysis, PartName
 from profiler.session.analyze import analyze
+from tests.unit.trace.side_by_side import side_by_side
 from tests.unit.trace.trace_events import PUBLIC_TRACES, RECORDINGS
 
 
@@ -70,6 +71,13 @@ def test_several_traces_are_a_job_with_a_line_each() -> None:
     for words in ("tiny_kernels", "gemm_large", "Rank by rank", "Part by part, over the ranks"):
         assert words in text
     assert str(RECORDINGS) not in text
+
+
+def test_devices_of_one_trace_are_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "both.json").write_bytes(side_by_side("tiny_kernels", "gemm_large"))
+    text = joined(shown(analyze(tmp_path / "both.json")))
+    assert text.startswith("2 devices in 1 trace: 1 held back by compute, 1 held back by scheduling.")
+    assert "both.json [GPU 1]" in text
 
 
 def test_what_was_not_read_is_listed(tmp_path: Path) -> None:
