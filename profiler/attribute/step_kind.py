@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 
 import numpy as np
+from numpy.typing import NDArray
 
 from profiler.attribute.kernel_work import kernels_work
 from profiler.report.analysis import Family
 from profiler.report.trace_phases import KindFrom, PhaseKind
 from profiler.trace.families import kernel_family
+from profiler.trace.repeated_steps import is_attention, is_softmax
 from profiler.trace.timeline import Activity, Timeline
 
 # vLLM's and AMD's paged attention, FlashInfer, TensorRT-LLM, Triton kernels of vLLM and SGLang, FlashMLA.
@@ -29,6 +31,7 @@ _BACKWARD = re.compile(r"backward|_bwd|dgrad|wgrad|multi_tensor_apply", re.IGNOR
 _MATRIX_TIMES_VECTOR = re.compile(r"gemv|gevm|wvSplitK", re.IGNORECASE)
 # Of the time of all matrix products.
 _MOST = 0.5
+_BATCH_TOKENS_SIZE = 3  # the dimensions of a linear operation's input, where the batch is kept apart
 
 Kind = tuple[PhaseKind, KindFrom | None]
 _UNKNOWN: Kind = (PhaseKind.UNKNOWN, None)
@@ -36,32 +39,55 @@ _UNKNOWN: Kind = (PhaseKind.UNKNOWN, None)
 
 def step_kind(step: Timeline) -> Kind:
     """What the model does in a step, by the timeline of one, and what told it."""
-    names = {step.names[number] for number in np.unique(step.device.name).tolist()}
+    names = _ran(step)
     if any(_BACKWARD.search(name) for name in names):
         return _UNKNOWN  # training, or an optimizer at work: neither
     found = _by_queries(step)
     return found if found is not _UNKNOWN else _by_kernels(step, names)
 
 
+def asks_many(step: Timeline) -> bool:
+    """Whether each attention of the step has several queries of a sequence at once, as a prefill has."""
+    queries = _queries(step)
+    return bool(len(queries) and queries.min() > 1)
+
+
 def _by_queries(step: Timeline) -> Kind:
-    """By how many queries of a sequence each attention operation has at once."""
-    queries = kernels_work(step).queries
-    queries = queries[np.isfinite(queries)]
-    if not len(queries):
-        return _UNKNOWN
-    if queries.max() == 1:
+    queries = _queries(step)
+    if len(queries) and queries.max() == 1:
         return PhaseKind.DECODE, KindFrom.SHAPES
-    if queries.min() > 1 and _is_causal(step):
+    if len(queries) and queries.min() > 1 and _is_causal(step):
         return PhaseKind.PREFILL, KindFrom.SHAPES
     return _UNKNOWN
+
+
+def _queries(step: Timeline) -> NDArray[np.float64]:
+    """How many queries of a sequence each attention has at once; empty where the trace does not say.
+
+    Where attention is not fused, the tokens that each layer's linear operations have at once say it.
+    """
+    queries = kernels_work(step).queries
+    queries = queries[np.isfinite(queries)]
+    if len(queries) or not any(is_softmax(name) for name in _ran(step)):
+        return queries
+    operations = step.operations
+    linear = np.flatnonzero(operations.name == _number(step, "aten::linear")).tolist()
+    inputs = [operations.shapes[row][:1] for row in linear if row < len(operations.shapes)]
+    return np.array([shape[1] for (shape,) in filter(None, inputs) if len(shape) == _BATCH_TOKENS_SIZE], np.float64)
+
+
+def _ran(step: Timeline) -> set[str]:
+    return {step.names[number] for number in np.unique(step.device.name).tolist()}
+
+
+def _number(step: Timeline, name: str) -> int:
+    return step.names.index(name) if name in step.names else -1
 
 
 def _is_causal(step: Timeline) -> bool:
     """Whether the attention hides what comes later: that of images, and of encoders, is no prefill."""
     operations = step.operations
-    name = "aten::scaled_dot_product_attention"
-    number = step.names.index(name) if name in step.names else -1
-    rows = np.flatnonzero(operations.name == number).tolist()
+    rows = np.flatnonzero(operations.name == _number(step, "aten::scaled_dot_product_attention")).tolist()
     return any("True" in operations.concrete[row][5:6] for row in rows if row < len(operations.concrete))
 
 
@@ -76,7 +102,7 @@ def _by_kernels(step: Timeline, names: set[str]) -> Kind:
     by_name = np.bincount(device.name, weights=lasts, minlength=len(step.names))
     products = {name: by_name[step.names.index(name)] for name in names if kernel_family(name) is Family.GEMM}
     vectors = sum(time for name, time in products.items() if _MATRIX_TIMES_VECTOR.search(name))
-    attends = any(kernel_family(name) is Family.ATTENTION or "softmax" in name for name in names)
+    attends = any(is_attention(name) or is_softmax(name) for name in names)
     if attends and vectors > _MOST * sum(products.values()):
         return PhaseKind.DECODE, KindFrom.KERNEL_NAMES
     return _UNKNOWN

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from profiler.attribute.step_kind import step_kind
+from profiler.attribute.step_kind import asks_many, step_kind
 from profiler.report.trace_phases import FoundBy, KindFrom, PhaseKind, StepTime
 from profiler.trace.repeated_steps import is_attention, is_softmax
 from profiler.trace.step_contents import contents, sorts_of
@@ -59,7 +59,8 @@ def phases_of(timeline: Timeline, steps: StepTable) -> list[StepPhase]:
         for alike in _alike(timeline, within, mine):
             kind, kind_from = step_kind(_cut(timeline, steps, _typical(steps, alike)))
             groups.append(_Group(sort.name, kind, kind_from, alike))
-    groups = _merged(_by_order(timeline, steps, groups), apart=steps.found_by is FoundBy.KERNEL_PATTERN)
+    groups = _beside_decode(timeline, steps, _by_order(timeline, steps, groups))
+    groups = _merged(groups, apart=steps.found_by is FoundBy.KERNEL_PATTERN)
     return [
         StepPhase(each.name, each.kind, each.kind_from, steps.found_by, each.steps, _judged(steps, each.steps, rows))
         for each in sorted(groups, key=lambda group: int(group.steps[0]))
@@ -122,6 +123,24 @@ def _by_order(timeline: Timeline, steps: StepTable, groups: list[_Group]) -> lis
         replace(once, kind=PhaseKind.PREFILL, kind_from=KindFrom.ORDER),
         replace(often, kind=PhaseKind.DECODE, kind_from=KindFrom.ORDER),
     ]
+
+
+def _beside_decode(timeline: Timeline, steps: StepTable, groups: list[_Group]) -> list[_Group]:
+    """With prefills told that no causal flag told: they ask many queries of the attention that decode steps run, too.
+
+    A mask that is given as a tensor may be anything, so without such decode steps it stays unknown.
+    """
+    decoding = next((group for group in groups if group.kind is PhaseKind.DECODE), None)
+    if decoding is None or all(group.kind is not PhaseKind.UNKNOWN for group in groups):
+        return groups
+    layers = _attentions(_cut(timeline, steps, _typical(steps, decoding.steps)))
+    found = []
+    for group in groups:
+        step = _cut(timeline, steps, _typical(steps, group.steps))
+        if group.kind is PhaseKind.UNKNOWN and layers > 1 and _attentions(step) == layers and asks_many(step):
+            group = replace(group, kind=PhaseKind.PREFILL, kind_from=KindFrom.SHAPES)
+        found.append(group)
+    return found
 
 
 def _attentions(step: Timeline) -> int:

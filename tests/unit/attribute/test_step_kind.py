@@ -66,3 +66,15 @@ def test_many_queries_without_a_causal_mask_are_no_prefill(causal: str, kind: Ph
         kernel(12, 40, 1, name="attend"),
     )
     assert step_kind(timeline)[0] is kind
+
+
+@pytest.mark.parametrize(("tokens", "kind"), [(1, PhaseKind.DECODE), (7, PhaseKind.UNKNOWN)])
+def test_where_attention_is_not_fused_the_tokens_of_linear_operations_tell(tokens: int, kind: PhaseKind) -> None:
+    linear = {"Input Dims": [[4, tokens, 64], [64, 64], []], "Input type": ["c10::BFloat16", "c10::BFloat16", ""]}
+    timeline = timeline_of(
+        operation("aten::linear", 0, 20, **linear),
+        call("cudaLaunchKernel", 5, 5, 1),
+        kernel(12, 40, 1),
+        kernel(60, 5, name="softmax_warp_forward"),
+    )
+    assert step_kind(timeline)[0] is kind

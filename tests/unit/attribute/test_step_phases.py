@@ -15,7 +15,7 @@ from profiler.report.trace_phases import FoundBy, KindFrom, PhaseKind
 from profiler.trace.step_table import StepSort, StepTable
 from profiler.trace.steps_found import find_steps
 from profiler.trace.timeline import Timeline
-from tests.unit.trace.trace_events import kernel, recording, timeline_of
+from tests.unit.trace.trace_events import call, kernel, operation, recording, timeline_of
 
 Step = tuple[int, list[str]]  # how long each kernel takes, and their names
 PREFILL: Step = (40, ["lookup", *["big_gemm", "flash_fwd", "big_gemm"] * 4, "head"])
@@ -57,6 +57,36 @@ def test_a_long_step_before_many_short_ones_that_attend_as_often_is_their_prefil
 )
 def test_an_order_that_may_mean_something_else_tells_nothing(steps: list[Step]) -> None:
     assert {phase.kind for phase in phases_of(*table_of(*steps))} == {PhaseKind.UNKNOWN}
+
+
+@pytest.mark.parametrize(("queries", "kind"), [(64, PhaseKind.PREFILL), (None, PhaseKind.UNKNOWN)])
+def test_many_queries_under_a_mask_that_is_given_are_a_prefill_beside_decode_steps(
+    queries: int | None, kind: PhaseKind
+) -> None:
+    """No flag says that the mask is causal, but as many layers decode with one query each."""
+    events: list[dict[str, Any]] = []
+    for step, each in enumerate([queries, 1, 1]):
+        for layer in range(3):
+            at, correlation = 1_000 * step + 100 * layer, 10 * step + layer + 1
+            sizes = {"Input Dims": [[1, 8, each, 16], [1, 8, 64, 16], [1, 8, 64, 16]] + [[]] * 5} if each else {}
+            types = {"Input type": ["c10::BFloat16"] * 3 + [""] * 5, "Concrete Inputs": [""] * 5 + ["False", "", ""]}
+            events += [
+                operation("aten::scaled_dot_product_attention", at, 20, **sizes, **types),
+                call("cudaLaunchKernel", at + 5, 5, correlation),
+                kernel(at + 12, 40, correlation, name="flash_fwd"),
+                kernel(at + 60, 9, name="big_gemm" if step == 0 else "small_gemm"),
+            ]
+    borders = np.array([12, 1_012, 2_012, 2_269]) * 1_000
+    steps = StepTable(
+        FoundBy.KERNEL_PATTERN,
+        borders[:-1],
+        borders[1:],
+        np.array([True, True, False]),
+        np.zeros(3, np.int64),
+        [StepSort("step", PhaseKind.UNKNOWN)],
+    )
+    first, second = phases_of(timeline_of(*events), steps)
+    assert (first.kind, second.kind) == (kind, PhaseKind.DECODE)
 
 
 def test_unknown_steps_that_only_one_of_them_resembles_count_as_the_others() -> None:
