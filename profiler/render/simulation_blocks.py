@@ -34,7 +34,8 @@ def simulation_blocks(answer: Simulation) -> list[Block]:
     if not answer.complete:
         blocks.append(Statement("Interrupted: only the policies that were done before are here.", Tone.INCOMPLETE))
     for policy in answer.policies:
-        blocks += verdict_statements(_title(policy.policy), policy.verdict)
+        doubt = policy.verdict.evidence[-1] if policy.verdict.runner_up is None else None
+        blocks += verdict_statements(_title(policy.policy), policy.verdict, doubt=doubt)
     blocks.append(Facts(tuple(_facts(answer))))
     blocks += _side_by_side(answer)
     for policy in answer.policies:

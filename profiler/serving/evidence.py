@@ -18,14 +18,14 @@ _HOLES_WORTH_TELLING = 0.1
 
 def evidence(shares: Mapping[str, float], parts: list[ServingPart], load: CarriedLoad, hole_ratio: float) -> list[str]:
     """The split of the time first; `shares` are those of queue, prefill and decode."""
-    words = [f"Of the time that requests take: {', '.join(f'{name} {_percent(of)}' for name, of in shares.items())}"]
+    split = ", ".join(f"{name} {_percent(of)}" for name, of in shares.items())
+    holes = f"; {_percent(hole_ratio)} of the slot-steps are holes" if hole_ratio > _HOLES_WORTH_TELLING else ""
+    words = [f"Of the time that requests take: {split}{holes}"]
     of = {part.part: part.fraction for part in parts}
     waiting = sum(fraction for name, fraction in of.items() if name.is_waiting)
     cause = waiting_cause(parts, load)
     if of[cause]:
         words.append(f"Of the waiting, {_percent(of[cause] / waiting)} is {_WHY[cause]}")
-    if hole_ratio > _HOLES_WORTH_TELLING:
-        words.append(f"{_percent(hole_ratio)} of the slot-steps of its batches are holes")
     if load.diverges:
         words.append(
             f"{load.offered_requests_per_s:.3g} requests/s arrive, it carries {load.most_requests_per_s:.3g}: "

@@ -109,6 +109,7 @@ class Outcome:
         )
         slot_steps, holes = (sum(getattr(each, name) for each in replicas) for name in ("slot_steps", "hole_steps"))
         hole_ratio = holes / slot_steps if slot_steps else 0.0
+        why = evidence(shares, parts, load, hole_ratio)
         gaps, tokens = (
             np.concatenate([np.frombuffer(getattr(each, name), np.int64) for each in replicas])
             for name in ("gap_ns", "gap_tokens")
@@ -131,7 +132,7 @@ class Outcome:
             decode_share=shares["decode"],
             hole_ratio=hole_ratio,
             head_of_line_ms=float(self.delays.head_of_line.sum()) / _NS_PER_MS,
-            verdict=serving_verdict(parts, phase_verdicts, load, evidence(shares, parts, load, hole_ratio)),
+            verdict=serving_verdict(parts, phase_verdicts, load, hole_ratio, why),
             queue_ms=int(self.queue_ns.sum()) / _NS_PER_MS,
             prefill_ms=int(self.prefill_ns.sum()) / _NS_PER_MS,
             decode_ms=int(self.decode_ns.sum()) / _NS_PER_MS,

@@ -10,6 +10,10 @@ from profiler.report.vocabulary import BottleneckClass, Cause, VerdictState
 
 # Shares of a simulation have no interval of their own; closer than this, the costs' own errors could turn them.
 _TOO_CLOSE = 0.05
+# From here on a batch computes more for who has ended than for who has not.
+_MOSTLY_HOLES = 0.5
+# Waiting that takes less is not named where nothing is known of what takes more.
+_WORTH_NAMING = 0.25
 _PHASES = (ServingPartName.PREFILL, ServingPartName.DECODE)
 
 
@@ -25,36 +29,54 @@ def waiting_cause(parts: list[ServingPart], load: CarriedLoad) -> ServingPartNam
 
 
 def serving_verdict(
-    parts: list[ServingPart], phase_verdicts: Mapping[str, Verdict], load: CarriedLoad, evidence: list[str]
+    parts: list[ServingPart],
+    phase_verdicts: Mapping[str, Verdict],
+    load: CarriedLoad,
+    hole_ratio: float,
+    evidence: list[str],
 ) -> Verdict:
-    """The leader of waiting, prefill and decode; of waiting, the cause that takes most of it.
+    """The leader of waiting, prefill and decode.
 
-    A phase is held back by what `phase_verdicts`, those of the cost report, say of it. Where they say nothing, the
-    verdict is refused if a phase leads.
+    - Waiting: its largest cause.
+    - Decode by batches that are mostly holes: these.
+    - Another phase: what `phase_verdicts`, those of the cost report, say of it. Where they say nothing, at least a
+      quarter of waiting is named with doubt: it is all that is known; the phase may belong to any class. Else there is
+      no verdict.
     """
     of = {part.part: part.fraction for part in parts}
-    waiting = sum(fraction for name, fraction in of.items() if name.is_waiting)
-    sides = {"queue": waiting, **{name.value: of[name] for name in _PHASES}}
-    (leader, share), (_, second), *_ = sorted(sides.items(), key=lambda side: -side[1])
-    cause = waiting_cause(parts, load)
-    phase = phase_verdicts.get(max(_PHASES, key=lambda name: of[name]).value)
-    if leader != "queue":
-        return _of_phase(
-            leader, share, phase_verdicts.get(leader), cause if waiting == second else None, waiting, evidence
-        )
-    state = VerdictState.INCONCLUSIVE if share - second < _TOO_CLOSE else VerdictState.CLEAR
+    waiting, cause = sum(of[name] for name in of if name.is_waiting), Cause(waiting_cause(parts, load).value)
+    phase = max(_PHASES, key=lambda name: of[name])
+    known, share = phase_verdicts.get(phase.value), of[phase]
+    close = abs(waiting - share) < _TOO_CLOSE
+    rival = f"{phase.value} takes {share:.0%}, and waiting {waiting:.0%}"
+    if waiting >= share:
+        runner_up = None if known is None else known.class_
+        return _verdict(cause, waiting, [*evidence, *([rival] if close else [])], runner_up, share, close=close)
+    if phase is ServingPartName.DECODE and hole_ratio > _MOSTLY_HOLES:
+        return _verdict(Cause.SCHEDULING_BATCH_HOLES, hole_ratio, evidence)
+    if known is not None and known.class_ is not None:
+        why = [*evidence, *known.evidence[:1], *([rival] if close else [])]
+        doubtful = close or known.state is not VerdictState.CLEAR
+        rival_class = cause.bottleneck_class if waiting > _WORTH_NAMING else known.runner_up
+        return _verdict(known.cause, share, why, rival_class, waiting, close=doubtful, of_class=known.class_)
+    why = [
+        *evidence,
+        f"{phase.value} takes {share:.0%}, and nothing says what holds {phase.value} back (--costs would)",
+    ]
+    if waiting >= _WORTH_NAMING:
+        return _verdict(cause, waiting, why, close=True, high=waiting + share)
     return Verdict(
-        class_=Cause(cause.value).bottleneck_class,
-        cause=Cause(cause.value),
-        share=share,
-        low=share,
-        high=share,
-        runner_up=phase.class_ if phase is not None else None,
-        runner_up_share=second,
-        state=state,
+        class_=None,
+        cause=None,
+        share=None,
+        low=None,
+        high=None,
+        runner_up=None,
+        runner_up_share=None,
+        state=VerdictState.REFUSED,
         throttled=False,
         confidence=None,
-        evidence=evidence,
+        evidence=why,
     )
 
 
@@ -66,42 +88,27 @@ def part_class(name: ServingPartName, phase_verdicts: Mapping[str, Verdict]) -> 
     return verdict.class_ if verdict is not None else None
 
 
-def _of_phase(
-    phase: str,
+def _verdict(
+    cause: Cause | None,
     share: float,
-    verdict: Verdict | None,
-    rival: ServingPartName | None,
-    waiting: float,
     evidence: list[str],
+    runner_up: BottleneckClass | None = None,
+    runner_up_share: float | None = None,
+    *,
+    close: bool = False,
+    high: float | None = None,
+    of_class: BottleneckClass | None = None,
 ) -> Verdict:
-    if verdict is None or verdict.class_ is None:
-        why = f"{phase} leads, and nothing says what holds {phase} back: that takes --costs with a report of the model"
-        return Verdict(
-            class_=None,
-            cause=None,
-            share=None,
-            low=None,
-            high=None,
-            runner_up=None,
-            runner_up_share=None,
-            state=VerdictState.REFUSED,
-            throttled=False,
-            confidence=None,
-            evidence=[*evidence, why],
-        )
-    state = verdict.state
-    if rival is not None and share - waiting < _TOO_CLOSE:
-        state = VerdictState.INCONCLUSIVE
     return Verdict(
-        class_=verdict.class_,
-        cause=verdict.cause,
+        class_=of_class if cause is None else cause.bottleneck_class,
+        cause=cause,
         share=share,
         low=share,
-        high=share,
-        runner_up=Cause(rival.value).bottleneck_class if rival is not None else verdict.runner_up,
-        runner_up_share=waiting if rival is not None else None,
-        state=state,
-        throttled=verdict.throttled,
-        confidence=verdict.confidence,
-        evidence=[*evidence, *verdict.evidence[:1]],
+        high=share if high is None else high,
+        runner_up=runner_up,
+        runner_up_share=runner_up_share if runner_up is not None else None,
+        state=VerdictState.INCONCLUSIVE if close else VerdictState.CLEAR,
+        throttled=False,
+        confidence=None,
+        evidence=evidence,
     )

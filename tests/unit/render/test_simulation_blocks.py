@@ -83,7 +83,9 @@ def test_requests_of_one_token_have_no_gaps_and_the_reason_stands_below() -> Non
 
 def test_markdown_says_the_same() -> None:
     text = markdown.render_blocks(simulation_blocks(four()))
-    assert "**No verdict:** Serial" in text
+    assert (
+        "**Inconclusive:** Serial: probably scheduling (0.40): requests wait in the queue, but decode takes 59%" in text
+    )
     assert "| serial | 24.3 s | 40% | 0.8% | 59% | 0.00 |" in text
     assert "```text\nslot 0" in text
 

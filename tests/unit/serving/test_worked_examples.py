@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from profiler.report.simulation import SimulatedPolicy
+from profiler.report.vocabulary import Cause, VerdictState
 from profiler.serving.generated import inline_requests
 from profiler.serving.policies.policy import Limits
 from profiler.session.simulate import constant_basis, simulate
@@ -46,6 +47,19 @@ def test_of_1200_slots_of_a_static_batch_700_are_holes() -> None:
     assert static.decode_steps == 400
     assert static.hole_ratio == 700 / 1200
     assert [request.hole_ms for request in static.requests] == [360 * 20, 340 * 20, 0]
+
+
+def test_such_a_batch_is_held_back_by_its_holes() -> None:
+    verdict = simulated("10:40,10:60,10:400", "static").verdict
+    assert (verdict.cause, verdict.state) == (Cause.SCHEDULING_BATCH_HOLES, VerdictState.CLEAR)
+    assert verdict.evidence[0].endswith("58.3% of the slot-steps are holes")
+
+
+def test_one_by_one_two_fifths_are_waiting_and_of_the_rest_nothing_is_known() -> None:
+    verdict = simulated(FOUR, "serial").verdict
+    assert (verdict.cause, verdict.state) == (Cause.SCHEDULING_QUEUE, VerdictState.INCONCLUSIVE)
+    assert verdict.low == pytest.approx(16.225 / 40.55)
+    assert verdict.high == pytest.approx((16.225 + 24) / 40.55)
 
 
 def test_14_gb_of_weights_at_40_tokens_a_second_are_read_at_560_gb_a_second() -> None:
