@@ -70,6 +70,8 @@ def _disagreement(timeline: Timeline) -> Iterator[Finding]:
         return
     most, begin = int(off.max()), int(device.start_ns.min())
     span = int(device.end_ns.max()) - begin
+    # By so much the wait before each of them may be another than it seems.
+    lost = min(float(off[off > _ROUNDING_NS].sum()) / max(span, 1), 1.0)
     since = int(device.start_ns[wrong].min()) - begin
     where = f" from {since / 1e6:.3g} ms on" if since > 0 else ""
     yield Finding(
@@ -78,8 +80,8 @@ def _disagreement(timeline: Timeline) -> Iterator[Finding]:
         f"waited for them, by up to {most / 1e6:.3g} ms: the clocks of host and device disagree",
         len(wrong),
         len(rows),
-        Severity.FATAL if most > FATAL_RATIO * span else Severity.WARNING,
-        len(wrong) / len(rows),
+        Severity.FATAL if lost > FATAL_RATIO else Severity.WARNING,
+        lost,
         effect="what the device waited for is in doubt by as much; busy and idle time are the device's own",
     )
 

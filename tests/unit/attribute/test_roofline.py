@@ -12,8 +12,9 @@ import pytest
 from profiler.attribute.kernel_groups import JudgedRows, KernelGroup, slowest_groups
 from profiler.attribute.roofline import rooflines
 from profiler.report.evidence import KernelFacts, Peaks
+from profiler.report.records import Ceiling, Ceilings
 from profiler.report.roofline import KernelRoofline
-from profiler.report.vocabulary import Cause, Resource
+from profiler.report.vocabulary import Cause, Resource, Tier
 from profiler.session.analyze import analyze_trace
 from profiler.trace.timeline import Timeline
 from tests.unit.trace.trace_events import RECORDINGS, call, copy, kernel, operation, timeline_of
@@ -68,6 +69,21 @@ def test_a_large_matrix_product_stands_beneath_the_roof_of_the_matrix_units() ->
     assert product.ceiling_flops_per_s is not None
     assert product.roof_ratio == pytest.approx(product.flops_per_s / product.ceiling_flops_per_s)
     assert 0.8 < product.roof_ratio < 1
+
+
+def test_the_ceilings_of_a_report_come_before_the_datasheet() -> None:
+    values = {"read": (3080.0, "GB/s"), "gemm.bfloat16": (796.0, "TFLOP/s"), "kernel": (1.1, "us")}
+    measured = Ceilings(
+        device="NVIDIA H100 80GB HBM3",
+        measured_at=None,
+        from_cache=False,
+        ceilings=[
+            Ceiling(name=name, unit=unit, value=value, low=None, high=None, datasheet=None, tier=Tier.HOST)
+            for name, (value, unit) in values.items()
+        ],
+    )
+    (rank,) = analyze_trace("gemm", (RECORDINGS / "gemm_large.json.gz").read_bytes(), measured)
+    assert (rank.kernels[0].ceiling_flops_per_s, rank.kernels[0].ceiling_bytes_per_s) == (796e12, 3080e9)
 
 
 def test_a_copy_of_heads_is_under_the_roof_of_the_memory_and_waits_for_something_else() -> None:

@@ -70,9 +70,18 @@ def test_a_device_clock_that_runs_ahead_is_seen_by_kernels_before_their_launch()
 
     found = findings(damaged("tiny_kernels", ahead))["clocks_disagree"]
     assert found.count == found.of
-    assert found.severity is Severity.WARNING
-    assert found.lost_ratio == 1
+    assert found.severity is Severity.FATAL  # half a millisecond a kernel, of 18 us from one to the next
     assert "by up to 0.49" in found.message
+
+
+def test_a_few_kernels_before_their_launch_lower_the_confidence_by_what_is_in_doubt() -> None:
+    def early(events: list[Event]) -> None:
+        for event in list(on_device(events))[100:110]:
+            later(event, -50)
+
+    found = findings(damaged("tiny_kernels", early))["clocks_disagree"]
+    assert (found.count, found.of, found.severity) == (10, 1000, Severity.WARNING)
+    assert 0 < found.lost_ratio < 10 * 50e-3 / 18.5
 
 
 def test_a_device_clock_that_is_behind_is_seen_by_kernels_that_outlast_the_wait_for_them() -> None:
