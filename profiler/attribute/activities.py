@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from profiler.attribute.limiter import LIMITERS, Band, Flags, Floats, kernel_costs
+from profiler.attribute.limiter import LIMITERS, Band, Flags, Floats, Told, kernel_costs, told_of
 from profiler.attribute.replay import ActivityCosts
 from profiler.report.evidence import KernelFacts, Peaks
 from profiler.report.vocabulary import Cause, Resource, Tier
@@ -67,6 +67,7 @@ class Limited:
     tiers: list[Tier]
     known: list[bool]
     traffic_us: Floats  # what a kernel's bytes alone would take; 0 for copies, which are nothing else
+    told: Told  # of each row what it was judged from, whatever it is
 
     @property
     def limiters(self) -> list[Resource]:
@@ -78,12 +79,13 @@ class Limited:
         return np.isin(self.limiter, [RESOURCES.index(resource) for resource in resources])
 
 
-def limit(facts: FactColumns, peaks: Peaks, band: Band | None = None) -> Limited:
-    """The cost model of every row.
+def limit(facts: FactColumns, peaks: Peaks, band: Band | None = None, told: Told | None = None) -> Limited:
+    """The cost model of every row; `told`, where it is at hand, is that of another band.
 
     A copy lasts as long as it does because of its bus, but for the fixed cost that any activity has.
     """
-    found = kernel_costs(facts.duration_us, facts.kernels, facts.kernel, peaks, band)
+    told = told or told_of(facts.kernels, peaks).taken(facts.kernel)
+    found = kernel_costs(facts.duration_us, told, peaks, band)
     is_kernel = facts.activity == Activity.KERNEL
     bus = _BUS[facts.activity]
     of_copies = np.minimum(peaks.kernel_us, facts.duration_us)
@@ -106,6 +108,7 @@ def limit(facts: FactColumns, peaks: Peaks, band: Band | None = None) -> Limited
         tiers=_TIERS[is_kernel.astype(np.int64)].tolist(),
         known=(~is_kernel | found.known).tolist(),
         traffic_us=np.where(is_kernel, found.traffic_us, nothing),
+        told=told,
     )
 
 

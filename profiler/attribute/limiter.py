@@ -83,16 +83,13 @@ def dram_bytes(bytes_: float, resident_bytes: float, l2_bytes: int | None) -> fl
     return bytes_ - resident_bytes * (1 - spilled)
 
 
-def kernel_costs(
-    duration_us: Floats, facts: Sequence[KernelFacts], fact: Ints, peaks: Peaks, band: Band | None = None
-) -> KernelCosts:
-    """The cost model of kernels from what is known of them: `facts[fact[row]]` of each row, shape (n,).
+def kernel_costs(duration_us: Floats, told: Told, peaks: Peaks, band: Band | None = None) -> KernelCosts:
+    """The cost model of kernels from what is known of them, all of shape (n,).
 
     Their leading unit explains the time from the upper end of `band` on, and none of it below the lower end; in between
     a part. Traffic below that explains the part that is exposed. What nothing explains is stalled, or other work.
     """
     band = band or Band()
-    told = _told(facts, peaks).taken(fact)
     fixed = np.minimum(peaks.kernel_us, duration_us)
     busy = duration_us - fixed
     # What each unit would take alone, at most the time there is. Counted activity comes before what shapes say.
@@ -148,7 +145,7 @@ def kernel_costs(
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class Told:
     """What is known of kernels whatever their duration, in columns."""
 
     dram_us: Floats
@@ -162,19 +159,21 @@ class _Told:
     memory_cause: NDArray[np.object_]
     known: Flags
 
-    def taken(self, rows: Ints) -> _Told:
+    def taken(self, rows: Ints) -> Told:
         """These rows, in this order."""
-        return _Told(*(getattr(self, name)[rows] for name in _Told.__slots__))
+        return Told(*(getattr(self, name)[rows] for name in Told.__slots__))
 
 
-def _told(facts: Sequence[KernelFacts], peaks: Peaks) -> _Told:
+def told_of(facts: Sequence[KernelFacts], peaks: Peaks) -> Told:
+    """What is told of each kernel on a device of these peaks."""
+
     def numbers(of: Callable[[KernelFacts], float | None]) -> Floats:
         return np.array([of(each) or 0.0 for each in facts], np.float64)
 
     def flags(of: Callable[[KernelFacts], object]) -> Flags:
         return np.array([bool(of(each)) for each in facts], np.bool_)
 
-    return _Told(
+    return Told(
         dram_us=numbers(lambda each: _time_us(_moved_bytes(each, peaks), peaks.dram_bytes_per_s)),
         tensor_us=numbers(_tensor_us),
         tensor_active_ratio=numbers(lambda each: each.tensor_active_ratio),

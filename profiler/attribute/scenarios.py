@@ -50,7 +50,7 @@ def scenarios_of(evidence: StepEvidence) -> tuple[list[Scenario], Limited]:
 def kernel_readings(facts: FactColumns, peaks: Peaks, best: Limited) -> list[tuple[str, Limited]]:
     """What the evidence leaves open of the kernels, each question taken to an end; `best` is the best reading."""
     found = [
-        (label, limit(facts, peaks, Band(ratio, ratio)))
+        (label, limit(facts, peaks, Band(ratio, ratio), best.told))
         for label, ratio in (("units limit early", UNSATURATED_RATIO), ("units limit late", SATURATED_RATIO))
     ]
     found.append(("kernels stall on their traffic", _stalls_on_traffic(best, facts)))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from profiler.attribute.limiter import LIMITERS, Band, dram_bytes, kernel_costs
+from profiler.attribute.limiter import LIMITERS, Band, dram_bytes, kernel_costs, told_of
 from profiler.report.evidence import KernelFacts, Peaks
 from profiler.report.vocabulary import Cause, Resource
 
@@ -57,7 +57,7 @@ class Cost:
 
 
 def cost_of(facts: KernelFacts, duration: float = 101.0, peaks: Peaks = PEAKS, band: Band | None = None) -> Cost:
-    found = kernel_costs(np.array([duration]), [facts], np.array([0]), peaks, band)
+    found = kernel_costs(np.array([duration]), told_of([facts], peaks), peaks, band)
     return Cost(
         fixed_us=found.fixed_us[0],
         exposed_us=found.exposed_us[0],
