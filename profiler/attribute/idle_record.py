@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +12,6 @@ from profiler.trace.host_places import HostPlaces
 from profiler.trace.host_work import HostKind, HostWork
 from profiler.trace.idle_owners import CAUSES, IdlePieces
 from profiler.trace.named_work import WorkByName
-from profiler.trace.timeline import Ints
 
 _MOST_NAMED = 10
 _NOTHING_ASKED = CAUSES.index(next(cause for cause in CAUSES if cause.value == "idle.nothing_asked"))
@@ -25,46 +22,34 @@ def host_operations(
     pieces: IdlePieces, work: HostWork, places: HostPlaces, span: tuple[int, int], idle_ns: int
 ) -> list[HostOperation]:
     """The ten that cost the most, the costliest first; calls outside the span (start and end in ns) do not count."""
-    lasts = pieces.end_ns - pieces.begin_ns
-    by_name = WorkByName(work, places, pieces.owner, lasts, silent=pieces.cause == _NOTHING_ASKED)
+    by_name = WorkByName(work, places)
+    silent = pieces.cause == _NOTHING_ASKED
+    key = by_name.add(pieces.owner, pieces.begin_ns, pieces.end_ns, pieces.thread, silent)
     in_span = (work.end_ns > span[0]) & (work.start_ns < span[1])
     found = []
     for group in by_name.sums()[:_MOST_NAMED]:
-        rows = by_name.pieces(group)
-        causes = np.bincount(pieces.cause[rows], weights=lasts[rows], minlength=len(CAUSES))
-        worst = rows[_costliest(pieces.owner[rows], lasts[rows])]
-        owner, thread = int(pieces.owner[worst]), int(pieces.thread[worst])
-        if owner >= 0:
-            thread = int(work.thread[owner])
-        within, frames = places.around(int(pieces.begin_ns[worst]), thread, owner)
+        rows = np.flatnonzero(np.isin(key, group.keys))
+        lasts = (pieces.end_ns - pieces.begin_ns)[rows]
+        causes = np.bincount(pieces.cause[rows], weights=lasts, minlength=len(CAUSES))
+        within, frames = places.around(group.at_ns, group.thread, group.owner)
+        recorded = group.kind >= 0
         calls = by_name.calls(group) & in_span
         found.append(
             HostOperation(
                 name=group.label,
-                kind=HostWorkKind[HostKind(group.kind).name] if owner >= 0 else HostWorkKind.NONE,
-                calls=int(calls.sum()) if owner >= 0 else len(rows),
-                host_ns=_under(work, calls) if owner >= 0 else None,
-                longest_ns=int((work.end_ns - work.start_ns)[calls].max()) if owner >= 0 else None,
+                kind=HostWorkKind[HostKind(group.kind).name] if recorded else HostWorkKind.NONE,
+                calls=int(calls.sum()) if recorded else group.calls,
+                host_ns=_under(work, calls) if recorded else None,
+                longest_ns=int((work.end_ns - work.start_ns)[calls].max()) if recorded else None,
                 idle_ns=group.ns,
                 idle_fraction=group.ns / idle_ns,
                 cause=CAUSES[int(causes.argmax())],
                 within=within,
                 frames=frames,
-                sources={} if owner >= 0 else {"host_ns": _UNRECORDED, "longest_ns": _UNRECORDED},
+                sources={} if recorded else {"host_ns": _UNRECORDED, "longest_ns": _UNRECORDED},
             )
         )
     return found
-
-
-def _costliest(owner: Ints, lasts: Ints) -> int:
-    """The longest piece of the call that has most of the time in all."""
-    if owner[0] < 0:
-        return int(lasts.argmax())
-    total: dict[int, int] = defaultdict(int)
-    for row, ns in zip(owner.tolist(), lasts.tolist(), strict=True):
-        total[row] += ns
-    most = max(total, key=lambda row: total[row])
-    return int(np.where(owner == most, lasts, -1).argmax())
 
 
 def _under(work: HostWork, rows: NDArray[np.bool_]) -> int:

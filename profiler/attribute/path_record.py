@@ -13,7 +13,7 @@ from profiler.trace import intervals
 from profiler.trace.critical_path import PATH_KINDS, CriticalPath
 from profiler.trace.grouping import rows_alike
 from profiler.trace.host_places import NOTHING_RECORDED, HostPlaces
-from profiler.trace.host_work import HostWork, cut_by_work, launching_threads
+from profiler.trace.host_work import HostWork, cut_in_blocks, launching_threads
 from profiler.trace.named_work import WorkByName
 from profiler.trace.timeline import Timeline
 
@@ -111,18 +111,8 @@ def _host_work(path: CriticalPath, timeline: Timeline, work: HostWork, places: H
     mine = path.kind == _HOST
     spans = intervals.from_columns(path.begin_ns[mine], path.end_ns[mine])
     threads = timeline.host.thread[path.row[mine]]
-    pieces = cut_by_work(work, spans, threads, launching_threads(timeline), np.empty(0, np.int64))
-    by_name = WorkByName(work, places, pieces.owner, pieces.end_ns - pieces.begin_ns)
+    by_name = WorkByName(work, places)
+    for block in cut_in_blocks(work, spans, threads, launching_threads(timeline)):
+        by_name.add(block.owner, block.begin_ns, block.end_ns, threads[block.span])
     for group in by_name.sums()[:_MOST_NAMED]:  # no other can be among the longest groups
-        rows = by_name.pieces(group)
-        worst = rows[(pieces.end_ns - pieces.begin_ns)[rows].argmax()]
-        owner = int(pieces.owner[worst])
-        yield _Group(
-            kind=PathKind.HOST,
-            name=group.label,
-            ns=group.ns,
-            count=len(set(pieces.owner[rows].tolist())) if owner >= 0 else group.pieces,
-            at_ns=int(pieces.begin_ns[worst]),
-            thread=int(work.thread[owner] if owner >= 0 else threads[pieces.span[worst]]),
-            owner=owner,
-        )
+        yield _Group(PathKind.HOST, group.label, group.ns, group.calls, group.at_ns, group.thread, group.owner)

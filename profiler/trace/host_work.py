@@ -7,8 +7,10 @@ operation is open on a thread, one on another thread that launches work counts: 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +38,10 @@ class HostKind(IntEnum):
     PYTHON = 3
 
 
+# So many at once take some tens of MB.
+_BLOCK_WORKS = 250_000
+_NO_CUTS = np.empty(0, np.int64)
+_FAR = 2**62
 _PROPER = (HostKind.OPERATION, HostKind.CALL)
 _LAUNCHING = (Call.LAUNCH, Call.GRAPH_LAUNCH, Call.COPY, Call.MEMSET)
 
@@ -53,6 +59,11 @@ class HostWork:
 
     def __len__(self) -> int:
         return len(self.start_ns)
+
+    def only(self, rows: Ints) -> HostWork:
+        """These rows alone."""
+        columns = (self.start_ns, self.end_ns, self.thread, self.name, self.kind, self.row)
+        return HostWork(*(column[rows] for column in columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +83,13 @@ def host_work(timeline: Timeline) -> HostWork:
     """All host work of a trace. A range with operations or calls in it says where they are, not what is done."""
     operations, calls, ranges, frames = timeline.operations, timeline.host, timeline.ranges, timeline.frames
     is_loading = np.array([name.startswith(LOADER_PREFIX) for name in timeline.names], np.bool_)[ranges.name]
-    tables = (
+    tables = [
         _columns(operations, HostKind.OPERATION, np.arange(len(operations))),
         _columns(calls, HostKind.CALL, np.flatnonzero(calls.operation < 0)),
         _columns(ranges, HostKind.RANGE, np.flatnonzero(is_loading | ~_hold_work(timeline))),
         _columns(frames, HostKind.PYTHON, np.arange(len(frames))),
-    )
-    return HostWork(*np.concatenate(tables, axis=1))
+    ]
+    return HostWork(*(np.concatenate([table.pop(0) for table in tables]) for _ in range(6)))
 
 
 def _hold_work(timeline: Timeline) -> NDArray[np.bool_]:
@@ -94,9 +105,9 @@ def _hold_work(timeline: Timeline) -> NDArray[np.bool_]:
     return found
 
 
-def _columns(table: Operations | HostCalls | Ranges | Frames, kind: HostKind, rows: Ints) -> Ints:
-    columns = (table.start_ns[rows], table.end_ns[rows], table.thread[rows], table.name[rows])
-    return np.stack([*columns, np.full_like(rows, kind), rows])
+def _columns(table: Operations | HostCalls | Ranges | Frames, kind: HostKind, rows: Ints) -> list[Ints]:
+    columns = [table.start_ns[rows], table.end_ns[rows], table.thread[rows], table.name[rows]]
+    return [*columns, np.full_like(rows, kind), rows]
 
 
 def launching_threads(timeline: Timeline) -> Ints:
@@ -123,6 +134,17 @@ def cut_by_work(work: HostWork, spans: Ints, thread: Ints, others: Ints, cuts: I
         nobody = np.flatnonzero(owner < 0)
         owner[nobody] = _innermost(work, rows, begin[nobody])
     return HostPieces(begin, end, span, owner)
+
+
+def cut_in_blocks(work: HostWork, spans: Ints, thread: Ints, others: Ints) -> Iterator[HostPieces]:
+    """The same, one stretch of time after the other, so that the pieces of a long trace need not fit into memory."""
+    borders = np.sort(work.start_ns)[_BLOCK_WORKS::_BLOCK_WORKS].tolist() if len(work) > _BLOCK_WORKS else []
+    first, last = int(spans.min(initial=_FAR)), int(spans.max(initial=-_FAR))
+    for low, high in pairwise([first, *(border for border in borders if first < border < last), last]):
+        inside = np.flatnonzero((spans[:, 1] > low) & (spans[:, 0] < high))
+        rows = np.flatnonzero((work.end_ns > low) & (work.start_ns < high))
+        found = cut_by_work(work.only(rows), np.clip(spans[inside], low, high), thread[inside], others, _NO_CUTS)
+        yield HostPieces(found.begin_ns, found.end_ns, inside[found.span], np.append(rows, -1)[found.owner])
 
 
 def _innermost(work: HostWork, rows: Ints, at_ns: Ints, thread: Ints | None = None) -> Ints:
