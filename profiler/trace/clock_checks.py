@@ -17,7 +17,7 @@ from profiler.trace.finding import FATAL_RATIO, Finding, Severity
 from profiler.trace.timeline import Ints, Timeline
 
 _ROUNDING_NS = 1_000  # old traces are written in whole microseconds
-_STOPPED_NS = 1_000_000
+_STOPPED_NS = 5_000_000  # uploading a graph and the like takes less
 # Nobody records so long a silence: profilers run for some steps of a loop.
 _JUMP_NS = 600 * 10**9
 _DEVICE_SYNCS = frozenset({"cudaDeviceSynchronize", "hipDeviceSynchronize", "cuCtxSynchronize"})
@@ -120,7 +120,7 @@ def _stopped(timeline: Timeline) -> Iterator[Finding]:
         yield Finding(
             "stopped_with_work_queued",
             f"the device stood still {len(stops)} times although its next work was queued, {lost / 1e6:.1f} ms in all: "
-            "its clock jumped, other processes had it, or work was not recorded",
+            "its clock jumped, another process or a function of the host held it up, or work was not recorded",
             len(stops),
             len(gaps),
             Severity.FATAL if lost > FATAL_RATIO * span else Severity.WARNING,
