@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from profiler.attribute.operation_work import Category, OperationWork, TokenShape, has_rule, operation_work
+from profiler.attribute.distinct_work import WorkOfOperations
+from profiler.attribute.operation_work import Category, OperationWork, TokenShape, has_rule
 from profiler.report.vocabulary import Cause
 from profiler.trace.timeline import MODULE_PREFIX, Activity, Ints, Timeline
 
@@ -24,9 +26,6 @@ Floats = NDArray[np.float64]
 
 # Kernels that finish or prepare what another does, whichever of them takes longer.
 _HELPER = re.compile(r"splitKreduce|splitkv_combine|combine_kernel|reduce_partials|prepare_grouped|groupedgemm_prep")
-_INDEXING = "aten::index"
-# The element size in the names of the kernels of `cat`: OpaqueType<2u>, OpaqueType<2>.
-_OPAQUE_BYTES = re.compile(r"OpaqueType<(\d+)u?>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ def kernels_work(timeline: Timeline, hint: TokenShape | None = None) -> KernelWo
     work = _nothing_known(count)
     _name(timeline, work)
     _count_copies(timeline, work)
-    work_of = _WorkOfOperations(timeline, hint or TokenShape())
+    work_of = WorkOfOperations(timeline, hint or TokenShape())
     alone: list[int] = []
     found_alone: list[OperationWork] = []
     for owner, rows in _launched(timeline).items():
@@ -201,65 +200,24 @@ def _launched(timeline: Timeline) -> dict[int, list[int]]:
     return launched
 
 
-class _WorkOfOperations:
-    """The work of operations; those of one name and the same inputs have the same."""
-
-    def __init__(self, timeline: Timeline, hint: TokenShape) -> None:
-        self._timeline, self._hint = timeline, hint
-        self._found: dict[tuple[object, ...], OperationWork | None] = {}
-        item_bytes = [int(match[1]) if (match := _OPAQUE_BYTES.search(name)) else None for name in timeline.names]
-        self._item_bytes = [item_bytes[name] for name in timeline.device.name.tolist()]
-        self._names = [timeline.names[name] for name in timeline.operations.name.tolist()]
-
-    def __call__(self, operation: int, rows: list[int]) -> OperationWork | None:
-        """Of one operation that launched these rows of the device, or None where it is not known."""
-        operations = self._timeline.operations
-        if not operations.shapes:
-            return None
-        name, shapes = self._names[operation], operations.shapes[operation]
-        types, concrete = operations.types[operation], operations.concrete[operation]
-        strides = operations.strides[operation] if operations.strides else ()
-        output_shape = _indexed_shape(self._timeline, operation) if name == _INDEXING else None
-        item_bytes = next((size for row in rows if (size := self._item_bytes[row]) is not None), None)
-        # Equal inputs are one object each, which the timeline keeps.
-        key = (name, id(shapes), id(types), id(concrete), id(strides), output_shape, item_bytes)
-        if key not in self._found:
-            self._found[key] = operation_work(
-                name,
-                shapes,
-                types,
-                concrete,
-                strides=strides,
-                hint=self._hint,
-                output_shape=output_shape,
-                list_item_bytes=item_bytes,
-            )
-        return self._found[key]
-
-
-def _indexed_shape(timeline: Timeline, operation: int) -> tuple[int, ...] | None:
-    """The output shape of advanced indexing: the first thing it does is to view the table in that shape."""
-    operations = timeline.operations
-    inner = operation + 1
-    if inner >= len(operations) or operations.parent[inner] != operation:
-        return None
-    if timeline.name_of(operations.name, inner) != "aten::as_strided":
-        return None
-    sizes = re.findall(r"\d+", str(operations.concrete[inner][1:2]))
-    return tuple(int(size) for size in sizes) or None
-
-
 def _give(found: list[OperationWork], rows: Ints, work: KernelWork) -> None:
     """Give each operation's work to the one kernel that it launched."""
-    causes = {id(each): each.cause for each in found}
-    for row, each in zip(rows.tolist(), found, strict=True):
-        work.cause[row], work.category[row], work.data_type[row] = causes[id(each)], each.category, each.data_type
-    work.flops[rows] = [each.flops for each in found]
-    work.queries[rows] = [np.nan if each.queries is None else each.queries for each in found]
-    work.read_bytes[rows] = [each.read_bytes for each in found]
-    work.write_bytes[rows] = [each.write_bytes for each in found]
-    work.weights_bytes[rows] = [each.weights_bytes for each in found]
-    work.kv_cache_bytes[rows] = [each.kv_cache_bytes for each in found]
+    distinct = list({id(each): each for each in found}.values())
+    number = {id(each): place for place, each in enumerate(distinct)}
+    which = [number[id(each)] for each in found]
+    objects = [(each.cause, each.category, each.data_type) for each in distinct]
+    for row, place in zip(rows.tolist(), which, strict=True):
+        work.cause[row], work.category[row], work.data_type[row] = objects[place]
+
+    def put(column: Floats, of: Callable[[OperationWork], float | None]) -> None:
+        column[rows] = np.array([of(each) for each in distinct], np.float64)[which]  # None is NaN
+
+    put(work.flops, lambda each: each.flops)
+    put(work.queries, lambda each: each.queries)
+    put(work.read_bytes, lambda each: each.read_bytes)
+    put(work.write_bytes, lambda each: each.write_bytes)
+    put(work.weights_bytes, lambda each: each.weights_bytes)
+    put(work.kv_cache_bytes, lambda each: each.kv_cache_bytes)
 
 
 def _divide(timeline: Timeline, found: OperationWork, rows: list[int], work: KernelWork) -> None:
