@@ -21,6 +21,7 @@ from profiler.trace.event_types import (
     OperationEvent,
     SyncEvent,
 )
+from profiler.trace.group_names import group_name
 from profiler.trace.reading_flaws import Cut, ReadingFlaws
 from profiler.trace.timeline import Activity, Ints
 
@@ -140,9 +141,7 @@ class Records:
         )
 
     def _group(self, given: DeviceArguments) -> int:
-        """The name of a process group: what it is called, and its ranks, as groups of one name can have others."""
-        texts = (bytes(text).decode(errors="replace").strip('"') for text in (given.group, given.group_ranks))
-        return self.names[" ".join(texts).strip()]
+        return self.names[group_name(bytes(given.group), bytes(given.group_ranks))]
 
     def add_calls(self, events: Sequence[CallEvent]) -> None:
         """Rows of the host's calls."""

@@ -77,6 +77,28 @@ def test_no_metadata_is_passed_on(tmp_path: Path, name: str, options: list[str],
         assert rank[field] == expected[field]
 
 
+@pytest.mark.parametrize("form", ["json", "markdown", "table"])
+def test_what_a_job_calls_its_process_groups_is_not_passed_on(tmp_path: Path, form: str) -> None:
+    for rank in range(2):
+        events = [call("cudaLaunchKernel", 100 * step, 2, step + 1) for step in range(20)]
+        for step in range(20):
+            collective = kernel(
+                100 * step + 5 + rank, 50 - rank, step + 1, name="ncclDevKernel_AllReduce_Sum_bf16_RING"
+            )
+            collective["args"] |= {
+                "Process Group Name": SECRET,
+                "Process Group Ranks": SECRET,
+                "Collective name": SECRET,
+            }
+            events.append(collective)
+        (tmp_path / f"rank{rank}.json").write_bytes(trace_bytes(events, distributedInfo={"rank": rank, "x": SECRET}))
+    result = runner.invoke(application, ["analyze", str(tmp_path), "--format", form], env={"COLUMNS": "300"})
+    assert result.exit_code == 0
+    assert "collective" in result.stdout
+    assert SECRET not in result.output
+    assert SECRET not in result.stderr
+
+
 @pytest.mark.parametrize(
     "field",
     [

@@ -1,0 +1,27 @@
+"""What a process group is called in an analysis."""
+
+from __future__ import annotations
+
+import re
+import zlib
+
+# torch's `default_pg`, a number, `mesh_dp_shard_cp`; a token is longer.
+_PLAIN = re.compile(r"[\w.:-]{1,16}")
+_RANKS = re.compile(r"[\d\[\], .]*")
+
+
+def group_name(name: bytes, ranks: bytes) -> str:
+    """The name and the ranks of a group, as groups of one name can have others, from their JSON.
+
+    What is no plain name, or no list of ranks, is numbered, with the same number in every trace: it may hold anything.
+    """
+    called, members = (text.decode(errors="replace").strip('"') for text in (name, ranks))
+    words = (
+        called if _PLAIN.fullmatch(called) else _numbered(name),
+        members if _RANKS.fullmatch(members) else _numbered(ranks),
+    )
+    return " ".join(words).strip()
+
+
+def _numbered(text: bytes) -> str:
+    return f"{zlib.crc32(text):08x}" if text.strip(b'"') else ""
