@@ -91,9 +91,11 @@ def analyze(
     force: ForceOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Judge traces of torch.profiler from anywhere: where their time went, and what holds them back.
+    """Judge traces of torch.profiler from anywhere: where their time went, what the GPU waited for, what holds them back.
 
     One file is one rank. What cannot be read is named, and the rest analysed.
+
+    Recorded with_stack=True, a trace tells which Python functions cost the GPU time.
 
     [bold]Examples[/bold]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from profiler.render.document import Block, Column, Grid, Heading, Statement, Tone
 from profiler.render.kernel_name import short_kernel_name
 from profiler.render.numbers import aligned, count, duration, percent
@@ -15,6 +17,7 @@ _NS_PER_MS = 1e6
 # finds its plan took 0.06 to 0.16 ms.
 _CUDNN_ATTENTION = ("aten::_cudnn_attention_forward", "aten::_scaled_dot_product_cudnn_attention")
 _PLANNING_NS = 500_000
+_CUDNN_PLAN = "cuDNN attention plan"
 # Calls that take up to so many times their mean are as good as alike.
 _ALIKE = 1.5
 # Less is in the JSON, and helps nobody who reads a table.
@@ -27,6 +30,7 @@ _OF_THE_HOST = (
     PartName.IDLE_STAGING,
     PartName.IDLE_NOTHING_ASKED,
 )
+_FRAME = re.compile(r"(?P<path>[^()]+\.\w+)\((?P<line>\d+)\): (?P<function>.+)")
 # Frames that are the same whatever a program does.
 _NO_PLACE = ("built-in ", "nn.Module: ", "torch/", "contextlib.py", "functools.py", "threading.py", "<")
 
@@ -76,8 +80,8 @@ def _idle(rank: RankAnalysis) -> list[Block]:
 def operation_label(operation: HostOperation) -> str:
     """Its name; cuDNN's attention is called a plan where that is what takes its time."""
     if operation.name in _CUDNN_ATTENTION and _mean_ns(operation) >= _PLANNING_NS:
-        return "cuDNN attention plan"
-    return operation.name
+        return _CUDNN_PLAN
+    return _function_first(operation.name)
 
 
 def _mean_ns(operation: HostOperation) -> float:
@@ -90,7 +94,7 @@ def _costliest(operation: HostOperation) -> str:
     if operation.host_ns is None:
         return f"{label}: {said}."
     text = f"{label}: {_host_time(operation)}, {said}."
-    if label != operation.name:
+    if label == _CUDNN_PLAN:
         text += (
             f" {operation.name} plans anew for every context length that it has not seen;"
             " torch.backends.cuda.enable_cudnn_sdp(False) avoids it."
@@ -147,13 +151,23 @@ def _path(path: CriticalPath, labels: dict[str, str]) -> list[Block]:
 
 
 def _path_label(group: PathGroup, labels: dict[str, str]) -> str:
-    return short_kernel_name(group.name) if group.kind in _ON_DEVICE else labels.get(group.name, group.name)
+    return (
+        short_kernel_name(group.name)
+        if group.kind in _ON_DEVICE
+        else labels.get(group.name, _function_first(group.name))
+    )
 
 
 def _place(frames: list[str], within: list[str]) -> str:
     """Where in the program: the innermost function that is not the framework's, else the innermost operation."""
     own = [frame for frame in frames if not frame.startswith(_NO_PLACE)]
-    return (own or within or frames or [""])[0]
+    return _function_first((own or within or frames or [""])[0])
+
+
+def _function_first(name: str) -> str:
+    """`forward (modeling.py:7)` for the frame `modeling.py(7): forward`: where it is cut short, the function stays."""
+    frame = _FRAME.fullmatch(name)
+    return f"{frame['function']} ({frame['path']}:{frame['line']})" if frame else name
 
 
 def _milliseconds(ns: int | None, largest_ns: int) -> str:

@@ -30,6 +30,16 @@ def test_it_judges_a_trace() -> None:
     assert result.stdout.startswith("This trace is held back by scheduling: the host.")
 
 
+def test_it_says_what_the_gpu_waited_for() -> None:
+    result = runner.invoke(application, ["analyze", TRACE])
+    assert "What the GPU waited for on the host" in result.stdout
+    assert "The critical path through host and GPU" in result.stdout
+    answer = json.loads(runner.invoke(application, ["analyze", TRACE, "--format", "json"]).stdout)
+    (rank,) = answer["ranks"]
+    assert sum(each["ns"] for each in rank["critical_path"]["kinds"]) == rank["span_ns"]
+    assert rank["host_operations"][0]["name"] == "aten::add_"
+
+
 def test_json_is_what_a_file_would_hold_and_follows_its_schema(tmp_path: Path) -> None:
     kept = tmp_path / "analysis.json"
     typed = ["analyze", TRACE, "--format", "json", "-o", str(kept)]
