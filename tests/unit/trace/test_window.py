@@ -116,7 +116,7 @@ def judged(timeline: Timeline, start_us: int, end_us: int) -> tuple[Accounting, 
     cut = window(timeline, start_us * 1_000, end_us * 1_000, followed=True)
     told = account(cut.device)
     graph = span_graph(cut, told)
-    costs = ActivityCosts([0.0] * len(graph.duration_us), {Resource.ISSUE: graph.duration_us})
+    costs = ActivityCosts(np.zeros(len(graph.duration_us)), {Resource.ISSUE: np.array(graph.duration_us)})
     assert replay(graph, costs, Calibration()).period_us == pytest.approx(told.span_ns / 1e3)
     return told, idle_ns(cut, graph), replay(graph, costs, Calibration(), {Resource.HOST: 2.0}).period_us
 
