@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.analyze import HTA, LINE, PARTS, VERDICT, commands, cost, growth_rows, measure, rows
-from benchmarks.reading import Cost
+from benchmarks.analyze import HTA, LINE, PARTS, VERDICT, Cost, commands, cost, growth_rows, measure, rows
 
 
 def verdicts(line: Cost, parts: Cost, verdict: Cost, hta: Cost | None = None) -> dict[str, bool | None]:
@@ -16,7 +15,7 @@ def verdicts(line: Cost, parts: Cost, verdict: Cost, hta: Cost | None = None) ->
 
 
 def test_a_verdict_in_half_more_than_the_line_s_time_and_half_its_memory_keeps_the_claims():
-    found = verdicts(Cost(1.0, 100), Cost(1.0, 50), Cost(1.5, 60), Cost(9.0, 10))
+    found = verdicts(Cost(1.0, 1.0, 100), Cost(1.0, 1.0, 50), Cost(1.5, 1.5, 60), Cost(9.0, 9.0, 10))
     assert found == dict.fromkeys(
         [
             "trace: parts, time",
@@ -31,21 +30,30 @@ def test_a_verdict_in_half_more_than_the_line_s_time_and_half_its_memory_keeps_t
 
 
 def test_each_claim_fails_by_itself():
-    good = {"line": Cost(1.0, 100), "parts": Cost(0.9, 50), "verdict": Cost(1.4, 50), "hta": Cost(9.0, 10)}
+    good = {
+        "line": Cost(1.0, 1.0, 100),
+        "parts": Cost(0.9, 0.9, 50),
+        "verdict": Cost(1.4, 1.4, 50),
+        "hta": Cost(9.0, 9.0, 10),
+    }
     worse = {
-        "trace: parts, time": {"parts": Cost(1.1, 50)},
-        "trace: parts, memory": {"parts": Cost(0.9, 61)},
-        "trace: verdict, time": {"verdict": Cost(1.501, 50), "hta": Cost(99.0, 10)},
-        "trace: verdict, memory": {"verdict": Cost(1.4, 61)},
-        "trace: HTA / verdict, time": {"hta": Cost(8.0, 10)},
-        "trace: HTA / parts, time": {"parts": Cost(1.0, 50), "verdict": Cost(0.9, 50), "hta": Cost(5.9, 10)},
+        "trace: parts, time": {"parts": Cost(1.1, 1.1, 50)},
+        "trace: parts, memory": {"parts": Cost(0.9, 0.9, 61)},
+        "trace: verdict, time": {"verdict": Cost(1.501, 1.501, 50), "hta": Cost(99.0, 99.0, 10)},
+        "trace: verdict, memory": {"verdict": Cost(1.4, 1.4, 61)},
+        "trace: HTA / verdict, time": {"hta": Cost(8.0, 8.0, 10)},
+        "trace: HTA / parts, time": {
+            "parts": Cost(1.0, 1.0, 50),
+            "verdict": Cost(0.9, 0.9, 50),
+            "hta": Cost(5.9, 5.9, 10),
+        },
     }
     for what, change in worse.items():
         assert [name for name, holds in verdicts(**{**good, **change}).items() if not holds] == [what]
 
 
 def test_the_largest_trace_has_a_bound_of_its_own():
-    costs = {LINE: [Cost(9, 10**10)], PARTS: [Cost(3, 10**8)], VERDICT: [Cost(3, 2 * 10**9)]}
+    costs = {LINE: [Cost(9, 9, 10**10)], PARTS: [Cost(3, 3, 10**8)], VERDICT: [Cost(3, 3, 2 * 10**9)]}
     assert [row.holds for row in rows("synthetic", costs, 1_500_000_000) if row.unit == "GB"] == [False]
 
 
