@@ -9,6 +9,7 @@ import gzip
 import io
 import json
 import math
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -22,9 +23,10 @@ from profiler.errors import UnreadableError
 from profiler.render import markdown, table
 from profiler.render.analysis_blocks import analysis_blocks
 from profiler.report.analysis import Analysis, RankAnalysis, encode_analysis
-from profiler.session.analyze import analyze_trace
+from profiler.session.analyze import analyze_inputs, analyze_trace
+from profiler.session.trace_inputs import TraceInput
 from tests.unit.trace.side_by_side import side_by_side
-from tests.unit.trace.trace_events import CPU_TRACE, RECORDINGS
+from tests.unit.trace.trace_events import CPU_TRACE, RECORDINGS, call, kernel, trace_bytes
 
 Trace = dict[str, Any]
 
@@ -32,6 +34,7 @@ BOUNDED = settings(
     max_examples=120, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 MAX_BYTES = 8 << 20
+BUG = re.compile(r": [A-Z]\w*(Error|Exception)\b")  # what an error that nobody announced is told as
 NAMES = ("copy_stream", "stream_imbalance", "h2d_pinned_serial", "slow_host", "repeat_kv", "both", "cpu")
 ODD = st.one_of(
     st.none(),
@@ -81,17 +84,34 @@ def analysed(data: bytes, *, parts_only: bool) -> list[RankAnalysis]:
 
 
 def shown(ranks: list[RankAnalysis]) -> None:
-    answer = Analysis(tool_version="", ranks=ranks, job=None, unreadable=[])
+    shown_answer(Analysis(tool_version="", ranks=ranks, job=None, unreadable=[]))
+
+
+def shown_answer(answer: Analysis) -> None:
     blocks = analysis_blocks(answer)
     table.render_blocks(blocks, Console(file=io.StringIO(), width=80))
     markdown.render_blocks(blocks)
     json.loads(encode_analysis(answer))
 
 
+@cache
+def rank(number: int) -> bytes:
+    """One of several ranks that meet in collectives."""
+    events = []
+    for step in range(12):
+        launched, arrived = 200 * step, 200 * step + 9 + 3 * number
+        events += [call("cudaLaunchKernel", launched, 2, 2 * step + 1), kernel(launched + 4, 5, 2 * step + 1)]
+        events += [call("cudaLaunchKernel", launched + 3, 2, 2 * step + 2)]
+        meeting = kernel(arrived, 90 - 3 * number, 2 * step + 2, 20, "ncclDevKernel_AllReduce_Sum_bf16_RING_LL")
+        meeting["args"] |= {"Process Group Name": "0", "Process Group Ranks": "[0, 1]"}
+        events.append(meeting)
+    return trace_bytes(events, distributedInfo={"rank": number})
+
+
 @st.composite
-def restructured(draw: st.DrawFn) -> bytes:
-    """A real trace some of whose events lack, repeat, swap or change something."""
-    trace: Trace = json.loads(text_of(draw(st.sampled_from(NAMES))))
+def restructured(draw: st.DrawFn, text: bytes | None = None) -> bytes:
+    """A real trace, or this one, some of whose events lack, repeat, swap or change something."""
+    trace: Trace = json.loads(text or text_of(draw(st.sampled_from(NAMES))))
     events = trace["traceEvents"]
     for _ in range(draw(st.integers(1, 12))):
         draw(st.sampled_from(DAMAGES))(draw, events)
@@ -209,6 +229,20 @@ def test_a_trace_of_another_structure_is_analysed_exactly_or_refused(data: bytes
 @given(overwritten(), st.booleans())
 def test_a_trace_of_other_bytes_is_analysed_exactly_or_refused(data: bytes, parts_only: bool) -> None:
     analysed(data, parts_only=parts_only)
+
+
+@BOUNDED
+@given(restructured(rank(0)), restructured(rank(1)))
+def test_a_job_of_damaged_ranks_is_told_and_costs_a_whole_one_nothing(first: bytes, second: bytes) -> None:
+    answer = analyze_inputs(
+        [TraceInput("0.json", first), TraceInput("1.json", second), TraceInput("whole.json", rank(0))]
+    )
+    assert answer.ranks[-1].name == "whole.json"
+    assert answer.ranks[-1].span_ns == sum(part.ns for part in answer.ranks[-1].parts) > 0
+    assert not [each.reason for each in answer.unreadable if BUG.search(each.reason)]
+    if answer.job is not None:
+        assert answer.job.span_ns == sum(part.ns for part in answer.job.parts)
+    shown_answer(answer)
 
 
 @pytest.mark.parametrize("name", NAMES)
