@@ -12,7 +12,7 @@ from profiler.errors import UnreadableError
 from profiler.report.analysis import RankAnalysis, encode_analysis
 from profiler.session.analyze import analyze_inputs, analyze_trace
 from profiler.session.trace_inputs import TraceInput
-from tests.unit.trace.trace_events import annotation, call, copy, kernel, operation, trace_bytes
+from tests.unit.trace.trace_events import annotation, call, copy, frame, kernel, operation, trace_bytes
 
 ODD = st.one_of(
     st.none(),
@@ -36,12 +36,14 @@ EVENTS = st.one_of(
     st.builds(copy, st.sampled_from(["Memcpy HtoD (Pageable -> Device)", "Memcpy DtoD"]), TIMES, st.integers(0, 90)),
     st.builds(operation, st.sampled_from(["aten::mm", "aten::add"]), TIMES, st.integers(0, 90), st.integers(1, 2)),
     st.builds(annotation, st.sampled_from(["ProfilerStep#1", "enumerate(DataLoader)#x"]), TIMES, st.integers(0, 900)),
+    st.builds(frame, st.sampled_from(["a.py(1): f", "<built-in method x of"]), TIMES, st.integers(-5, 900)),
 )
 FIELDS = st.sampled_from(["ph", "cat", "name", "tid", "ts", "dur", "args"])
 ARGUMENTS = st.sampled_from(
     (
         *("correlation", "stream", "device", "bytes", "grid", "block", "registers per thread", "shared memory"),
         *("Input Dims", "Input type", "Concrete Inputs", "Input Strides", "External id"),
+        "Call stack",
     )
 )
 
@@ -78,6 +80,9 @@ def test_a_trace_of_odd_events_is_analysed_exactly_or_refused_in_one_line(data: 
         assert sum(part.ns for part in rank.parts) == rank.span_ns
         assert sum(part.ns for part in rank.parts if part.part.is_idle) == rank.idle_ns
         assert all(part.ns > 0 for part in rank.parts)
+        assert sum(operation.idle_ns for operation in rank.host_operations) <= rank.idle_ns
+        if rank.critical_path is not None:
+            assert sum(each.ns for each in rank.critical_path.kinds) == rank.span_ns
 
 
 @settings(max_examples=100, deadline=None)
@@ -97,3 +102,15 @@ def test_nothing_that_a_trace_says_of_its_environment_is_passed_on() -> None:
         deviceProperties=[{"id": 0, "name": "NVIDIA H100 80GB HBM3", "uuid": secret}],
     )
     assert secret.encode() not in encode_analysis(analyze_inputs([TraceInput("a.json", data)]))
+
+
+def test_of_python_s_functions_nothing_is_passed_on_of_whose_machine_it_was() -> None:
+    files = ("/home/alice/site/train.py(3): step", "/mnt/alice/lib/python3.12/site-packages/x/y.py(4): f")
+    stack = ";".join(files)
+    slow = [operation("aten::mm", 30, 400, **{"Call stack": stack}), call("cudaLaunchKernel", 420, 2, 2)]
+    events = [call("cudaLaunchKernel", 0, 2, 1), kernel(5, 10, 1), *slow, kernel(425, 10, 2)]
+    framed = [frame(file, 20 + place, 420) for place, file in enumerate(files)]
+    for each in (events, [*events, *framed]):
+        text = encode_analysis(analyze_inputs([TraceInput("a.json", trace_bytes(each))]))
+        assert b"train.py(3): step" in text
+        assert b"alice" not in text

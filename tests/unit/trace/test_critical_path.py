@@ -13,6 +13,7 @@ from profiler.trace.accounting import account
 from profiler.trace.critical_path import PATH_KINDS, CriticalPath, critical_path
 from profiler.trace.span_graph import span_graph
 from profiler.trace.timeline import Timeline
+from profiler.trace.window import window
 from tests.unit.trace.trace_events import (
     PUBLIC,
     RECORDINGS,
@@ -149,6 +150,18 @@ def test_it_covers_the_span_of_a_public_trace(name: str) -> None:
 @pytest.mark.parametrize("path", sorted(RECORDINGS.glob("*.json.gz")), ids=lambda path: path.name.partition(".")[0])
 def test_it_covers_the_span_of_a_recording(path: Path) -> None:
     assert_covers_the_span(recording(path.name.partition(".")[0]))
+
+
+@pytest.mark.parametrize("followed", [True, False])
+@pytest.mark.parametrize("name", ["decode_b1_eager", "sync_every_op", "stream_imbalance", "h2d_pageable"])
+def test_it_covers_a_window_that_was_cut_out(name: str, followed: bool) -> None:
+    timeline = recording(name)
+    start, end = timeline.device.span_ns
+    for first, last in ((0.1, 0.3), (0.25, 0.9), (0.5, 0.500001)):
+        lasts = end - start
+        cut = window(timeline, start + int(first * lasts), start + int(last * lasts), followed=followed)
+        assert cut.device.window_ns == cut.device.span_ns
+        assert_covers_the_span(cut)
 
 
 @pytest.mark.parametrize(
