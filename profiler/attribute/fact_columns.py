@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -48,7 +48,7 @@ def fact_columns(
     )
 
 
-def _told(step: Timeline, rows: Ints, work: KernelWork) -> list[bytes]:
+def _told(step: Timeline, rows: Ints, work: KernelWork) -> Iterator[bytes]:
     """All that the facts of each row rest on but its duration, as bytes that are the same where that is."""
     device = step.device
     objects = (work.category, work.data_type, work.cause, work.operation)
@@ -58,7 +58,7 @@ def _told(step: Timeline, rows: Ints, work: KernelWork) -> list[bytes]:
         *(column[rows] for column in (work.bytes, work.activations_bytes, work.flops, work.queries)),
         *(_numbered(column)[rows] for column in objects),
     ]
-    return [row.tobytes() for row in np.stack(columns, axis=1).astype(np.float64)]
+    return (row.tobytes() for row in np.stack(columns, axis=1))
 
 
 def _numbered(column: list[Any]) -> Ints:
