@@ -59,8 +59,8 @@ _KINDS = (
     _kind("overhead", Event, Records.add_overhead),
     _kind("python_function", Event, Records.add_frames),
 )
-# Columns are made of the events of so much text: more at once take less time each, and keep their text till then.
-_TEXT_BYTES = 4 << 20
+# Columns are made of the events of so much text at once: of less, each call of numpy counts; more fits into no cache.
+_TEXT_BYTES = 1 << 20
 _DEVICE_PROPERTIES = frozenset(
     {
         "id",

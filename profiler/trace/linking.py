@@ -72,10 +72,10 @@ def _operations(records: Records, table: Ints, ranges: Ranges, names: list[str])
         parent=parents(start, end, thread),
         module=np.append(module, -1)[enclosing(outer, start, end, thread)],
         stack=stack,
-        shapes=[records.shapes[row] for row in rows],
-        types=[records.types[row] for row in rows],
-        concrete=[records.concrete[row] for row in rows],
-        strides=[records.strides[row] for row in rows],
+        shapes=list(map(records.shapes.__getitem__, rows)),
+        types=list(map(records.types.__getitem__, rows)),
+        concrete=list(map(records.concrete.__getitem__, rows)),
+        strides=list(map(records.strides.__getitem__, rows)),
     )
     return _Rows(external), operations
 
