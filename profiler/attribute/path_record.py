@@ -15,7 +15,7 @@ from profiler.trace.grouping import rows_alike
 from profiler.trace.host_places import NOTHING_RECORDED, HostPlaces
 from profiler.trace.host_work import HostWork, cut_in_blocks, launching_threads
 from profiler.trace.named_work import WorkByName
-from profiler.trace.timeline import Timeline
+from profiler.trace.timeline import Ints, Timeline
 
 _MOST_NAMED = 10
 _HOST, _SYNC = (PATH_KINDS.index(kind) for kind in (PathKind.HOST, PathKind.SYNC))
@@ -34,8 +34,10 @@ class _Group:
     owner: int = -1
 
 
-def path_record(path: CriticalPath, timeline: Timeline, work: HostWork, places: HostPlaces) -> records.CriticalPath:
-    """The record of a path that covers the span of the device."""
+def path_record(
+    path: CriticalPath, timeline: Timeline, work: HostWork, places: HostPlaces, silence: Ints
+) -> records.CriticalPath:
+    """The record of a path that covers the span of the device; `silence` is when no thread did anything, merged."""
     lasts = path.end_ns - path.begin_ns
     span_ns = int(lasts.sum())
     kinds = [
@@ -47,7 +49,7 @@ def path_record(path: CriticalPath, timeline: Timeline, work: HostWork, places: 
         )
         for rows in rows_alike(path.kind)
     ]
-    groups = [*_on_device(path, timeline), *_syncs(path, timeline), *_host_work(path, timeline, work, places)]
+    groups = [*_on_device(path, timeline), *_syncs(path, timeline), *_host_work(path, timeline, work, places, silence)]
     longest = sorted(groups, key=lambda group: -group.ns)[:_MOST_NAMED]
     return records.CriticalPath(
         segments=len(lasts),
@@ -106,13 +108,18 @@ def _syncs(path: CriticalPath, timeline: Timeline) -> Iterator[_Group]:
         )
 
 
-def _host_work(path: CriticalPath, timeline: Timeline, work: HostWork, places: HostPlaces) -> Iterator[_Group]:
+def _host_work(
+    path: CriticalPath, timeline: Timeline, work: HostWork, places: HostPlaces, silence: Ints
+) -> Iterator[_Group]:
     """The host's work, cut where the innermost operation changes."""
     mine = path.kind == _HOST
     spans = intervals.from_columns(path.begin_ns[mine], path.end_ns[mine])
     threads = timeline.host.thread[path.row[mine]]
     by_name = WorkByName(work, places)
-    for block in cut_in_blocks(work, spans, threads, launching_threads(timeline)):
-        by_name.add(block.owner, block.begin_ns, block.end_ns, threads[block.span])
+    for block in cut_in_blocks(work, spans, threads, launching_threads(timeline), silence.reshape(-1)):
+        silent = intervals.covered_before(silence, block.begin_ns + 1) > intervals.covered_before(
+            silence, block.begin_ns
+        )
+        by_name.add(block.owner, block.begin_ns, block.end_ns, threads[block.span], silent)
     for group in by_name.sums()[:_MOST_NAMED]:  # no other can be among the longest groups
         yield _Group(PathKind.HOST, group.label, group.ns, group.calls, group.at_ns, group.thread, group.owner)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from msgspec.structs import replace
 
 from profiler.attribute.idle_record import host_operations
 from profiler.attribute.path_record import path_record
-from profiler.report.analysis import RankAnalysis
+from profiler.report.analysis import PartName, RankAnalysis
 from profiler.report.records import Source
 from profiler.trace.critical_path import critical_path
 from profiler.trace.graph import DependencyGraph
@@ -30,9 +31,11 @@ def with_waits(
         return replace(rank, sources={**rank.sources, **missing})
     work = host_work(timeline)
     places = HostPlaces(timeline, work)
-    pieces = idle_pieces(timeline, work, late_launches(timeline))
+    late = late_launches(timeline)
+    silence = late[0].spans[PartName.IDLE_NOTHING_ASKED] if late else np.empty((0, 2), np.int64)
+    pieces = idle_pieces(timeline, work, late)
     return replace(
         rank,
-        critical_path=path_record(critical_path(timeline, graph), timeline, work, places),
+        critical_path=path_record(critical_path(timeline, graph), timeline, work, places, silence),
         host_operations=host_operations(pieces, work, places, timeline.device.span_ns, rank.idle_ns),
     )

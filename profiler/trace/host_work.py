@@ -40,7 +40,6 @@ class HostKind(IntEnum):
 
 # So many at once take some tens of MB.
 _BLOCK_WORKS = 250_000
-_NO_CUTS = np.empty(0, np.int64)
 _FAR = 2**62
 _PROPER = (HostKind.OPERATION, HostKind.CALL)
 _LAUNCHING = (Call.LAUNCH, Call.GRAPH_LAUNCH, Call.COPY, Call.MEMSET)
@@ -136,14 +135,14 @@ def cut_by_work(work: HostWork, spans: Ints, thread: Ints, others: Ints, cuts: I
     return HostPieces(begin, end, span, owner)
 
 
-def cut_in_blocks(work: HostWork, spans: Ints, thread: Ints, others: Ints) -> Iterator[HostPieces]:
+def cut_in_blocks(work: HostWork, spans: Ints, thread: Ints, others: Ints, cuts: Ints) -> Iterator[HostPieces]:
     """The same, one stretch of time after the other, so that the pieces of a long trace need not fit into memory."""
     borders = np.sort(work.start_ns)[_BLOCK_WORKS::_BLOCK_WORKS].tolist() if len(work) > _BLOCK_WORKS else []
     first, last = int(spans.min(initial=_FAR)), int(spans.max(initial=-_FAR))
     for low, high in pairwise([first, *(border for border in borders if first < border < last), last]):
         inside = np.flatnonzero((spans[:, 1] > low) & (spans[:, 0] < high))
         rows = np.flatnonzero((work.end_ns > low) & (work.start_ns < high))
-        found = cut_by_work(work.only(rows), np.clip(spans[inside], low, high), thread[inside], others, _NO_CUTS)
+        found = cut_by_work(work.only(rows), np.clip(spans[inside], low, high), thread[inside], others, cuts)
         yield HostPieces(found.begin_ns, found.end_ns, inside[found.span], np.append(rows, -1)[found.owner])
 
 

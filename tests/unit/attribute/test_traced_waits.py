@@ -167,6 +167,7 @@ def test_time_in_which_nothing_at_all_was_recorded_is_said_to_be_so() -> None:
     )
     assert costliest(rank).name == "(nothing recorded)"
     assert costliest(rank).cause is PartName.IDLE_NOTHING_ASKED
+    assert path_of(rank).top[0].name == "(nothing recorded)"
 
 
 def test_a_trace_that_lacks_its_work_has_no_path_and_says_why() -> None:
