@@ -32,6 +32,7 @@ clean:
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	$(BIN)/python -m compileall -q profiler # pip does that for what it copies, and an environment may forbid Python to
 	touch $@
 
 $(WITH_RAY): $(INSTALLED)
