@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,8 @@ from tests.unit.attribute.small_graphs import HostCall, Work, graph_of, period_u
 Step = tuple[DependencyGraph, ActivityCosts]
 NEEDS = (Resource.DRAM, Resource.TENSOR, Resource.ISSUE, Resource.PCIE)
 SPEEDS = (*NEEDS, Resource.HOST, Resource.LATENCY)
+# Kernels and memory work, then copies that leave the device, then collectives.
+_PLACE = {**dict.fromkeys(Activity, 1), Activity.KERNEL: 0, Activity.D2D: 0, Activity.MEMSET: 0, Activity.COLLECTIVE: 2}
 microseconds = st.floats(0, 100, allow_nan=False).map(lambda value: round(value, 3))
 lasting = st.floats(0.5, 100, allow_nan=False).map(lambda value: round(value, 3))
 
@@ -70,6 +73,21 @@ def test_parts_sum_to_the_replayed_period_and_none_is_negative(step: Step):
     assert sum(part.ms for part in parts) * 1e3 == pytest.approx(replayed.period_us, rel=1e-9)
     assert sum(part.fraction for part in parts) == pytest.approx(1)
     assert all(part.ms > 0 for part in parts)
+
+
+@given(steps())
+def test_an_activity_has_its_part_of_each_instant_at_which_it_is_among_the_first(step: Step):
+    replayed, activities = run(step), step[0].activity
+    spans = list(zip(replayed.start_us, replayed.end_us, activities, strict=True))
+    own = [0.0] * len(spans)
+    edges = sorted({time for begin, end, _ in spans for time in (begin, end)})
+    for begin, end in pairwise(edges):
+        running = [row for row, span in enumerate(spans) if span[0] <= begin and end <= span[1]]
+        first = min((_PLACE[activities[row]] for row in running), default=None)
+        shared = [row for row in running if _PLACE[activities[row]] == first]
+        for row in shared:
+            own[row] += (end - begin) / len(shared)
+    assert exclusive_us(replayed, activities).tolist() == pytest.approx(own, rel=1e-9, abs=1e-9)
 
 
 @given(steps())
