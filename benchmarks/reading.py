@@ -10,7 +10,8 @@ reading takes at most 1.0 of that line's time, the whole reading (operations, sh
 its memory; the synthetic trace takes less than 1.5 GB. Readers whose library is not installed are left out; the
 claims need orjson.
 
-Not measured: a verdict, which comes on top (`benchmarks/analyze.py`); a cold file cache (each file is read once before).
+Not measured: a verdict, which comes on top (see `benchmarks/analyze.py`); a cold file cache (each file is read once
+before).
 """
 
 from __future__ import annotations

@@ -64,7 +64,8 @@ class EventDecoder:
 
     def _decode_wanted(self, text: Text) -> list[Any]:
         heads, texts = _HEADS.decode(text), _TEXTS.decode(text)
-        self._learn({head.cat for head in heads if isinstance(head.cat, str)} - self._known.keys())
+        if new := {head.cat for head in heads if isinstance(head.cat, str)} - self._known.keys():
+            self._learn(new)
         wanted = [
             event
             for head, event in zip(heads, texts, strict=True)
