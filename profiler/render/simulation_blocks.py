@@ -22,6 +22,7 @@ from profiler.render.document import (
 from profiler.render.numbers import MISSING, aligned, count, duration, number, percent, ratio, size
 from profiler.render.words import SERVING_PARTS, sentence
 from profiler.report.simulation import Percentiles, SimulatedPolicy, Simulation
+from profiler.report.vocabulary import VerdictState
 
 _NS_PER_MS = 1e6
 _FEW_REQUESTS = 16
@@ -115,6 +116,7 @@ def _policy(policy: SimulatedPolicy) -> list[Block]:
     blocks: list[Block] = [
         Facts(tuple(_policy_facts(policy))),
         Beside(tuple(_parts(policy)), tuple(_latencies(policy))),
+        *_why(policy),
         *_timeline(policy),
     ]
     if len(policy.requests) <= _FEW_REQUESTS and not policy.requests_left_out:
@@ -187,6 +189,14 @@ def _latencies(policy: SimulatedPolicy) -> list[Block]:
     if notes.reasons:
         blocks.append(Bullets(tuple(notes.reasons), mark="[{}]"))
     return blocks
+
+
+def _why(policy: SimulatedPolicy) -> list[Block]:
+    """What the first lines left out of the verdict's evidence."""
+    told = policy.verdict.evidence if policy.verdict.state is VerdictState.INCONCLUSIVE else policy.verdict.evidence[1:]
+    if not told or policy.verdict.state is VerdictState.REFUSED:
+        return []
+    return [Heading("Why", 2), Bullets(tuple(sentence(text) for text in told))]
 
 
 def _timeline(policy: SimulatedPolicy) -> list[Block]:

@@ -61,6 +61,12 @@ def test_the_verdicts_come_first() -> None:
     assert first.startswith("Serial is held back by scheduling: requests wait in the queue.")
 
 
+def test_the_rest_of_the_evidence_stands_with_the_policy() -> None:
+    text = " ".join(shown(many(), 160).split())
+    assert "Why - Of the waiting, " in text
+    assert "the queue grows for as long as that lasts." in text
+
+
 def test_few_requests_are_shown_one_by_one_and_many_are_not() -> None:
     assert "Request by request" in shown(four())
     assert "Request by request" not in shown(many())
