@@ -145,7 +145,8 @@ def analyzed_devices(
     findings = check(timeline)
     devices = per_device(timeline)
     for number, each in devices:
-        rank_name = name if len(devices) == 1 else f"{name} [GPU {number}]"
+        card = number if number >= 0 else "unknown"  # of activities that do not say where they ran
+        rank_name = name if len(devices) == 1 else f"{name} [GPU {card}]"
         part = looked_at(rank_name, each, findings, narrowing, with_steps=with_steps)
         yield replace(_analyze_device(part, number, measured, parts_only), window=part.window), part.timeline
 

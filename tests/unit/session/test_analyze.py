@@ -176,6 +176,15 @@ def test_two_devices_in_one_file_are_two_ranks_as_each_would_be_alone() -> None:
         assert rank.integrity == alone.integrity == []
 
 
+def test_what_does_not_say_which_of_several_devices_it_ran_on_is_told_apart() -> None:
+    events = [kernel(10 * number, 5) for number in range(3)]
+    events[1]["args"]["device"] = 1
+    del events[2]["args"]["device"]
+    answer = analyze_inputs([TraceInput("a.json", trace_bytes(events))])
+    assert [rank.name for rank in answer.ranks] == ["a.json [GPU unknown]", "a.json [GPU 0]", "a.json [GPU 1]"]
+    assert [rank.span_ns for rank in answer.ranks] == [5_000] * 3
+
+
 LITTLE = trace_bytes([call("cudaLaunchKernel", 0, 2, 1), kernel(5, 10, 1)])
 
 
