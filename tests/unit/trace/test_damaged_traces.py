@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -224,6 +226,14 @@ def test_a_trace_that_lost_only_what_stands_behind_its_events_keeps_its_verdict(
     data = text[: text.rindex("]") + 1].encode()
     assert findings(data)["cut_off"].severity is Severity.NOTE
     assert state(data)[0] is VerdictState.CLEAR
+
+
+def test_every_code_is_explained() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "report.md").read_text(encoding="utf-8")
+    sources = (Path(__file__).parents[3] / "profiler" / "trace").glob("*.py")
+    codes = {code for path in sources for code in re.findall(r"\bFinding\(\s*\"(\w+)\"", path.read_text("utf-8"))}
+    assert len(codes) >= 17
+    assert [code for code in sorted(codes) if f"`{code}`" not in page] == []
 
 
 KNOWN = {"under_recorded", "kernels_without_launch", "launches_without_activity", "missing_shapes", "empty_kernels"}
