@@ -22,8 +22,9 @@ BATCHES = [1, 16, 64, 256]
 def _keep(timeline: Timeline, rows: Ints) -> Timeline:
     """The timeline with only these device rows."""
     device = timeline.device
-    columns: dict[str, Any] = {name: getattr(device, name)[rows] for name in device.__slots__}
-    return replace(timeline, device=replace(device, **columns))
+    columns = {name: getattr(device, name) for name in device.__slots__}
+    kept: dict[str, Any] = {name: column[rows] for name, column in columns.items() if isinstance(column, np.ndarray)}
+    return replace(timeline, device=replace(device, **kept))
 
 
 def _on_stream(timeline: Timeline, stream: Ints) -> Timeline:
