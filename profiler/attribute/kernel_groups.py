@@ -59,7 +59,10 @@ class KernelGroup:
 
 def slowest_groups(timeline: Timeline, judged: JudgedRows, own_ns: Ints, most: int) -> list[KernelGroup]:
     """The kernels that take the most time, the longest first. `own_ns` is the exclusive time of each judged row."""
-    rows = np.flatnonzero(timeline.device.kind[judged.rows] == Activity.KERNEL)
+    # What follows on a window ends its last idle time, and is no part of it.
+    within = timeline.device.start_ns[judged.rows] < timeline.device.span_ns[1]
+    within |= timeline.device.window_ns is None
+    rows = np.flatnonzero(within & (timeline.device.kind[judged.rows] == Activity.KERNEL))
     if not len(rows):
         return []
     shapes = _Shapes(timeline)

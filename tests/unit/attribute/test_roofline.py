@@ -17,6 +17,7 @@ from profiler.report.roofline import KernelRoofline
 from profiler.report.vocabulary import Cause, Resource, Tier
 from profiler.session.analyze import analyze_trace
 from profiler.trace.timeline import Timeline
+from profiler.trace.window import window
 from tests.unit.trace.trace_events import RECORDINGS, call, copy, kernel, operation, timeline_of
 
 PEAKS = Peaks(dram_bytes_per_s=1e12, kernel_us=1.0, sm_count=100, l2_bytes=None)
@@ -194,6 +195,14 @@ def test_a_sum_with_an_unknown_part_is_unknown_and_the_limiter_is_that_of_most_t
     assert found.limiter is Resource.LATENCY
     (found,) = slowest_groups(timeline, rows, np.array([5, 4]), 10)
     assert found.limiter is Resource.TENSOR
+
+
+def test_what_follows_on_a_window_is_no_part_of_it() -> None:
+    whole = timeline_of(*product(0, 1, 4), *product(20, 2, 4), *product(40, 3, 4))
+    part = window(whole, int(whole.device.start_ns[0]), int(whole.device.end_ns[1]) + 1_000, followed=True)
+    assert len(part.device) == 3
+    (found,) = slowest_groups(part, judged(part, [facts(1.0, 10.0)], [0, 0, 0]), np.array([5, 6, 0]), 10)
+    assert (found.calls, found.flops, found.sum_ns) == (2, 2.0, 23_000)
 
 
 def test_inputs_that_are_no_sizes_are_not_shown() -> None:
