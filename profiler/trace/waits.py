@@ -92,16 +92,16 @@ def recorded_activities(order: LaunchOrder) -> dict[int, int]:
 def held_by(order: LaunchOrder, recorded: dict[int, int]) -> list[list[int]]:
     """Activities of other streams that each activity waited for: from event calls, else from the times."""
     host = order.step.host
-    held: list[list[int]] = [[] for _ in range(len(order.device_rows))]
+    held: dict[int, list[int]] = {}
     launched = _launched_by_stream(order)
     for place in order.of_kind(Call.EVENT_WAIT):
         row = order.host_rows[place]
         indices, places = launched.get(int(host.stream[row]), ((), ()))
         after, event = bisect_left(places, place), int(host.waits_for[row])
         if after < len(indices) and event in recorded:
-            held[indices[after]].append(recorded[event])
+            held.setdefault(indices[after], []).append(recorded[event])
     _infer_waits(order, held)
-    return held
+    return _by_row(held, len(order.device_rows))
 
 
 def waited_for(order: LaunchOrder, recorded: dict[int, int]) -> list[list[int]]:
@@ -111,11 +111,11 @@ def waited_for(order: LaunchOrder, recorded: dict[int, int]) -> list[list[int]]:
     or to pageable memory waits for itself.
     """
     host, device = order.step.host, order.step.device
-    found: list[list[int]] = [[] for _ in range(len(order.host_rows))]
+    found: dict[int, list[int]] = {}
     staged = np.flatnonzero(block_host(device)[order.device_rows] & (order.place >= 0))
     for index, place in zip(staged.tolist(), order.place[staged].tolist(), strict=True):
         if host.kind[order.host_rows[place]] == Call.COPY:
-            found[place].append(index)
+            found.setdefault(place, []).append(index)
     streams = order.by_stream(stream_keys(device)[order.device_rows])
     ends = device.end_ns[order.device_rows].tolist()
     for place in order.of_kind(Call.SYNC):
@@ -132,7 +132,13 @@ def waited_for(order: LaunchOrder, recorded: dict[int, int]) -> list[list[int]]:
             if over is not None:
                 (its_own if stream % _STREAMS_OF_A_DEVICE == on_stream else done).append(over)
         found[place] = its_own or done
-    return found
+    return _by_row(found, len(order.host_rows))
+
+
+def _by_row(waits: dict[int, list[int]], count: int) -> list[list[int]]:
+    """What each of so many rows waited for. Those that waited for nothing share one empty list: most of them do."""
+    nothing: list[int] = []
+    return [waits.get(row, nothing) for row in range(count)]
 
 
 def _launched_by_stream(order: LaunchOrder) -> dict[int, tuple[list[int], list[int]]]:
@@ -146,7 +152,7 @@ def _launched_by_stream(order: LaunchOrder) -> dict[int, tuple[list[int], list[i
     return found
 
 
-def _infer_waits(order: LaunchOrder, held: list[list[int]]) -> None:
+def _infer_waits(order: LaunchOrder, held: dict[int, list[int]]) -> None:
     """Many traces do not name the event; an activity that starts late, as another stream's ends, waited for it."""
     device, rows = order.step.device, order.device_rows
     start, end, stream = device.start_ns[rows], device.end_ns[rows], stream_keys(device)[rows]
@@ -157,14 +163,14 @@ def _infer_waits(order: LaunchOrder, held: list[list[int]]) -> None:
     by_end = np.lexsort((np.arange(len(rows)), end))
     latest = np.searchsorted(end[by_end], start, side="right") - 1
     for index in np.flatnonzero(start - ready >= UNEXPLAINED_WAIT_NS).tolist():
-        if held[index]:
+        if index in held:
             continue
         for position in range(int(latest[index]), -1, -1):
             other = int(by_end[position])
             if start[index] - end[other] > _EVENT_LATENCY_NS:
                 break
             if other < index and stream[other] != stream[index]:
-                held[index].append(other)
+                held[index] = [other]
                 break
 
 
