@@ -49,7 +49,7 @@ class DependencyGraph:
     call_us: list[float]
     wake_us: list[float]
     kind: list[str]
-    waits_for: list[list[int]]  # device rows that a blocking call waits for
+    waits_for: list[list[int]]  # device rows that a blocking call waits for; empty ones may be one and the same
     tail_us: list[float]  # host work of each thread after its last call
     launched_by: list[int]  # host row of each device row; -1: launched before the step
     stream: list[int]
