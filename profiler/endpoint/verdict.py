@@ -1,0 +1,147 @@
+"""What holds the requests of a live server back, as far as the outside and its metrics tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from profiler.report.endpoint import ClientHealth, EndpointPartName, ServerTimes
+from profiler.report.records import Verdict
+from profiler.report.vocabulary import BottleneckClass, Cause, VerdictState
+
+# Closer than this, another run of the same load could turn the order.
+_TOO_CLOSE = 0.05
+# Engines hold back a few blocks, and a new request needs room for its whole prompt: fuller than this is full.
+KV_FULL_RATIO = 0.95
+_PHASES = (EndpointPartName.PREFILL, EndpointPartName.DECODE)
+_WORDS = {
+    EndpointPartName.CLIENT: "waiting in the client",
+    EndpointPartName.NETWORK: "the way there and back",
+    EndpointPartName.QUEUE: "queue",
+    EndpointPartName.PREFILL: "prefill",
+    EndpointPartName.DECODE: "decode",
+}
+
+
+def endpoint_verdict(
+    times: Mapping[EndpointPartName, int],
+    client: ClientHealth,
+    server: ServerTimes | None,
+    how: str,
+    phase_verdicts: Mapping[str, Verdict],
+) -> tuple[EndpointPartName | None, Verdict]:
+    """The part that leads, and the verdict. `times` is empty where no request ended well.
+
+    A phase that leads is held back by what `phase_verdicts`, those of a report of the model, say of it.
+    """
+    whole = sum(times.values())
+    if not times or whole <= 0:
+        return None, _refused(["no request ended well"])
+    (leader, share), (second, next_share), *_ = sorted(
+        ((name, ns / whole) for name, ns in times.items()), key=lambda each: -each[1]
+    )
+    evidence = [
+        "Of the time that requests take: "
+        + ", ".join(f"{_WORDS[name]} {100 * ns / whole:.3g}%" for name, ns in times.items() if ns)
+    ]
+    if client.limited:
+        told = "; ".join(client.reasons)
+        return leader, _refused([f"the client was the bottleneck, not the server: {told}", *evidence])
+    if leader is EndpointPartName.QUEUE:
+        cause, why = _queue_cause(server)
+        if how == "inferred":
+            why.append("the queue is inferred: what first tokens took beyond those of an idle server")
+        return leader, _judged(leader, cause, share, second, next_share, [*evidence, *why], phase_verdicts)
+    known = phase_verdicts.get(leader.value)
+    if leader not in _PHASES or known is None or known.class_ is None:
+        return leader, _refused([_unknown(leader), *evidence])
+    return leader, _judged(
+        leader, known.cause, share, second, next_share, [*evidence, *known.evidence[:1]], phase_verdicts, known
+    )
+
+
+def part_classes(
+    leader_cause: Cause | None, phase_verdicts: Mapping[str, Verdict]
+) -> dict[EndpointPartName, BottleneckClass]:
+    """The class that each part is laid to, where that is known."""
+    cause = leader_cause if leader_cause in (Cause.SCHEDULING_QUEUE, Cause.MEMORY_CAPACITY) else Cause.SCHEDULING_QUEUE
+    found = {EndpointPartName.QUEUE: cause.bottleneck_class}
+    for phase in _PHASES:
+        verdict = phase_verdicts.get(phase.value)
+        if verdict is not None and verdict.class_ is not None:
+            found[phase] = verdict.class_
+    return found
+
+
+def kv_cache_is_full(server: ServerTimes | None) -> bool:
+    """Whether requests waited for the KV cache: it was full while some waited, or some were put out of it."""
+    if server is None:
+        return False
+    waited = bool(server.peak_waiting)
+    return bool(server.preemptions) or (waited and (server.peak_kv_usage_ratio or 0.0) >= KV_FULL_RATIO)
+
+
+def _queue_cause(server: ServerTimes | None) -> tuple[Cause, list[str]]:
+    if server is None:
+        return Cause.SCHEDULING_QUEUE, ["nothing says whether the KV cache was full: the server has no metrics"]
+    kv = server.peak_kv_usage_ratio
+    filled = "" if kv is None else f"; the KV cache was {100 * kv:.3g}% full at most"
+    if kv_cache_is_full(server):
+        return Cause.MEMORY_CAPACITY, [f"{server.preemptions or 0} requests were preempted{filled}"]
+    if server.peak_waiting is None:
+        return Cause.SCHEDULING_QUEUE, []
+    return Cause.SCHEDULING_QUEUE, [
+        f"up to {server.peak_waiting:.0f} waited while {server.peak_running or 0:.0f} ran{filled}"
+    ]
+
+
+def _judged(
+    leader: EndpointPartName,
+    cause: Cause | None,
+    share: float,
+    second: EndpointPartName,
+    next_share: float,
+    evidence: list[str],
+    phase_verdicts: Mapping[str, Verdict],
+    known: Verdict | None = None,
+) -> Verdict:
+    rival = phase_verdicts.get(second.value)
+    class_ = cause.bottleneck_class if cause is not None else known.class_ if known is not None else None
+    state = VerdictState.CLEAR if known is None else known.state
+    return Verdict(
+        class_=class_,
+        cause=cause,
+        share=share,
+        low=share,
+        high=share,
+        runner_up=BottleneckClass.SCHEDULING if second is EndpointPartName.QUEUE else rival.class_ if rival else None,
+        runner_up_share=next_share,
+        state=VerdictState.INCONCLUSIVE if share - next_share < _TOO_CLOSE else state,
+        throttled=known.throttled if known is not None else False,
+        confidence=known.confidence if known is not None else None,
+        evidence=evidence,
+    )
+
+
+def _unknown(leader: EndpointPartName) -> str:
+    if leader is EndpointPartName.CLIENT:
+        return "requests waited most in the client, for room under --max-concurrency"
+    if leader is EndpointPartName.NETWORK:
+        return "most of the time went between the client and the engine: the network, or the server's HTTP front end"
+    phase = leader.value
+    return f"{phase} leads, and nothing says what holds {phase} back: --costs with a report of the model does"
+
+
+def _refused(evidence: list[str]) -> Verdict:
+    return Verdict(
+        class_=None,
+        cause=None,
+        share=None,
+        low=None,
+        high=None,
+        runner_up=None,
+        runner_up_share=None,
+        state=VerdictState.REFUSED,
+        throttled=False,
+        confidence=None,
+        evidence=evidence,
+    )
