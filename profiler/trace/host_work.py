@@ -161,6 +161,8 @@ def _overlap(work: HostWork, spans: Ints) -> NDArray[np.bool_]:
 
 def _cut(spans: Ints, instants: Ints) -> tuple[Ints, Ints, Ints]:
     """The spans cut at the instants within them: begin, end and span of each piece."""
+    if not len(spans):
+        return spans[:, 0], spans[:, 1], spans[:, 0]
     place = np.searchsorted(spans[:, 0], instants, side="right") - 1
     inside = (place >= 0) & (instants > spans[place, 0]) & (instants < spans[place, 1])
     begin = np.sort(np.concatenate([spans[:, 0], instants[inside]]))

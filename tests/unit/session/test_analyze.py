@@ -257,8 +257,20 @@ LAUNCH = call("cudaLaunchKernel", 0, 2, 1)
         [LAUNCH, {**kernel(5, 10, 1), "args": {"correlation": 1, "grid": [1], "block": []}}],
         [LAUNCH, {**kernel(5, 10, 1), "args": {"correlation": 1, "grid": [2**62, 4, 4], "block": [2**40, 2**40, 1]}}],
         [LAUNCH, {**kernel(5, 10, 1), "args": {"correlation": 1, "device": -3, "stream": -2}}],
+        [kernel(0, 0), kernel(1, 1, 1), kernel(1001, 0), call("cudaStreamSynchronize", 0, 1, 1)],
     ],
-    ids=["negative", "empty", "far future", "endless", "no arguments", "words", "short grid", "huge grid", "no stream"],
+    ids=[
+        "negative",
+        "empty",
+        "far future",
+        "endless",
+        "no arguments",
+        "words",
+        "short grid",
+        "huge grid",
+        "no stream",
+        "no time",
+    ],
 )
 def test_a_trace_with_impossible_numbers_is_analysed_or_named_and_costs_the_others_nothing(
     events: list[dict[str, object]],
@@ -266,5 +278,6 @@ def test_a_trace_with_impossible_numbers_is_analysed_or_named_and_costs_the_othe
     answer = analyze_inputs([TraceInput("odd.json", trace_bytes(events)), TraceInput("b.json", LITTLE)])
     assert answer.ranks[-1].name == "b.json"
     assert len(answer.ranks) + len(answer.unreadable) == 2
+    assert not any("Error" in each.reason for each in answer.unreadable)
     for rank in answer.ranks:
         assert sum(each.ns for each in rank.parts) == rank.span_ns
