@@ -7,6 +7,7 @@ one runs there is its own, so all must have the version that asks.
 
 from __future__ import annotations
 
+import socket
 import warnings
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +26,7 @@ Result = TypeVar("Result")
 _AHEAD = 2
 # A node that goes away takes its traces with it, and they are read again elsewhere: once, as a trace may be the reason.
 _RETRIES = 1
+_KNOCK_S = 5.0
 _Stamp = tuple[int, int]
 
 
@@ -144,16 +146,32 @@ def _connected(ray: Any, address: str) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    _knock(address)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what later versions of Ray will do
             ray.init(address, logging_level="ERROR", log_to_driver=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise FailedError(
-            f"no Ray cluster answers at {address}: {reason}", "ray status --address HOST:PORT, and then --ray HOST:PORT"
-        ) from error
+        raise _nobody(address, reason) from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Make sure that somebody listens at HOST:PORT: Ray itself tries for ten minutes and more."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return  # `auto` and `local`, which Ray looks up
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _KNOCK_S).close()
+    except (OSError, OverflowError) as error:
+        raise _nobody(address, getattr(error, "strerror", None) or str(error)) from error
+
+
+def _nobody(address: str, reason: str) -> FailedError:
+    return FailedError(
+        f"no Ray cluster answers at {address}: {reason}", "ray status --address HOST:PORT, and then --ray HOST:PORT"
+    )

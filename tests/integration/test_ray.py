@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import tarfile
@@ -79,10 +80,21 @@ def encoded(answer: object) -> bytes:
 
 
 def test_where_no_cluster_is_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_ADDRESS", "")
     monkeypatch.setattr(ray, "init", unreachable)
-    with pytest.raises(FailedError, match="no Ray cluster answers at nowhere:1: nobody there; try: ray status"):
-        list(map_on_ray(given("a"), size_of, "nowhere:1"))
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(FailedError, match="no Ray cluster answers at auto: nobody there; try: ray status"):
+        list(map_on_ray(given("a"), size_of, "auto"))
+
+
+@pytest.mark.parametrize("form", ["127.0.0.1:{}", "ray://127.0.0.1:{}"])
+def test_where_nobody_listens_ray_is_not_asked(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda *_, **__: pytest.fail("Ray would try for ten minutes"))
+    with socket.socket() as taken:  # bound, and not listening
+        taken.bind(("127.0.0.1", 0))
+        address = form.format(taken.getsockname()[1])
+        with pytest.raises(FailedError, match=r"no Ray cluster answers at .*: Connection refused"):
+            list(map_on_ray(given("a"), size_of, address))
 
 
 def unreachable(*_: object, **__: object) -> None:
