@@ -10,6 +10,7 @@ from profiler.cli.analyze import analyze
 from profiler.cli.boundary import Boundary
 from profiler.cli.calibrate import calibrate
 from profiler.cli.doctor import doctor
+from profiler.cli.endpoint import endpoint
 from profiler.cli.models import models
 from profiler.cli.profile import profile
 from profiler.cli.schema import schema
@@ -31,6 +32,7 @@ application = typer.Typer(
 _MEASURE, _READ, _MACHINE = "Measure", "Read", "This machine"
 
 application.command(rich_help_panel=_MEASURE)(profile)
+application.command(rich_help_panel=_MEASURE)(endpoint)
 application.command(rich_help_panel=_READ)(analyze)
 application.command(rich_help_panel=_READ)(simulate)
 application.command(rich_help_panel=_READ)(show)

@@ -16,13 +16,15 @@ class Kind(StrEnum):
     ANALYZE = "analyze"
     ANALYZE_COMPARISON = "analyze-comparison"
     SIMULATE = "simulate"
+    ENDPOINT = "endpoint"
 
 
 def schema(
     kind: Annotated[
         Kind,
         typer.Argument(
-            metavar="[KIND]", help="report; whatif, analyze, analyze-comparison or simulate for what these write."
+            metavar="[KIND]",
+            help="report; whatif, analyze, analyze-comparison, simulate or endpoint for what these write.",
         ),
     ] = (Kind.REPORT),
 ) -> None:
@@ -31,6 +33,7 @@ def schema(
 
     from profiler.report.analysis import analysis_schema
     from profiler.report.analysis_comparison import comparison_schema
+    from profiler.report.endpoint import endpoint_schema
     from profiler.report.simulation import simulation_schema
     from profiler.report.store import json_schema
     from profiler.report.whatif import whatif_schema
@@ -41,5 +44,6 @@ def schema(
         Kind.ANALYZE: analysis_schema,
         Kind.ANALYZE_COMPARISON: comparison_schema,
         Kind.SIMULATE: simulation_schema,
+        Kind.ENDPOINT: endpoint_schema,
     }
     typer.echo(json.dumps(schemas[kind](), indent=2))

@@ -17,7 +17,7 @@ from profiler.errors import OutputExistsError, UnreadableError, UsageError
 from profiler.report.json_text import json_text, schema_of
 from profiler.report.records import SCHEMA_VERSION, Report
 
-_OTHER_KINDS = {kind: f"what `bottleneck {kind}` answered" for kind in ("whatif", "analyze", "simulate")}
+_OTHER_KINDS = {kind: f"what `bottleneck {kind}` answered" for kind in ("whatif", "analyze", "simulate", "endpoint")}
 # Reports take a few MB, with the longest steps tens of them; a gzip file of 10 MB can hold 10 GB.
 _MOST_BYTES = 256 << 20
 _GZIP_MAGIC = b"\x1f\x8b"

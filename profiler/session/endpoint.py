@@ -148,7 +148,7 @@ class _Run:
         driven.idle_tpot_ms = pace
 
         async def measure(rate_per_s: float) -> Step:
-            log = at_rate(plan_log, rate_per_s, round(rate_per_s * plan.step_s))
+            log = at_rate(plan_log, rate_per_s, max(round(rate_per_s * plan.step_s), _FEWEST_IN_A_STEP))
             self._progress.stage(f"{rate_per_s:.3g} requests/s", total=len(log))
             await self._load(client, scraper, driven, log)
             return _step(rate_per_s, driven.sent, driven.server, driven.health(), driven.unloaded, driven.knee_slo)
@@ -160,11 +160,10 @@ class _Run:
 
 
 def at_rate(log: RequestLog, rate_per_s: float, number: int) -> RequestLog:
-    """So many requests of a log, 20 or more, from its begin and again, at another mean rate.
+    """So many requests of a log, from its begin and again, at another mean rate.
 
     Arrivals keep their pattern; where all came at once, they are spaced evenly.
     """
-    number = max(number, _FEWEST_IN_A_STEP)
     places = np.arange(number) % len(log)
     gaps = np.diff(log.arrival_ns, prepend=0).astype(np.float64)
     if len(log) < 2 or not log.arrival_ns[-1]:
@@ -173,7 +172,7 @@ def at_rate(log: RequestLog, rate_per_s: float, number: int) -> RequestLog:
     drawn = gaps[places]
     drawn[0] = 0.0
     arrival = np.cumsum(drawn)
-    scale = (number - 1) / rate_per_s * _NS_PER_S / float(arrival[-1])
+    scale = (number - 1) / rate_per_s * _NS_PER_S / max(float(arrival[-1]), 1.0)
     return log.taken(places, np.rint(arrival * scale).astype(np.int64))
 
 

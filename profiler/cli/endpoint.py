@@ -1,0 +1,174 @@
+"""`bottleneck endpoint URL`: load a live server and say where its requests' time goes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from profiler.cli.options import OUTPUT_PANEL, DebugOption, ForceOption, Format, FormatOption
+from profiler.cli.simulate import _GENERATED, _LENGTHS, _SLO, _number, _whole
+
+if TYPE_CHECKING:
+    from profiler.report.endpoint import Endpoint
+
+_SERVER, _LOAD = "The server", "The load"
+_MOST_LISTED, _MOST_REQUESTS = 10_000, 1_000_000
+
+
+class Api(StrEnum):
+    """Which of OpenAI's APIs."""
+
+    AUTO = "auto"
+    COMPLETIONS = "completions"
+    CHAT = "chat"
+
+
+def endpoint(
+    url: Annotated[
+        str, typer.Argument(metavar="URL", show_default=False, help="Of a server, such as http://localhost:8000.")
+    ],
+    requests: Annotated[
+        str,
+        typer.Option(
+            "--requests",
+            metavar="REQUESTS",
+            rich_help_panel=_LOAD,
+            help="A CSV or JSON lines log, PROMPT:OUTPUT,... in tokens, poisson or bursty.",
+        ),
+    ] = "poisson",
+    rate: Annotated[
+        float | None, _number("--rate", "Requests a second, whether or not those before ended.", _LOAD, "RATE")
+    ] = None,
+    concurrency: Annotated[
+        int | None, _whole("--concurrency", "Instead: so many at once, the next when one ends.", _LOAD, 100_000)
+    ] = None,
+    max_concurrency: Annotated[
+        int | None, _whole("--max-concurrency", "With --rate: no more than these at once.", _LOAD, 100_000)
+    ] = None,
+    knee: Annotated[
+        bool,
+        typer.Option("--knee", rich_help_panel=_LOAD, help="Raise the rate until goodput falls; say what saturates."),
+    ] = False,
+    step_s: Annotated[float, _number("--step-s", "How long each rate is held.", _LOAD, "SECONDS")] = 10.0,
+    count: Annotated[int, _whole("--count", "How many.", _GENERATED, _MOST_REQUESTS)] = 100,
+    prompt_tokens: Annotated[
+        str, typer.Option("--prompt-tokens", metavar="LENGTHS", rich_help_panel=_GENERATED, help=f"{_LENGTHS}.")
+    ] = "lognormal:512:1",
+    output_tokens: Annotated[
+        str, typer.Option("--output-tokens", metavar="LENGTHS", rich_help_panel=_GENERATED, help="In the same way.")
+    ] = "lognormal:128:0.8",
+    seed: Annotated[int, _whole("--seed", "The same seed gives the same requests.", _GENERATED, least=0)] = 0,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="NAME", show_default=False, rich_help_panel=_SERVER, help="If it has several."),
+    ] = None,
+    api: Annotated[
+        Api, typer.Option("--api", metavar="API", rich_help_panel=_SERVER, help="completions, chat, or what answers.")
+    ] = Api.AUTO,
+    key_env: Annotated[
+        str | None,
+        typer.Option(
+            "--key-env",
+            metavar="VARIABLE",
+            show_default=False,
+            rich_help_panel=_SERVER,
+            help="Environment variable with the API key. Default: OPENAI_API_KEY, if it is set.",
+        ),
+    ] = None,
+    timeout_s: Annotated[float, _number("--timeout-s", "Give a request up after that.", _SERVER, "SECONDS")] = 600.0,
+    baseline: Annotated[
+        int, _whole("--baseline", "Requests sent alone first, to know the idle server.", _SERVER, 1000)
+    ] = 8,
+    costs: Annotated[
+        Path | None,
+        typer.Option(
+            "--costs",
+            metavar="REPORT",
+            show_default=False,
+            rich_help_panel=_SERVER,
+            help="A report of the model by `profile`: what holds its prefill and decode back.",
+        ),
+    ] = None,
+    slo_ttft_ms: Annotated[float | None, _number("--slo-ttft-ms", "Time to the first token.", _SLO, "MS")] = None,
+    slo_tpot_ms: Annotated[float | None, _number("--slo-tpot-ms", "Time per token after it.", _SLO, "MS")] = None,
+    slo_e2e_ms: Annotated[float | None, _number("--slo-e2e-ms", "Time of the whole request.", _SLO, "MS")] = None,
+    listed: Annotated[
+        int, _whole("--list-requests", "Requests that the JSON lists.", OUTPUT_PANEL, least=0)
+    ] = _MOST_LISTED,
+    form: FormatOption = Format.TABLE,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", rich_help_panel=OUTPUT_PANEL, help="Keep the JSON too."),
+    ] = None,
+    force: ForceOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Load a live OpenAI-compatible server, and split its latency into queue, network, prefill and decode.
+
+    [bold]Examples[/bold]
+
+      bottleneck endpoint http://localhost:8000 --rate 4 --count 200
+
+      bottleneck endpoint http://localhost:8000 --concurrency 16 --requests requests.csv -o endpoint.json
+
+      bottleneck endpoint https://api.example.com/v1 --model NAME --key-env MY_KEY --knee --slo-ttft-ms 500
+    """
+    from rich.console import Console
+
+    from profiler.cli.progress import progress_on
+    from profiler.errors import InterruptedByUser, UsageError
+    from profiler.report.endpoint import Endpoint
+    from profiler.report.store import check_writable
+    from profiler.serving.outcome import Slo
+    from profiler.session.endpoint import Plan, drive_endpoint
+    from profiler.session.endpoint_inputs import api_key, phase_verdicts, read_load
+    from profiler.session.simulate_inputs import Generator
+
+    if concurrency is not None and (rate is not None or knee or max_concurrency is not None):
+        raise UsageError("--concurrency is a load of its own", "without --rate, --max-concurrency and --knee")
+    if output is not None:
+        for read in (costs, Path(requests)):
+            check_writable(output, force=force, source=read)
+    generator = Generator(rate, count, prompt_tokens, output_tokens, seed)
+    plan = Plan(
+        url=url,
+        log=read_load(requests, generator, paced=concurrency is not None or knee),
+        log_name=requests,
+        api=None if api is Api.AUTO else api.value,
+        model=model,
+        key=api_key(key_env),
+        concurrency=concurrency,
+        most_at_once=max_concurrency,
+        slo=Slo(slo_ttft_ms, slo_tpot_ms, slo_e2e_ms),
+        seed=seed,
+        baseline=baseline,
+        timeout_s=timeout_s,
+        knee=knee,
+        step_s=step_s,
+        most_listed=listed,
+        phase_verdicts=phase_verdicts(costs),
+    )
+    with progress_on(Console(stderr=True)) as progress:
+        try:
+            answer, interrupted = drive_endpoint(plan, progress), None
+        except InterruptedByUser as interrupt:
+            if not isinstance(interrupt.partial, Endpoint):
+                raise
+            answer, interrupted = interrupt.partial, interrupt
+    _emit(answer, form, output)
+    if interrupted is not None:
+        raise interrupted
+
+
+def _emit(answer: Endpoint, form: Format, output: Path | None) -> None:
+    from profiler.cli.output import emit_blocks
+    from profiler.render.endpoint_blocks import endpoint_blocks
+    from profiler.report.endpoint import encode_endpoint
+    from profiler.report.store import write_atomically
+
+    if output is not None:
+        write_atomically(output, encode_endpoint(answer))
+    emit_blocks(endpoint_blocks(answer), form, lambda: encode_endpoint(answer))

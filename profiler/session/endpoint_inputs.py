@@ -1,0 +1,61 @@
+"""What `bottleneck endpoint` is given: requests from somewhere, a key, and what is known of the model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from profiler.errors import UsageError
+from profiler.report.records import Verdict
+from profiler.report.store import load_report
+from profiler.serving.generated import Lengths, generated_requests, inline_requests, is_inline
+from profiler.serving.log import RequestLog
+from profiler.serving.request_file import read_requests
+from profiler.session.endpoint import at_rate
+from profiler.session.simulate_inputs import PROCESSES, Generator
+
+# What is drawn where only a concurrency is given, or a knee is looked for: a closed loop has no use for arrivals.
+_ANY_RATE_PER_S = 1.0
+_LOADS = "--rate 4 (requests a second), --concurrency 8 (so many at once), or --knee"
+
+
+def read_load(requests: str, generator: Generator, *, paced: bool) -> RequestLog:
+    """The requests. Those of a log come at their own times, or at its pattern scaled to a rate.
+
+    `paced` says that something else than a rate says when they come. Raises `UsageError` for what cannot be meant and
+    `UnreadableError` for a file that holds something else.
+    """
+    rate = generator.rate_per_s
+    if requests in PROCESSES and not Path(requests).exists():
+        if rate is None and not paced:
+            raise UsageError("nothing says how much load to put on", _LOADS)
+        return generated_requests(
+            rate or _ANY_RATE_PER_S,
+            generator.number,
+            Lengths.parsed(generator.prompt_tokens),
+            Lengths.parsed(generator.output_tokens),
+            burstiness=PROCESSES[requests],
+            seed=generator.seed,
+        )
+    if not is_inline(requests) and not Path(requests).exists():
+        raise UsageError(f"there is no file {requests}", "a log, PROMPT:OUTPUT,... such as 500:100, or poisson")
+    log = inline_requests(requests) if is_inline(requests) else read_requests(Path(requests))
+    return log if rate is None else at_rate(log, rate, len(log))
+
+
+def api_key(variable: str | None, usual: str = "OPENAI_API_KEY") -> str | None:
+    """The key in that variable, or in the usual one where none is named. Raises `UsageError` for an empty one."""
+    if variable is None:
+        return os.environ.get(usual) or None
+    key = os.environ.get(variable)
+    if not key:
+        raise UsageError(f"there is no key in the environment variable {variable}", f"export {variable}=...")
+    if not key.isprintable() or not key.isascii():
+        raise UsageError(f"{variable} holds what no HTTP header can: a line end, or no ASCII", "the key alone")
+    return key
+
+
+def phase_verdicts(report: Path | None) -> Mapping[str, Verdict]:
+    """What a report of the model says of its phases. Raises `UnreadableError`."""
+    return {} if report is None else {phase.name: phase.verdict for phase in load_report(report).phases}
