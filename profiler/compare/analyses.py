@@ -26,8 +26,8 @@ from profiler.report.vocabulary import VerdictState
 
 # From one run of the same work to the next the number of kernels hardly changes: by more than this, it is other work.
 _MANY_MORE = 1.2
-# Of the span outside its steps: more than the gap between two of them.
-_MOST_BESIDE = 0.1
+# Of the span outside its steps: what lies between two of them belongs to a step, other work does not.
+_MOST_BESIDE = 0.5
 
 _Change = PartChange | FamilyChange | OperationChange
 
@@ -135,10 +135,15 @@ def _families(before: Sequence[RankAnalysis], after: Sequence[RankAnalysis]) -> 
 
 
 def _steps(before: Sequence[RankAnalysis], after: Sequence[RankAnalysis]) -> list[StepChange]:
-    """The phases of one name, where each side is a single rank: steps of several ranks are no samples of one."""
+    """The phases of one name, where each side is a single rank: steps of several ranks are no samples of one.
+
+    A single phase is the same as another single one, whatever they are called, if nothing tells that it is not.
+    """
     if len(before) != 1 or len(after) != 1:
         return []
     old, new = ({phase.name: phase.step_ns for phase in rank.phases} for rank in (before[0], after[0]))
+    if len(old) == len(new) == 1 and _kinds(before, after):
+        new = dict(zip(old, new.values(), strict=True))
     return [
         StepChange(
             phase=name,

@@ -29,7 +29,7 @@ def comparison_blocks(answer: AnalysisComparison) -> list[Block]:
     if answer.notes:
         blocks += [Heading("Are they alike?", 2), Bullets(tuple(sentence(note) for note in answer.notes))]
     blocks += [Heading(f"The {view.unit}, part by part", 2), _parts(answer, view)]
-    if len(answer.steps) > 1 or (answer.steps and answer.basis is Basis.SPAN):
+    if answer.steps:
         blocks += [Heading("A step of each phase", 2), _steps(answer)]
     if answer.families:
         blocks += [Heading("Kernels by family", 2), _families(answer, view)]
@@ -87,8 +87,8 @@ def _answer(answer: AnalysisComparison, view: _View) -> Statement:
 def _basis(answer: AnalysisComparison) -> str:
     if answer.basis is Basis.STEP:
         return (
-            f"Compared: the whole span of each trace over its steps, {answer.before.steps} of the baseline and "
-            f"{answer.after.steps} of this. Both as traced."
+            f"Compared: the whole span of each trace, with what lies between its steps, over their number: "
+            f"{answer.before.steps} of the baseline and {answer.after.steps} of this. Both as traced."
         )
     several = max(len(answer.before.ranks), len(answer.after.ranks)) > 1
     return f"Compared: the whole span of each trace{', summed over ranks' if several else ''}, as traced."
