@@ -179,7 +179,7 @@ def _unlike(old: Side, new: Side, old_steps: int, new_steps: int) -> list[str]:
 
 def _refused(ranks: Sequence[RankAnalysis]) -> list[str]:
     return [
-        f"{rank.name} can carry no verdict: {rank.verdict.evidence[0]}"
+        f"there is no verdict of {rank.name}: {rank.verdict.evidence[0]}"
         for rank in ranks
         if rank.verdict.state is VerdictState.REFUSED and rank.verdict.evidence
     ]
