@@ -12,7 +12,7 @@ from profiler.serving.outcome import Slo
 
 # A rate holds if so many of its requests keep what was promised, as in most definitions of goodput.
 _HOLDS_RATIO = 0.9
-_FACTOR, _HALVINGS, _MOST_STEPS = 2.0, 3, 12
+_FACTOR, _HALVINGS, _MOST_STEPS, _SLOWEST_RATIO = 2.0, 3, 12, 1 / 16
 # What is promised where nobody says: on the idle server a request is so much faster.
 _TTFT_TIMES, _TPOT_TIMES = 5.0, 2.0
 # Gaps between tokens this much above those of an idle server, with little queue, are prefills of others in between.
@@ -50,25 +50,25 @@ def default_slo(ttft_p50_ms: float, tpot_p50_ms: float | None) -> Slo:
     return Slo(_TTFT_TIMES * ttft_p50_ms, None if tpot_p50_ms is None else _TPOT_TIMES * tpot_p50_ms, None)
 
 
-async def search(
-    begin_per_s: float, measure: Callable[[float], Awaitable[Step]], steps: list[Step], slowest_per_s: float = 0.01
-) -> None:
+async def search(begin_per_s: float, measure: Callable[[float], Awaitable[Step]], steps: list[Step]) -> None:
     """Fill `steps`: doubled until a rate does not hold (halved until one does), then halved in between.
 
-    Stops early where the client cannot keep up: what lies beyond is not for it to say.
+    Ends where nothing is served any more, and at a sixteenth of the first rate: slower ones take too long to try.
     """
     low, high, rate = 0.0, float("inf"), begin_per_s
-    while len(steps) < _MOST_STEPS and rate >= slowest_per_s:
+    while len(steps) < _MOST_STEPS and rate >= begin_per_s * _SLOWEST_RATIO:
         step = await measure(rate)
         steps.append(step)
         low, high = (rate, high) if step.holds else (low, rate)
-        if low and high < float("inf"):
+        if (low and high < float("inf")) or not step.well:
             break
         rate = rate * _FACTOR if step.holds else rate / _FACTOR
     for _ in range(_HALVINGS if low and high < float("inf") else 0):
         rate = (low * high) ** 0.5
         step = await measure(rate)
         steps.append(step)
+        if not step.well:
+            break
         low, high = (rate, high) if step.holds else (low, rate)
 
 

@@ -173,7 +173,7 @@ def at_rate(log: RequestLog, rate_per_s: float, number: int) -> RequestLog:
     drawn[0] = 0.0
     arrival = np.cumsum(drawn)
     scale = (number - 1) / rate_per_s * _NS_PER_S / max(float(arrival[-1]), 1.0)
-    return log.taken(places, np.rint(arrival * scale).astype(np.int64))
+    return replace(log.taken(places, np.rint(arrival * scale).astype(np.int64)), findings=log.findings)
 
 
 def _step(

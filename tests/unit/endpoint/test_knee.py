@@ -37,7 +37,7 @@ def searched(begin: float, carries: float, client_carries: float = float("inf"))
     return steps
 
 
-@given(st.floats(0.5, 50), st.floats(0.5, 50))
+@given(st.floats(4, 16), st.floats(1, 50))
 def test_the_knee_is_found_from_below_and_from_above(begin: float, carries: float) -> None:
     found = knee_record(searched(begin, carries), Slo(100.0), 10.0)
     assert found.rate_per_s is not None
@@ -57,6 +57,21 @@ def test_a_server_that_carries_nothing_has_none_and_the_search_ends() -> None:
     found = knee_record(searched(1.0, 0.0), Slo(100.0), 10.0)
     assert found.rate_per_s is None
     assert "no rate" in (found.sources["rate_per_s"].missing or "")
+    assert min(tried.rate_per_s for tried in found.steps) == 1 / 16  # slower ones would take too long
+
+
+def test_the_search_ends_where_nothing_is_served_any_more() -> None:
+    tried: list[Step] = []
+
+    async def measure(rate: float) -> Step:
+        dead = rate >= 4 or len(tried) > 3
+        return replace(step(rate, kept=0), well=0) if dead else step(rate)
+
+    asyncio.run(search(1.0, measure, tried))
+    assert [each.rate_per_s for each in tried] == pytest.approx([1.0, 2.0, 4.0, 8**0.5, 32**0.25])
+    at_once: list[Step] = []
+    asyncio.run(search(8.0, measure, at_once))
+    assert len(at_once) == 1
 
 
 def test_a_client_that_gives_up_first_is_what_saturates() -> None:
