@@ -68,7 +68,7 @@ def test_the_search_ends_where_nothing_is_served_any_more() -> None:
         return replace(step(rate, kept=0), well=0) if dead else step(rate)
 
     asyncio.run(search(1.0, measure, tried))
-    assert [each.rate_per_s for each in tried] == pytest.approx([1.0, 2.0, 4.0, 8**0.5, 32**0.25])
+    assert [each.rate_per_s for each in tried] == pytest.approx([1.0, 2.0, 4.0, 8**0.5, 128**0.25])
     at_once: list[Step] = []
     asyncio.run(search(8.0, measure, at_once))
     assert len(at_once) == 1
