@@ -74,25 +74,22 @@ class Client:
         return self._session
 
     async def stream(self, exchange: Exchange, prompt: str) -> None:
-        """Send one request and fill in what became of it. Whatever goes wrong is an ending, never an exception."""
-        import aiohttp
+        """Send one request and fill in what became of it. Whatever goes wrong is an ending, never an exception.
 
+        A kept connection that the server had closed meanwhile is no failure: the request goes again, on another one.
+        """
         body = msgspec.json.encode(self._body(prompt, exchange.most_tokens))
         exchange.began_ns = self.now_ns()
+        while await self._closed_before(exchange, body):
+            pass
+        exchange.ended_ns = self.now_ns()
+
+    async def _closed_before(self, exchange: Exchange, body: bytes) -> bool:
+        """Send it; whether that was on a kept connection that turned out to be closed."""
+        import aiohttp
+
         try:
-            async with self.session.post(
-                self.address.root + APIS[self.api],
-                data=body,
-                headers={"Content-Type": "application/json"},
-                trace_request_ctx=exchange,
-            ) as response:
-                exchange.status = response.status
-                if response.status != 200:
-                    await self._refused(exchange, response)
-                elif response.content_type != "text/event-stream":
-                    self._end(exchange, Ending.MALFORMED, f"no event stream, but {response.content_type}")
-                else:
-                    await self._read(exchange, response)
+            await self._post(exchange, body)
         except MalformedStreamError as error:
             self._end(exchange, Ending.MALFORMED, str(error))
         except aiohttp.ClientSSLError as error:
@@ -104,10 +101,27 @@ class Client:
         except aiohttp.ClientResponseError as error:
             self._end(exchange, Ending.MALFORMED, f"no HTTP answer: {error.message}")
         except (aiohttp.ClientError, OSError) as error:
+            if exchange.status is None and not exchange.connect_ns:
+                return True
             self._end(exchange, Ending.CUT, str(error) or type(error).__name__)
         except ValueError as error:  # aiohttp's, of lines that are too long
             self._end(exchange, Ending.MALFORMED, str(error))
-        exchange.ended_ns = self.now_ns()
+        return False
+
+    async def _post(self, exchange: Exchange, body: bytes) -> None:
+        async with self.session.post(
+            self.address.root + APIS[self.api],
+            data=body,
+            headers={"Content-Type": "application/json"},
+            trace_request_ctx=exchange,
+        ) as response:
+            exchange.status = response.status
+            if response.status != 200:
+                await self._refused(exchange, response)
+            elif response.content_type != "text/event-stream":
+                self._end(exchange, Ending.MALFORMED, f"no event stream, but {response.content_type}")
+            else:
+                await self._read(exchange, response)
 
     async def text(self, path: str, *, post: Mapping[str, object] | None = None) -> tuple[int, str, str | None]:
         """Status, text and `Date` of a small answer; GET unless there is something to post.
@@ -126,18 +140,20 @@ class Client:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(self.address.host, self.address.port, type=1)
         shortest: list[int] = []
+        why: OSError | None = None
         for *_, place in found:
             for _ in range(tries):
                 began = self.now_ns()
                 try:
                     _, writer = await asyncio.open_connection(*place[:2])
-                except OSError:
+                except OSError as error:
+                    why = error
                     break
                 shortest.append(self.now_ns() - began)
                 writer.close()
             if shortest:
                 return min(shortest)
-        raise OSError(f"nothing answers at {self.address.host}:{self.address.port}")
+        raise why or OSError("no address")
 
     def _body(self, prompt: str, most_tokens: int) -> dict[str, object]:
         asked = {"messages": [{"role": "user", "content": prompt}]} if self.api == "chat" else {"prompt": prompt}

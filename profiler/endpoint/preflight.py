@@ -58,7 +58,7 @@ async def look(client: Client, model: str | None, apis: Sequence[str], now_s: Ca
     except aiohttp.ClientSSLError as error:
         raise FailedError(f"TLS failure: {error}", _HINTS[Ending.TLS]) from error
     except (OSError, TimeoutError, aiohttp.ClientError) as error:
-        told = str(error) or "no answer in time"
+        told = getattr(error, "strerror", None) or str(error) or "no answer in time"
         raise FailedError(f"{client.address.root} does not answer: {told}", _HINTS[Ending.UNREACHABLE]) from error
     if status in (401, 403):
         raise FailedError(f"the server refuses (HTTP {status})", _HINTS[Ending.UNAUTHORISED])
@@ -76,14 +76,20 @@ async def alone(
     round_trip_ns: int,
     done: Callable[[], None],
 ) -> tuple[list[Exchange], Unloaded]:
-    """Requests one after the other, and the line through their times. Raises `FailedError` if one fails."""
+    """Requests one after the other, and the line through their times.
+
+    A model may answer a prompt by ending at once; anything else than that, and that to all prompts, is a `FailedError`.
+    """
     exchanges = []
     for place, tokens in enumerate(prompt_tokens):
         exchange = await _asked(client, prompt(-1 - place, tokens), tokens, _BASELINE_TOKENS)
-        if not exchange.ok:
+        if exchange.ok:
+            exchanges.append(exchange)
+        elif exchange.ending is not Ending.EMPTY:
             raise _failed(exchange)
-        exchanges.append(exchange)
         done()
+    if not exchanges:
+        raise _failed(exchange)
     return exchanges, fitted_baseline(exchanges, round_trip_ns)
 
 
@@ -94,7 +100,7 @@ async def _agree(client: Client, apis: Sequence[str]) -> None:
         for extensions in _FALLBACKS:
             client.api, client.extensions = api, extensions
             exchange = await _asked(client, "Hello", 1, _PROBE_TOKENS)
-            if exchange.ok:
+            if exchange.ok or exchange.ending is Ending.EMPTY:
                 return
             first = first or exchange
             if exchange.ending is not Ending.REJECTED:

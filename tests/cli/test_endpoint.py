@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from profiler.cli.application import application
-from tests.fake_endpoint import FakeServer, cut, status, vllm_metrics
+from tests.fake_endpoint import FakeServer, cut, raw, status, vllm_metrics
 
 QUICK = ("--baseline", "2", "--prompt-tokens", "40", "--output-tokens", "4")
 
@@ -74,6 +74,14 @@ def test_failures_are_counted_by_cause_and_the_run_goes_on() -> None:
     counts = {each["ending"]: each["count"] for each in answer["endings"]}
     assert counts == {"ok": 6, "server_error": 1, "throttled": 1, "stream_cut": 1}
     assert any(warning["code"] == "failures" for warning in answer["warnings"])
+
+
+def test_a_model_that_ends_at_once_now_and_then_is_served_all_the_same() -> None:
+    nothing = raw(b"data: [DONE]\n\n")
+    with FakeServer(reply=lambda number: nothing if number % 2 == 0 else None).running() as server:
+        answer = as_json(server.url, "--concurrency", "1", "--count", "4", *QUICK)
+    assert {each["ending"]: each["count"] for each in answer["endings"]} == {"ok": 2, "no_token": 2}
+    assert answer["baseline"]["requests"] == 1
 
 
 def test_a_load_of_which_nothing_ends_well_is_told_and_not_judged() -> None:

@@ -7,6 +7,7 @@ import socket
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from profiler.endpoint.address import Address
 from profiler.endpoint.client import Client
@@ -110,3 +111,26 @@ def test_the_key_goes_to_the_server_and_nowhere_else() -> None:
         found = asked(server.url, key="sk-secret")
     assert "sk-secret" not in found.detail
     assert "your key *** is odd" in found.detail
+
+
+def test_a_kept_connection_that_the_server_closed_is_no_failure() -> None:
+    """Servers close idle connections, and the client may learn of it only by sending."""
+
+    async def hang_up(server: FakeServer, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    async def ask(url: str) -> list[Exchange]:
+        async with Client(Address.parsed(url), model="fake") as client:
+            found = [Exchange(number, 2, 3, client.now_ns(), 0) for number in range(2)]
+            for exchange in found:
+                await client.stream(exchange, "a prompt")
+            return found
+
+    with FakeServer(reply=lambda number: hang_up if number == 1 else None).running() as server:
+        found = asyncio.run(ask(server.url))
+        assert len(server.bodies) == 3
+    assert [each.ending for each in found] == [Ending.OK, Ending.OK]
+    with FakeServer(reply=lambda number: hang_up).running() as server:
+        assert asked(server.url).ending is Ending.CUT  # the connection was its own: that is a failure
