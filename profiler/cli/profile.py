@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,7 +18,18 @@ from profiler.session.request import NEW_TOKENS, ProfileRequest
 if TYPE_CHECKING:
     from profiler.report.records import Report
 
-_MODEL, _WORK = "The model", "The request"
+_MODEL, _WORK, _SWEEP = "The model", "The request", "Costs for simulate"
+
+
+def _sizes(option: str, text: str, usual: str) -> Any:
+    return typer.Option(option, metavar="N,...", rich_help_panel=_SWEEP, help=text, show_default=usual)
+
+
+def _whole_numbers(option: str, text: str | None) -> list[int] | None:
+    try:
+        return None if text is None else [int(number) for number in text.split(",")]
+    except ValueError:
+        raise UsageError(f"{option} {text} is no list of sizes", f"{option} 1,8,32") from None
 
 
 def profile(
@@ -116,6 +127,23 @@ def profile(
             help="Count what kernels move, and how busy they keep the SMs: hardware counters, where they may be read.",
         ),
     ] = False,
+    sweep: Annotated[
+        bool,
+        typer.Option(
+            "--sweep",
+            rich_help_panel=_SWEEP,
+            help="Time prefill and decode over batch sizes and lengths, too: the costs that `simulate --costs` reads.",
+        ),
+    ] = False,
+    sweep_batches: Annotated[
+        str | None, _sizes("--sweep-batches", "Batch sizes to sweep, such as 1,8,32.", "as many as fit")
+    ] = None,
+    sweep_lengths: Annotated[
+        str | None,
+        _sizes(
+            "--sweep-lengths", "Prompts and contexts to sweep, such as 128,1024,4096.", "as the model has positions"
+        ),
+    ] = None,
     form: FormatOption = Format.TABLE,
     output: Annotated[
         Path | None,
@@ -146,6 +174,8 @@ def profile(
       bottleneck profile ./my-checkpoint --batch-size 16 -o report.json
 
       bottleneck profile llama-3.1-8b --mode graph --prompt-tokens 8192
+
+      bottleneck profile llama-3.1-8b --sweep -o report.json
     """
     if quick and thorough:
         raise UsageError("--quick and --thorough exclude each other", "drop one of the two")
@@ -167,6 +197,9 @@ def profile(
         counters=counters,
         trace_out=trace_out,
         command=typed_command(ctx),
+        sweep=sweep,
+        sweep_batches=_whole_numbers("--sweep-batches", sweep_batches),
+        sweep_lengths=_whole_numbers("--sweep-lengths", sweep_lengths),
     )
     _check_outputs(output, trace_out, force=force)
     _check_model(model)  # a name that was mistyped is told before seconds of imports

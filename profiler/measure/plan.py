@@ -70,6 +70,21 @@ class Plan:
             host_iterations=15,
         )
 
+    @classmethod
+    def sweep(cls) -> Plan:
+        """For one of many points of a sweep, which is only timed: about a second where an iteration is short."""
+        return cls(
+            repeats=5,
+            fewest_repeats=5,
+            repeat_seconds=0.08,
+            most_iterations=8,
+            warmup_seconds=0.05,
+            most_warmup_seconds=0.3,
+            telemetry_seconds=0.0,
+            traced_iterations=1,
+            host_iterations=1,
+        )
+
 
 def iterations_for(iteration_ms: float, plan: Plan) -> int:
     """How many iterations one repeat takes, so that it lasts about `plan.repeat_seconds`: 1 to `most_iterations`."""

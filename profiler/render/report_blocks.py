@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from profiler.render.answer import answer, cause_words, request_fractions, share_words, throttle_reason
+from profiler.render.cost_blocks import cost_blocks
 from profiler.render.document import (
     Block,
     Bullets,
@@ -36,6 +37,8 @@ def report_blocks(report: Report) -> list[Block]:
         )
     if report.capacity is not None:
         blocks += [Heading("Capacity"), _capacity(report.capacity, notes)]
+    if report.costs is not None:
+        blocks += cost_blocks(report.costs, notes)
     blocks += ceiling_blocks(report.ceilings, notes)
     blocks += footnote_blocks(notes)
     return blocks

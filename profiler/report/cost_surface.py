@@ -30,8 +30,9 @@ class DecodeCost(Struct, frozen=True, kw_only=True):
 class CostSurface(Struct, frozen=True, kw_only=True):
     """Both phases over a grid: every batch size with every length. Between its points times are interpolated.
 
-    `prefill_error_ratio` and `decode_error_ratio` say how far the interpolation is off: the median, over points that
-    can be left out, of its distance from the measured time over that time; `missing` why one of them is null.
+    `prefill_error_ratio` and `decode_error_ratio` say how far the interpolation is off: the median, over the points
+    that were held out, of its distance from the measured time over that time; `missing` why one of them is null. What
+    was held out lies between the points of the grid, and was measured only for this.
     """
 
     tier: Tier
@@ -40,3 +41,5 @@ class CostSurface(Struct, frozen=True, kw_only=True):
     prefill_error_ratio: float | None
     decode_error_ratio: float | None
     missing: str | None = None
+    prefill_held_out: list[PrefillCost] = []
+    decode_held_out: list[DecodeCost] = []

@@ -14,13 +14,13 @@ from msgspec.structs import replace as with_fields
 from profiler.attribute.operation_work import TokenShape
 from profiler.attribute.rates import NeededWork
 from profiler.attribute.verdict import judge_request, refuse
-from profiler.catalogue.architecture import Architecture
 from profiler.catalogue.work import phase_work
 from profiler.device.cache import load_or_measure
 from profiler.device.gpu import gpu_of
-from profiler.errors import BottleneckError, InterruptedByUser, bug
+from profiler.errors import BottleneckError, InterruptedByUser, UsageError, bug
 from profiler.measure.plan import Plan
 from profiler.progress import Progress, SilentProgress
+from profiler.report.cost_surface import CostSurface
 from profiler.report.records import (
     Advice,
     Capacity,
@@ -29,7 +29,6 @@ from profiler.report.records import (
     Phase,
     Report,
     ReportWarning,
-    Source,
     Verdict,
     Workload,
 )
@@ -43,13 +42,17 @@ from profiler.session.load_phase import load_phase
 from profiler.session.machine import Machine, now, sampler_config, this_machine
 from profiler.session.measured_phase import time_phase, trace_phase
 from profiler.session.request import NEW_TOKENS, ProfileRequest
+from profiler.session.sweep import Sweep
+from profiler.session.sweep_grid import grid_of
+from profiler.session.swept_model import SweptModel
 from profiler.session.trace_file import trace_file
+from profiler.session.workload_record import workload_record
 from profiler.workload.build import load
 from profiler.workload.engines import Phases
 from profiler.workload.fit import DTYPE_BYTES, translating_torch_errors
 from profiler.workload.loaded import LoadedModel
 from profiler.workload.phase import RunnablePhase
-from profiler.workload.source import resolve
+from profiler.workload.source import SourceKind, resolve
 from profiler.workload.spec import WorkloadSpec
 
 PLANS: dict[str, Callable[[], Plan]] = {"quick": Plan.quick, "standard": Plan.standard, "thorough": Plan.thorough}
@@ -69,6 +72,7 @@ class _SoFar:
     advice: list[Advice] = field(default_factory=list)
     warnings: list[ReportWarning] = field(default_factory=list)
     traces: dict[str, bytes] = field(default_factory=dict)
+    costs: CostSurface | None = None
 
     def report(self, *, complete: bool) -> Report:
         """The report as far as it goes."""
@@ -86,6 +90,7 @@ class _SoFar:
             capacity=self.capacity,
             advice=sorted(self.advice, key=lambda advice: -(advice.speedup or 0.0)),
             warnings=self.warnings,
+            costs=self.costs,
         )
 
     def partial(self, how: str) -> Report:
@@ -142,6 +147,8 @@ def profile_model(
     )
     try:
         source = resolve(request.model)
+        if request.sweep and source.kind is SourceKind.FACTORY:
+            raise UsageError("--sweep needs sizes to choose, and a factory decides those itself", "drop --sweep")
         progress.stage("starting")
         machine = machine or this_machine(request.device)
         device = machine.device
@@ -162,7 +169,7 @@ def profile_model(
             bench = Bench(device, so_far.ceilings, sampler, time.monotonic_ns, plan, progress, asked)
             so_far.doing = "loading the model"
             loaded = load(spec, source, device, progress, time.monotonic_ns)
-            so_far.workload = _workload(spec, loaded, request.command)
+            so_far.workload = workload_record(spec, loaded, request.command)
             if loaded.legs:
                 throttled = is_throttled_now(gpu)
                 so_far.phases["load"] = load_phase(loaded.legs, loaded.load_seconds, throttled=throttled)
@@ -200,6 +207,9 @@ def _run(bench: Bench, spec: WorkloadSpec, loaded: LoadedModel, so_far: _SoFar) 
     so_far.doing = "measuring decode at another context length"
     growth = measure_growth(bench, so_far.phases["decode"], phases.decode_at, spec.prompt_tokens)
     _keep(with_fields(so_far.phases["decode"], growth=growth), so_far)
+    if so_far.request.sweep:
+        so_far.doing = "sweeping batch sizes and lengths"
+        _sweep(bench, SweptModel(loaded, spec, bench.device), so_far)
     for ready in timed:  # only now: a process that has traced is not as before
         name = ready.plan.phase.name
         so_far.doing = f"tracing {name}"
@@ -208,6 +218,20 @@ def _run(bench: Bench, spec: WorkloadSpec, loaded: LoadedModel, so_far: _SoFar) 
         so_far.advice += measured.advice
         if measured.trace is not None:
             so_far.traces[name] = measured.trace
+
+
+def _sweep(bench: Bench, model: SweptModel, so_far: _SoFar) -> None:
+    """What was measured is kept, however it ends."""
+    request = so_far.request
+    prefill, decode = (
+        grid_of(name, model.longest, request.sweep_batches, request.sweep_lengths) for name in ("prefill", "decode")
+    )
+    sweep = Sweep(bench, model, prefill, decode)
+    try:
+        sweep.run()
+    finally:
+        so_far.costs = sweep.surface()
+        so_far.warnings += sweep.warnings()
 
 
 def _keep(record: Phase, so_far: _SoFar) -> None:
@@ -269,36 +293,3 @@ def request_verdict(phases: Sequence[Phase], new_tokens: int) -> Verdict:
         if phase.name in weight
     ]
     return judge_request(weighed) if weighed else refuse("no phase of the request was measured")
-
-
-def _workload(spec: WorkloadSpec, loaded: LoadedModel, command: str | None) -> Workload:
-    architecture: Architecture | None = loaded.architecture
-    size = DTYPE_BYTES.get(loaded.dtype)
-    missing = {}
-    if architecture is None or size is None:
-        unknown = Source(missing="the architecture is not known, or not in this number format")
-        missing = dict.fromkeys(("active_parameters", "kv_bytes_per_token"), unknown)
-    if loaded.parameters is None:
-        uncounted = Source(missing="the factory's object is no torch.nn.Module whose parameters could be counted")
-        missing |= dict.fromkeys(("parameters", "weight_bytes"), uncounted)
-    return Workload(
-        model=loaded.source,
-        source=loaded.source_kind,
-        architecture=architecture.model_type if architecture else None,
-        parameters=loaded.parameters,
-        active_parameters=architecture.active_parameters if architecture else None,
-        weight_bytes=loaded.weight_bytes,
-        kv_bytes_per_token=int(architecture.kv_bytes_per_token(size)) if architecture and size else None,
-        weights=loaded.weights,
-        dtype=loaded.dtype,
-        mode=spec.mode,
-        attention=loaded.attention,
-        offload=spec.offload,
-        batch_size=spec.batch_size,
-        prompt_tokens=spec.prompt_tokens,
-        new_tokens=spec.new_tokens,
-        seed=spec.seed,
-        trust_remote_code=loaded.remote_code_used,
-        command=command,
-        sources=missing,
-    )

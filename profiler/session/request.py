@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +11,16 @@ from profiler.workload import spec
 
 NEW_TOKENS = {"quick": spec.NEW_TOKENS // 2, "standard": spec.NEW_TOKENS, "thorough": spec.NEW_TOKENS}
 """The efforts, and how many tokens are generated unless told otherwise."""
+MOST_SWEPT = 16
 TRACE_SUFFIXES = (".json", ".json.gz")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileRequest:
-    """One `bottleneck profile`. `effort` is quick, standard or thorough; `command` is what was typed, if it was."""
+    """One `bottleneck profile`. `effort` is quick, standard or thorough; `command` is what was typed, if it was.
+
+    With `sweep` prefill and decode are timed over batch sizes and lengths, too: those given, or the usual ones.
+    """
 
     model: str
     weights: str = "auto"
@@ -33,6 +38,9 @@ class ProfileRequest:
     counters: bool = False
     trace_out: Path | None = None
     command: str | None = None
+    sweep: bool = False
+    sweep_batches: Sequence[int] | None = None
+    sweep_lengths: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
         if self.effort not in NEW_TOKENS:
@@ -42,3 +50,10 @@ class ProfileRequest:
                 f"--trace-out {self.trace_out} is no name for a trace: what opens them wants .json or .json.gz",
                 f"name it {self.trace_out.with_suffix('.json.gz').name}",
             )
+        for option, values in (("--sweep-batches", self.sweep_batches), ("--sweep-lengths", self.sweep_lengths)):
+            if values is None:
+                continue
+            if not self.sweep:
+                raise UsageError(f"{option} says what to sweep, and there is no --sweep", "add --sweep")
+            if not 1 <= len(values) <= MOST_SWEPT or min(values) < 1:
+                raise UsageError(f"{option} takes 1 to {MOST_SWEPT} sizes of at least 1", f"{option} 1,8,32")

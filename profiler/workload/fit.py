@@ -56,6 +56,24 @@ class Need:
         return int(needed.total - needed.weight_bytes) + streamed
 
     @property
+    def decoding_bytes(self) -> int:
+        """Device memory of decode steps alone beside weights that stay there, over a cache that no prefill filled.
+
+        The cache, the activations of one token a sequence, and of one layer its keys and values once more: copied as
+        they grow, and expanded to all query heads.
+        """
+        if (shape := self.architecture) is None:
+            return WORKSPACE_BYTES
+        one_token = self.sized(prompt_tokens=1)
+        tokens, size = self.spec.batch_size * self.spec.prompt_tokens, DTYPE_BYTES[self.dtype]
+        expanded = shape.query_heads * (shape.query_key_size + shape.value_size)
+        layer = tokens * size * (shape.kv_elements_per_token + expanded)
+        windows = shape.windows if self.spec.mode == "eager" else (None,) * shape.layers
+        kept = sum(self.spec.prompt_tokens if w is None else min(self.spec.prompt_tokens, w) for w in windows)
+        cache = self.spec.batch_size * kept * shape.kv_elements_per_token * size
+        return one_token.running_bytes + cache + layer
+
+    @property
     def device_bytes(self) -> int:
         """Device memory at the peak, with the weights as counted where they stay there."""
         return self.running_bytes + (0 if self.spec.offload == "cpu" else self.weight_bytes)

@@ -25,12 +25,20 @@ class Engine(Protocol):
     def decode(self, prompt_tokens: int | None = None) -> RunnablePhase:
         """The decode steps after a prompt, by default that of the spec."""
 
+    def decode_filled(self) -> RunnablePhase:
+        """The decode steps of the spec over a cache that no prefill filled, to be timed only."""
+
 
 _ENGINES: dict[str, Callable[[LoadedModel, WorkloadSpec, Device], Engine]] = {
     "eager": EagerEngine,
     "compile": CompileEngine,
     "graph": GraphEngine,
 }
+
+
+def engine_of(loaded: LoadedModel, spec: WorkloadSpec, device: Device) -> Engine:
+    """The engine that the spec names, for a model that is no factory's object."""
+    return _ENGINES[spec.mode](loaded, spec, device)
 
 
 class Phases:
@@ -46,7 +54,7 @@ class Phases:
             self.prefill = FactoryPhase(loaded.model, "prefill", spec.new_tokens, device)
             self.decode = FactoryPhase(loaded.model, "decode", spec.new_tokens, device)
         else:
-            self._engine = _ENGINES[spec.mode](loaded, spec, device)
+            self._engine = engine_of(loaded, spec, device)
             self.prefill = self._engine.prefill()
             self.decode = self._engine.decode()
 

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 
 from profiler.device.base import Device
 from profiler.workload.engines.prompt import Forward, decode_shape, with_attention
-from profiler.workload.engines.static import StaticPrefill, StaticRequest
+from profiler.workload.engines.static import FilledRequest, StaticPrefill, StaticRequest
 from profiler.workload.loaded import LoadedModel
 from profiler.workload.phase import PhaseShape
 from profiler.workload.spec import WorkloadSpec
+
+_MOST_SHAPES = 256
+
+
+@contextmanager
+def compiled_for_each_shape() -> Iterator[None]:
+    """Within, every batch size and length gets a step compiled for it alone, as the one that is profiled is.
+
+    torch makes the second shape one step for all, and gives up compiling after eight.
+    """
+    with torch._dynamo.config.patch(automatic_dynamic_shapes=False, recompile_limit=_MOST_SHAPES):
+        yield
 
 
 class CompileEngine:
@@ -38,6 +51,11 @@ class CompileEngine:
             request = StaticRequest(self._loaded, self._spec, self._device, prompt_tokens)
         replays_graphs = self._device.properties.kind == "cuda"
         return CompileDecode(request, self._compiled, self._without_graphs if replays_graphs else None)
+
+    def decode_filled(self) -> CompileDecode:
+        """The decode steps of the spec over a cache that no prefill filled."""
+        request = FilledRequest(self._loaded, self._spec, self._device, self._spec.prompt_tokens)
+        return CompileDecode(request, self._compiled, None)
 
 
 class CompileDecode:

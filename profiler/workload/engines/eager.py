@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from profiler.device.base import Device
+from profiler.workload.engines.filled import fill_dynamic
 from profiler.workload.engines.prompt import (
     decode_shape,
     prefill_shape,
@@ -37,6 +38,10 @@ class EagerEngine:
         return EagerDecode(
             EagerPrefill(self._loaded, self._spec, self._device, prompt_tokens or self._spec.prompt_tokens)
         )
+
+    def decode_filled(self) -> EagerDecode:
+        """The decode steps of the spec over a cache that no prefill filled."""
+        return EagerDecode(FilledPrompt(self._loaded, self._spec, self._device, self._spec.prompt_tokens))
 
 
 class EagerPrefill:
@@ -97,6 +102,22 @@ class EagerPrefill:
     def body(self) -> None:
         """None: it is launched op by op already."""
         return
+
+
+class FilledPrompt(EagerPrefill):
+    """A cache filled without the prefill of its prompt, but for one token; with it where there is no other way."""
+
+    def __init__(self, loaded: LoadedModel, spec: WorkloadSpec, device: Device, prompt_tokens: int) -> None:
+        super().__init__(loaded, spec, device, prompt_tokens)
+        self._whole_prompt, self._prompt = self._prompt, self._prompt[:, :1]
+
+    def run(self) -> tuple[torch.Tensor, Any]:
+        """A token for each sequence, of shape (batch_size, 1), and the filled cache. In inference mode."""
+        token, cache = super().run()
+        if not fill_dynamic(cache, self.prompt_tokens):
+            self._prompt = self._whole_prompt
+            return super().run()
+        return token, cache
 
 
 class EagerDecode:

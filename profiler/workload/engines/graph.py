@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from profiler.device.base import Device
 from profiler.errors import UnsupportedError
 from profiler.workload.engines.prompt import decode_shape
-from profiler.workload.engines.static import StaticPrefill, StaticRequest
+from profiler.workload.engines.static import FilledRequest, StaticPrefill, StaticRequest
 from profiler.workload.loaded import LoadedModel
 from profiler.workload.phase import PhaseShape
 from profiler.workload.spec import WorkloadSpec
@@ -37,6 +37,10 @@ class GraphEngine:
         if prompt_tokens is None or prompt_tokens == self._spec.prompt_tokens:
             return GraphDecode(self._request)
         return GraphDecode(StaticRequest(self._loaded, self._spec, self._device, prompt_tokens))
+
+    def decode_filled(self) -> GraphDecode:
+        """The decode steps of the spec over a cache that no prefill filled."""
+        return GraphDecode(FilledRequest(self._loaded, self._spec, self._device, self._spec.prompt_tokens))
 
 
 class StaticStep:

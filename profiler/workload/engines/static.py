@@ -9,6 +9,7 @@ import torch
 from transformers.cache_utils import StaticCache, StaticLayer, StaticSlidingWindowLayer
 
 from profiler.device.base import Device
+from profiler.workload.engines.filled import fill_static
 from profiler.workload.engines.prompt import (
     prefill_shape,
     random_prompt,
@@ -77,6 +78,23 @@ class StaticRequest:
         for length in lengths:
             length.fill_(self.prompt_tokens)
         return self._first_token
+
+
+class FilledRequest(StaticRequest):
+    """A cache filled without the prefill of its prompt, but for one token; with it where there is no other way."""
+
+    def __init__(self, loaded: LoadedModel, spec: WorkloadSpec, device: Device, prompt_tokens: int) -> None:
+        super().__init__(loaded, spec, device, prompt_tokens)
+        self._whole_prompt, self._prompt = self._prompt, self._prompt[:, :1]
+
+    def prefill(self) -> torch.Tensor:
+        """A token for each sequence, of shape (batch_size, 1) on the device and read back; the cache is filled."""
+        token = super().prefill()
+        if not fill_static(self.cache, self.prompt_tokens):
+            self._prompt = self._whole_prompt
+            self.empty()
+            return super().prefill()
+        return token
 
 
 class StaticPrefill:
