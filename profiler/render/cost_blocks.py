@@ -40,6 +40,7 @@ def _error(
     ratio: float | None, held_out: list[PrefillCost] | list[DecodeCost], surface: CostSurface, notes: Footnotes
 ) -> str:
     if ratio is None:
-        return f"Straight lines between these points are off by {notes.missing(surface.missing)}"
-    tests = f"median of {len(held_out)} points that were held out" if len(held_out) > 1 else "at one point held out"
-    return f"Straight lines between these points are off by {percent(ratio)} ({tests})."
+        return f"How far straight lines between these points are off is not known: {notes.missing(surface.missing)}"
+    number_of = len(held_out)
+    tested = f"median of {number_of} points that were" if number_of > 1 else "one point that was"
+    return f"Straight lines between these points are off by {percent(ratio)} ({tested} held out)."
