@@ -31,7 +31,8 @@ def narrowing(step: str | None, from_time: str | None, to_time: str | None) -> N
 def _steps(text: str) -> tuple[int, int]:
     match = _STEPS.fullmatch(text.strip())
     if match is None or len(text) > _MOST_DIGITS:
-        raise UsageError(f"--step {text[:_MOST_DIGITS]!r} is neither the number of a step nor two of them", "--step 3 or --step 3-7")
+        shown = text[:_MOST_DIGITS]
+        raise UsageError(f"--step {shown!r} is neither the number of a step nor two of them", "--step 3 or --step 3-7")
     first = int(match[1])
     last = int(match[2] or first)
     if last < first:

@@ -189,7 +189,8 @@ class Timeline(Struct, frozen=True, kw_only=True):
     """One traced step: enough for a picture, and for a replay at other speeds.
 
     Times are as traced. The scales bring them to those of the clean pass; calls to the driver take `call_scale`
-    times the `host_scale` of the work between them. With `evidence` the step can be judged again; reports before schema 1.1 lack it.
+    times the `host_scale` of the work between them. With `evidence` the step can be judged again; reports before
+    schema 1.1 lack it.
     """
 
     names: list[str]

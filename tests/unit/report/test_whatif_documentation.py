@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from profiler.report.analysis import Analysis, Family, PartName, analysis_schema
-from profiler.report.analysis_comparison import AnalysisComparison, comparison_schema
+from profiler.report.analysis_comparison import comparison_schema
 from profiler.report.simulation import ServingPartName, Simulation, SlotState, simulation_schema
 from profiler.report.store import json_schema
 from profiler.report.whatif import WhatIf, whatif_schema
