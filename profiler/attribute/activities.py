@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from profiler.attribute.limiter import LIMITERS, Band, Flags, Floats, Told, kernel_costs, told_of
 from profiler.attribute.replay import ActivityCosts
@@ -24,8 +24,7 @@ _COPY_CAUSE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ActivityFacts:
+class ActivityFacts(Struct, frozen=True):
     """One device row: what it is, and for a kernel what is known of its work."""
 
     activity: Activity
@@ -33,8 +32,7 @@ class ActivityFacts:
     kernel: KernelFacts
 
 
-@dataclass(frozen=True, slots=True)
-class FactColumns:
+class FactColumns(Struct, frozen=True):
     """The facts of many device rows, shape (n,): `kernels[kernel[row]]` is what is known of one.
 
     Rows that are alike may share their entry, which is then looked at once.
@@ -57,8 +55,7 @@ class FactColumns:
         return np.array([of(kernel) for kernel in self.kernels], np.bool_)[self.kernel]
 
 
-@dataclass(frozen=True, slots=True)
-class Limited:
+class Limited(Struct, frozen=True):
     """Costs of all rows, and what limits each."""
 
     costs: ActivityCosts

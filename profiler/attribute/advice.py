@@ -7,9 +7,10 @@ would not be noticed is not given.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from profiler.attribute.replay import ActivityCosts, Floats
 from profiler.attribute.shares import Scenario
@@ -23,8 +24,7 @@ _MOST_ADVICE = 3
 _GONE = 1e6
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """What advice must know of how the phase ran."""
 
     phase: str
@@ -37,8 +37,7 @@ class Setting:
     causes: list[Cause]  # of the device rows
 
 
-@dataclass(frozen=True, slots=True)
-class _Remedy:
+class _Remedy(Struct, frozen=True):
     action: str
     why: str
     command: str | None

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from profiler.attribute.verdict import undermined
 from profiler.report.records import Share, Verdict
 from profiler.report.vocabulary import BottleneckClass, Resource, VerdictState
 
 
-@dataclass(frozen=True, slots=True)
-class Traffic:
+class Traffic(Struct, frozen=True):
     """Bytes of DRAM traffic of an iteration: as a counter saw them, and as the shapes say that they are needed."""
 
     seen_bytes: float

@@ -8,7 +8,9 @@ waited for, its kernels are brought to the clean time; where the host is, its wo
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from profiler.attribute.replay import ActivityCosts, Calibration, replay
 from profiler.trace.graph import DependencyGraph
@@ -31,8 +33,7 @@ _TOLERANCE = 1e-5
 _SCALE_LIMIT = 64.0
 
 
-@dataclass(frozen=True, slots=True)
-class Calibrated:
+class Calibrated(Struct, frozen=True):
     """The scales; whether the host's was measured; whether they are in the range that tracing and noise explain.
 
     `agreement` is 1 where they are, else by how much they leave it: the shorter over the longer of the clean and the

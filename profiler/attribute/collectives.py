@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from profiler.report.collectives import CollectiveWait, CollectiveWaits, PairWait, RankWait
 from profiler.trace.timeline import Activity, Ints, Timeline
@@ -26,8 +26,7 @@ _MOST_PAIRS = 100
 _MOST_WORST = 20
 
 
-@dataclass(frozen=True, slots=True)
-class GroupCalls:
+class GroupCalls(Struct, frozen=True):
     """The collectives of one rank in one process group, in their order: columns of shape (n,)."""
 
     operations: list[str]
@@ -35,8 +34,7 @@ class GroupCalls:
     end_ns: Ints
 
 
-@dataclass(frozen=True, slots=True)
-class RankCollectives:
+class RankCollectives(Struct, frozen=True):
     """The collectives of one rank by their process group, or by their stream where the trace does not say it."""
 
     name: str
@@ -121,8 +119,7 @@ def collective_waits(ranks: Sequence[RankCollectives]) -> CollectiveWaits | None
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Meeting:
+class _Meeting(Struct, frozen=True):
     """The collectives of one process group: `arrival_ns` and `wait_ns` have shape (ranks, collectives)."""
 
     group: str

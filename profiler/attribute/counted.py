@@ -9,10 +9,10 @@ samples than unknowns.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import log
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from profiler.attribute.counter_clock import Bursts, CounterClock, Floats, cumulated, find_clock
@@ -35,16 +35,14 @@ class CountersUnusable(Exception):  # noqa: N818 - it is an answer, not an error
     """Why nothing follows from these counters, in one line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Struct, frozen=True):
     """A number for one run of a kernel, and its standard error."""
 
     value: float
     error: float
 
 
-@dataclass(frozen=True, slots=True)
-class CountedKernel:
+class CountedKernel(Struct, frozen=True):
     """One kernel: `calls` in an iteration, each of `us` on average. `each` is of one call: bytes or an active ratio.
 
     Its traffic runs from `lead_us` after its start to `tail_us` before its end.
@@ -58,8 +56,7 @@ class CountedKernel:
     each: Mapping[Counter, Estimate]
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(Struct, frozen=True):
     """One iteration through time: when each sample starts, in us after the iteration, and each counter's mean in it.
 
     Bytes are GB/s, units the part of the sample in which they were active.
@@ -69,8 +66,7 @@ class Series:
     rates: Mapping[Counter, list[float]]
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(Struct, frozen=True):
     """What was counted of a phase; `kernels` the longest first.
 
     `whole` is of one iteration, whatever moved it: bytes, or the part of its device time in which a unit was active.
@@ -106,8 +102,7 @@ class Counted:
         return nearest if nearest is not None and abs(log(nearest.us / us)) < log(OTHER_WORK) else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Window:
+class _Window(Struct, frozen=True):
     """Iterations of the phase: rows of the device table, and when they ran."""
 
     rows: Ints

@@ -7,9 +7,9 @@ bytes that they counted match those of the markers' copies best.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from profiler.trace.timeline import Ints
@@ -22,8 +22,7 @@ _STEPS_PER_SAMPLE = 4  # of the search over all times
 _FINEST_NS = 20.0  # of the search around what it found: under a hundredth of a short kernel
 
 
-@dataclass(frozen=True, slots=True)
-class Bursts:
+class Bursts(Struct, frozen=True):
     """A marker: activities of known traffic, in the order of time, on the trace's clock. Columns of shape (n,)."""
 
     start_ns: Ints
@@ -31,8 +30,7 @@ class Bursts:
     bytes: Floats
 
 
-@dataclass(frozen=True, slots=True)
-class CounterClock:
+class CounterClock(Struct, frozen=True):
     """Where samples lie in the trace. `origin_ns` is the first sample's, `anchor_ns` the first marker's in the trace.
 
     `drift` is how much faster than the trace's the samples' clock runs. `misfit` is what the worst marker's samples
@@ -89,8 +87,7 @@ def cumulated(start: Floats, end: Floats, amount: Floats, at: Floats) -> Floats:
     return np.asarray(np.interp(at, turns, reached), np.float64)
 
 
-@dataclass(frozen=True, slots=True)
-class _Marker:
+class _Marker(Struct, frozen=True):
     """A marker in ns after the anchor."""
 
     start: Floats

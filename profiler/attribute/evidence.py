@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from profiler.report.records import Copies, Part
 from profiler.report.vocabulary import BottleneckClass, Cause
@@ -16,8 +17,7 @@ _MOST_SENTENCES = 4
 Say = Callable[[BottleneckClass, float, str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(Struct, frozen=True):
     """The facts that sentences are made of. Bytes are those of one step."""
 
     device_kind: str

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from profiler.attribute.activities import FactColumns, Limited
 from profiler.report.evidence import KernelFacts
@@ -18,8 +18,7 @@ from profiler.trace.timeline import Activity, Ints, Timeline
 _Key = tuple[int, tuple[int, ...], int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedRows:
+class JudgedRows(Struct, frozen=True):
     """Device rows, shape (n,): `rows` in the timeline, `kernels[kernel]` what is known of each, and what limits it.
 
     `known` is False where nobody can tell what a kernel waits for.
@@ -37,8 +36,7 @@ class JudgedRows:
         return cls(rows, facts.kernels, facts.kernel, limited.limiters, limited.known)
 
 
-@dataclass(frozen=True, slots=True)
-class KernelGroup:
+class KernelGroup(Struct, frozen=True):
     """All runs of one kernel for the same inputs; FLOPs and bytes are None where one run's are not known.
 
     `facts` are those of the first run. `limiter` limits most of its time, None where nobody can tell.

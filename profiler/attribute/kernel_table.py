@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from profiler.report.records import Kernel, ModuleCost, Source
 from profiler.report.vocabulary import Cause, Resource, Tier
@@ -14,8 +15,7 @@ MOST_KERNELS = 40
 _LAYER_NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 
 
-@dataclass(frozen=True, slots=True)
-class KernelRow:
+class KernelRow(Struct, frozen=True):
     """One activity of the step: its own microseconds of wall time and what is known of it."""
 
     name: str

@@ -11,10 +11,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from profiler.attribute.distinct_work import WorkOfOperations
@@ -28,8 +29,7 @@ Floats = NDArray[np.float64]
 _HELPER = re.compile(r"splitKreduce|splitkv_combine|combine_kernel|reduce_partials|prepare_grouped|groupedgemm_prep")
 
 
-@dataclass(frozen=True, slots=True)
-class KernelWork:
+class KernelWork(Struct, frozen=True):
     """Columns over the rows of `Timeline.device`. Floats are NaN, and objects None, where nothing is known.
 
     `weights_bytes` and `kv_cache_bytes` are parts of `bytes`; the rest are activations. Copies have the bytes of the
@@ -93,7 +93,7 @@ def taken(work: KernelWork, rows: Ints) -> KernelWork:
         return [column[row] if row >= 0 else None for row in rows.tolist()]
 
     columns: dict[str, Any] = {}
-    for name in KernelWork.__slots__:
+    for name in KernelWork.__struct_fields__:
         column = getattr(work, name)
         columns[name] = numbers(column) if isinstance(column, np.ndarray) else objects(column)
     return KernelWork(**columns)
@@ -102,7 +102,7 @@ def taken(work: KernelWork, rows: Ints) -> KernelWork:
 def concatenated(first: KernelWork, second: KernelWork) -> KernelWork:
     """The rows of both, one after the other."""
     columns: dict[str, Any] = {}
-    for name in KernelWork.__slots__:
+    for name in KernelWork.__struct_fields__:
         one, other = getattr(first, name), getattr(second, name)
         columns[name] = np.concatenate([one, other]) if isinstance(one, np.ndarray) else one + other
     return KernelWork(**columns)

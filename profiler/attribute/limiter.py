@@ -11,9 +11,9 @@ Arithmetic intensity is not asked: a kernel that moves bytes far below the bandw
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from profiler.attribute.occupancy import filled_ratio
@@ -37,8 +37,7 @@ _CAUSES = np.array(
 )  # of the memory it depends on what is read
 
 
-@dataclass(frozen=True, slots=True)
-class KernelCosts:
+class KernelCosts(Struct, frozen=True):
     """Columns of kernels, shape (n,): `fixed_us + exposed_us + max(dram_us, tensor_us, issue_us)` is their duration.
 
     `exposed_us` is the memory's and hidden by nothing, `dram_us` is its work beside the others'. `traffic_us` is what
@@ -56,8 +55,7 @@ class KernelCosts:
     traffic_us: Floats
 
 
-@dataclass(frozen=True, slots=True)
-class Band:
+class Band(Struct, frozen=True):
     """Between these utilisations a unit goes from not limiting to limiting."""
 
     unsaturated: float = UNSATURATED_RATIO
@@ -144,8 +142,7 @@ def kernel_costs(duration_us: Floats, told: Told, peaks: Peaks, band: Band | Non
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """What is known of kernels whatever their duration, in columns."""
 
     dram_us: Floats
@@ -161,7 +158,7 @@ class Told:
 
     def taken(self, rows: Ints) -> Told:
         """These rows, in this order."""
-        return Told(*(getattr(self, name)[rows] for name in Told.__slots__))
+        return Told(*(getattr(self, name)[rows] for name in Told.__struct_fields__))
 
 
 def told_of(facts: Sequence[KernelFacts], peaks: Peaks) -> Told:

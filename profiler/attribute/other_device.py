@@ -7,7 +7,8 @@ the other datasheet times the measured efficiency, and its factor the ratio of t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from profiler.catalogue.datasheet import Datasheet
 from profiler.report.records import Ceiling
@@ -18,16 +19,14 @@ from profiler.report.whatif import SpeedChange
 _FORMATS = ("bfloat16", "float16", "float32")
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceSpeeds:
+class DeviceSpeeds(Struct, frozen=True):
     """What changes on the other device, and what makes that doubtful, in sentences."""
 
     changes: list[SpeedChange]
     doubts: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Factor:
+class _Factor(Struct, frozen=True):
     resource: Resource
     factor: float
     note: str

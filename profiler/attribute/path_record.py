@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from profiler.report import trace_waits as records
 from profiler.report.trace_waits import PathGroup, PathKind, PathTime
@@ -21,8 +21,7 @@ _MOST_NAMED = 10
 _HOST, _SYNC = (PATH_KINDS.index(kind) for kind in (PathKind.HOST, PathKind.SYNC))
 
 
-@dataclass(slots=True)
-class _Group:
+class _Group(Struct):
     """Segments of one kind and name; of the longest, when and on which thread the host was at it, and in which work."""
 
     kind: PathKind

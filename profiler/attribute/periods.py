@@ -9,9 +9,9 @@ rounding.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from profiler.attribute.replay import ActivityCosts, Calibration, Floats
 from profiler.report.vocabulary import Resource
@@ -23,8 +23,7 @@ _WINDOW_ROWS = 16_384
 _STRETCH_ROWS = 2_048
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """A step to be replayed: what its activities cost, how the trace is scaled, and how fast the resources are."""
 
     costs: ActivityCosts

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from profiler.attribute.activities import ActivityFacts, Limited
 from profiler.attribute.advice import Setting, advise
@@ -29,8 +30,7 @@ _UNKNOWN_WARNING = 0.10
 _MOST_REST = 0.01
 
 
-@dataclass(frozen=True, slots=True)
-class KnownActivity:
+class KnownActivity(Struct, frozen=True):
     """One device row of the step: what the cost model needs of it, and what people want to read of it."""
 
     facts: ActivityFacts
@@ -39,8 +39,7 @@ class KnownActivity:
     module: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """What the sentences and the advice need beside the step."""
 
     phase: str
@@ -54,8 +53,7 @@ class Context:
     throttled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """Everything that follows from one step."""
 
     parts: list[Part]
@@ -68,8 +66,7 @@ class Judgement:
     warnings: list[ReportWarning]
 
 
-@dataclass(frozen=True, slots=True)
-class Footing:
+class Footing(Struct, frozen=True):
     """What a verdict rests on beside its shares: how much of the time is known, agrees, and adds up.
 
     `unknown_ratio` is the part of the step in kernels whose bytes nobody knows, `rest_ms` what the parts leave of the

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from profiler.report.records import Source, Sources
 from profiler.report.vocabulary import Tier
@@ -12,8 +12,7 @@ _NO_READ_CEILING = "the read ceiling was not measured on this device"
 _NO_KIND = "which bytes are weights and which are KV cache is known for architectures only"
 
 
-@dataclass(frozen=True, slots=True)
-class NeededWork:
+class NeededWork(Struct, frozen=True):
     """FLOPs and bytes of one iteration, from shapes alone. `None` where the architecture does not say."""
 
     flops: float | None
@@ -28,8 +27,7 @@ class NeededWork:
         return sum(known) if known else None
 
 
-@dataclass(frozen=True, slots=True)
-class Rates:
+class Rates(Struct, frozen=True):
     """Rates of one phase; a missing one is None and `sources` says why."""
 
     ideal_ms: float | None

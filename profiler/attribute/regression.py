@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -14,8 +14,7 @@ BLOCKS = 12  # of the jackknife: neighbours in time err together, so what is lef
 _RIDGE = 1e-9  # of the diagonal: columns that cannot be told apart share what they have, with a large error
 
 
-@dataclass(frozen=True, slots=True)
-class Estimates:
+class Estimates(Struct, frozen=True):
     """What a unit of each column stands for, with the standard error; shape (columns,)."""
 
     values: Floats

@@ -8,10 +8,10 @@ stream, and what waited for what, stays as it was.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import reduce
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from profiler.report.vocabulary import Resource
@@ -23,8 +23,7 @@ Floats = NDArray[np.float64]
 ON_DEVICE = (Resource.DRAM, Resource.TENSOR, Resource.ISSUE, Resource.PCIE, Resource.LINK, Resource.DISK)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ActivityCosts:
+class ActivityCosts(Struct, frozen=True, eq=False):
     """Microseconds of each device row, shape (n,): `fixed + exposed + max(needs)` is its time.
 
     `needs_us` are what it takes of each resource while they work at once; `exposed_us` is time of the memory that
@@ -67,8 +66,7 @@ def _at_speed(column: Floats, speed: float) -> Floats:
     return column if speed == 1.0 else column / speed
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
+class Calibration(Struct, frozen=True):
     """How the traced times must be scaled to be those of a run that nobody traced.
 
     Calls to the driver take `call_scale` times the `host_scale` of the work between them.
@@ -81,8 +79,7 @@ class Calibration:
     call_scale: float = 1.0
 
 
-@dataclass(slots=True)
-class Replayed:
+class Replayed(Struct):
     """A step as it would have run. Times are microseconds from its start.
 
     `bound_by` says what an activity's start waited for: `launch`, `stream` or `event`.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
+from msgspec.structs import replace
 
 from profiler.attribute.activities import FactColumns, Limited, limit
 from profiler.attribute.calibration import calibrate, host_noise_ratio

@@ -7,9 +7,9 @@ interval, where a unit begins to limit, what kernels of unknown traffic do) at e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from profiler.attribute.calibration import Calibrated
 from profiler.attribute.periods import Run, periods_us
@@ -24,8 +24,7 @@ STEP = 1.01
 _ROUNDING = 1e-12
 
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
+class Scenario(Struct, frozen=True):
     """One reading of the evidence: what the activities cost, how the trace is scaled, and how long that takes."""
 
     label: str

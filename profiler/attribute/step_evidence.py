@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from profiler.attribute.activities import ActivityFacts
 from profiler.report.evidence import CleanTimes, Peaks
 from profiler.trace.graph import DependencyGraph
 
 
-@dataclass(frozen=True, slots=True)
-class StepEvidence:
+class StepEvidence(Struct, frozen=True):
     """One traced step. `facts` are those of the device rows of `graph`, in its order."""
 
     graph: DependencyGraph

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from profiler.attribute.step_kind import asks_many, step_kind
 from profiler.report.trace_phases import FoundBy, KindFrom, PhaseKind, StepTime
@@ -24,8 +24,7 @@ _PLACES = 0.98
 _FEWEST_SAMPLES = 6
 
 
-@dataclass(frozen=True, slots=True)
-class StepPhase:
+class StepPhase(Struct, frozen=True):
     """One phase: the numbers of its steps, and the first and the last of those in a row that stand for it."""
 
     name: str
@@ -36,8 +35,7 @@ class StepPhase:
     judged: tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
+class _Group(Struct, frozen=True):
     name: str
     kind: PhaseKind
     kind_from: KindFrom | None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from profiler.catalogue.datasheet import Datasheet, find_datasheet
 from profiler.report.evidence import Peaks
@@ -20,8 +21,7 @@ _FORMATS = {"bfloat16": "bfloat16", "float16": "float16", "float32": "float32", 
 _SI = {"GB/s": 1e9, "TFLOP/s": 1e12}
 
 
-@dataclass(frozen=True, slots=True)
-class TraceCeilings:
+class TraceCeilings(Struct, frozen=True):
     """The ceilings of a trace's device; `note` says where they are from, or why there are none."""
 
     device: str | None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from profiler.report.analysis import PartName, TracePart
 from profiler.report.records import Share, Verdict
@@ -21,8 +22,7 @@ OTHER_PARTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class TracedJudgement:
+class TracedJudgement(Struct, frozen=True):
     """What one trace says: parts that sum to its span, shares (none where refused), verdict, slowest kernels."""
 
     parts: list[TracePart]

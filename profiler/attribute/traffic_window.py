@@ -9,9 +9,9 @@ alike, then for each one that is long enough to show its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from profiler.attribute.counter_clock import Floats, cumulated
 from profiler.attribute.regression import solve
@@ -29,8 +29,7 @@ _LEAST_GAIN = 1e-4  # of the squared misfit
 _WAYS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, -1), (-1, 1))
 
 
-@dataclass(frozen=True, slots=True)
-class Runs:
+class Runs(Struct, frozen=True):
     """Every run of every kernel, in ns after an anchor: columns of shape (n,), `group` the kernel's number."""
 
     start: Floats
@@ -52,8 +51,7 @@ class Runs:
         return np.diff(cumulated(first, last, np.ones(len(first)), at))
 
 
-@dataclass(slots=True)
-class _Fit:
+class _Fit(Struct):
     """A least-squares problem whose columns are exchanged one by one."""
 
     design: Floats

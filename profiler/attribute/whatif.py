@@ -7,7 +7,8 @@ the evidence give the range of that ratio, the clean pass the range of the time;
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from profiler.attribute.shares import Scenario, Table, class_shares, share_records, share_table
 from profiler.attribute.verdict import is_apart
@@ -21,8 +22,7 @@ from profiler.report.whatif import Estimate, Leader
 BETWEEN_CARDS = 0.1 * (1 - 1 / 1.408)
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(Struct, frozen=True):
     """A phase at other speeds: its time, how much faster that is, and the shares there (small steps from there).
 
     `low_ms` and `high_ms` are None where the clean time has no interval. `class_shares` has one entry a scenario, the

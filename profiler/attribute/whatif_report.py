@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
-from msgspec import structs
+from msgspec.structs import replace
 
 from profiler.attribute.curve import curve_of, matters
 from profiler.attribute.other_device import device_speeds
@@ -98,7 +97,7 @@ def predict_phase(
     # What made the report's own verdict doubtful makes this one so.
     doubtful = phase.verdict.state is not VerdictState.CLEAR and before.leader.state is VerdictState.CLEAR
     leaders = [
-        structs.replace(found.leader, state=VerdictState.INCONCLUSIVE) if doubtful else found.leader
+        replace(found.leader, state=VerdictState.INCONCLUSIVE) if doubtful else found.leader
         for found in (before, after)
     ]
     time_ms = Change(measured=before.time, predicted=after.time)
@@ -136,9 +135,7 @@ def _with_doubtful_bytes(
         return after
     left = max(1 - told * (1 - 1 / factor), 1e-6)
     fastest = max(after.speedup.high or after.speedup.value, 1 / left)
-    return replace(
-        after, low_ms=min(after.low_ms, clean.low_ms * left), speedup=structs.replace(after.speedup, high=fastest)
-    )
+    return replace(after, low_ms=min(after.low_ms, clean.low_ms * left), speedup=replace(after.speedup, high=fastest))
 
 
 def _asked_phases(report: Report, name: str | None) -> list[Phase]:
@@ -267,7 +264,7 @@ def _is_in(phase: Phase, predictions: Sequence[PhasePrediction]) -> bool:
 
 
 def _warnings(phase: Phase) -> list[ReportWarning]:
-    return [structs.replace(warning, phase=warning.phase or phase.name) for warning in phase.warnings]
+    return [replace(warning, phase=warning.phase or phase.name) for warning in phase.warnings]
 
 
 def _profile_again(report: Report) -> str:

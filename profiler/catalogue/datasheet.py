@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 
 import msgspec
+from msgspec import Struct
 
 from profiler.catalogue.configs import configs_folder
 
@@ -15,8 +15,7 @@ from profiler.catalogue.configs import configs_folder
 _FORMS = {"sxm", "pcie", "nvl"}
 
 
-@dataclass(frozen=True, slots=True)
-class Datasheet:
+class Datasheet(Struct, frozen=True):
     """One device by its maker's numbers, never measured ones; `None` where the source does not say.
 
     `flops_per_s` are dense peaks by operand type, accumulated in float32 (int32 for `int8`), with matrix units where

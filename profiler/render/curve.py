@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from math import log
+
+from msgspec import Struct
 
 from profiler.render.document import Plot, PlotLine
 from profiler.render.numbers import duration
@@ -18,8 +19,7 @@ _LEAST_ROWS, _MOST_ROWS = 9, 17
 _WIDEST = 110
 
 
-@dataclass(frozen=True, slots=True)
-class PlotCell:
+class PlotCell(Struct, frozen=True):
     """One character; `kind` is the class whose colour it has, empty for the frame."""
 
     text: str

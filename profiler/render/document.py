@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from profiler.render.numbers import MISSING
 
@@ -20,24 +21,21 @@ class Tone(StrEnum):
     FAINT = "faint"
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(Struct, frozen=True):
     """Begins a section; level 1 is a phase, level 2 a table of it."""
 
     text: str
     level: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """A sentence or two."""
 
     text: str
     tone: Tone = Tone.PLAIN
 
 
-@dataclass(frozen=True, slots=True)
-class Bullets:
+class Bullets(Struct, frozen=True):
     """Several sentences, each on its own; what follows an item's first line are commands.
 
     `mark` stands before each, with `{}` for its number.
@@ -47,8 +45,7 @@ class Bullets:
     mark: str = "-"
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """One labelled number; `note` qualifies it (its interval, its tier)."""
 
     label: str
@@ -56,30 +53,26 @@ class Fact:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """Labelled numbers, one a line or in as many columns as there is room for."""
 
     facts: tuple[Fact, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(Struct, frozen=True):
     """A piece of a stacked bar: `kind` is a class, which decides its pattern and its colour."""
 
     kind: str
     fraction: float
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(Struct, frozen=True):
     """A stacked bar over the whole width; its legend is the table below it."""
 
     segments: tuple[Segment, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Gauge:
+class Gauge(Struct, frozen=True):
     """A cell: a bar from 0 to `value` of 1, its uncertainty from `low` to `high`."""
 
     value: float
@@ -87,8 +80,7 @@ class Gauge:
     high: float
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """A cell: the pattern that a class has in the stacked bar."""
 
     kind: str
@@ -97,8 +89,7 @@ class Mark:
 Cell = str | Gauge | Mark
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A column of a grid.
 
     Where the grid is too wide, the column with the largest `drop` goes first; 0 stays. A `flexible` column is
@@ -114,8 +105,7 @@ class Column:
     wraps: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
+class Grid(Struct, frozen=True):
     """A table. Its last row is the sum of the others where `total` says so."""
 
     columns: tuple[Column, ...]
@@ -123,16 +113,14 @@ class Grid:
     total: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
+class Beside(Struct, frozen=True):
     """Two groups of blocks, side by side where there is room, else one after the other."""
 
     left: tuple[Block, ...]
     right: tuple[Block, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PlotLine:
+class PlotLine(Struct, frozen=True):
     """One curve of a plot: a value for each of its speeds. `kind` is a class, which decides its colour."""
 
     label: str
@@ -140,8 +128,7 @@ class PlotLine:
     values: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Plot:
+class Plot(Struct, frozen=True):
     """Times in milliseconds over speed; `today` is that at a speed of 1."""
 
     today: float
@@ -149,8 +136,7 @@ class Plot:
     lines: tuple[PlotLine, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SlotSpan:
+class SlotSpan(Struct, frozen=True):
     """A slot in one state from `begin` to `end`; `label` names the request."""
 
     state: str
@@ -159,8 +145,7 @@ class SlotSpan:
     end: float
 
 
-@dataclass(frozen=True, slots=True)
-class Slots:
+class Slots(Struct, frozen=True):
     """What the slots of a batch did from 0 to `end` milliseconds; `waiting` is the queue's length at even steps."""
 
     end: float
@@ -171,8 +156,7 @@ class Slots:
 Block = Heading | Statement | Bullets | Facts | Bar | Grid | Beside | Plot | Slots
 
 
-@dataclass(slots=True)
-class Footnotes:
+class Footnotes(Struct):
     """Why numbers are missing: each reason gets a number once."""
 
     reasons: list[str] = field(default_factory=list)

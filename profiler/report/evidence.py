@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from msgspec import Struct
 
 from profiler.report.vocabulary import Cause
 
 
-@dataclass(frozen=True, slots=True)
-class Peaks:
+class Peaks(Struct, frozen=True):
     """The device: measured ceilings (bytes/s; the fixed cost of a kernel in microseconds) and what it is made of."""
 
     dram_bytes_per_s: float | None
@@ -22,8 +19,7 @@ class Peaks:
     shared_bytes_per_sm: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CleanTimes:
+class CleanTimes(Struct, frozen=True):
     """What the clean pass found, in milliseconds. `host_ms`: the host's launching alone, where it was measured."""
 
     wall_ms: float
@@ -32,8 +28,7 @@ class CleanTimes:
     host_ms: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class KernelFacts:
+class KernelFacts(Struct, frozen=True):
     """What is known of one kernel but its duration. Bytes and FLOPs are None where its operation is unknown.
 
     `bytes` must be moved as the operation's shapes say; `resident_bytes` of them pass from kernel to kernel.

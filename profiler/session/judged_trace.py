@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
+
+from msgspec.structs import replace
 
 from profiler.attribute.body_match import match_body, transfer
 from profiler.attribute.kernel_work import KernelWork, kernels_work

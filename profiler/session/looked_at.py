@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from profiler.errors import UnreadableError
 from profiler.report.trace_phases import Window
@@ -14,8 +15,7 @@ from profiler.trace.timeline import Timeline
 from profiler.trace.window import window
 
 
-@dataclass(frozen=True, slots=True)
-class LookedAt:
+class LookedAt(Struct, frozen=True):
     """`timeline` is what is accounted for, and `followed` the same with what starts next on the device.
 
     `whole` is the trace that it is a part of, `findings` are its flaws, `steps` those that lie in it.

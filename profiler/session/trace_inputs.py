@@ -7,9 +7,10 @@ import os
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from msgspec import Struct
 
 from profiler.errors import UnreadableError
 from profiler.trace.trace_file import MAX_BYTES
@@ -20,8 +21,7 @@ _ARCHIVE_ENDINGS = (".tar.gz", ".tgz", ".tar")
 _MORE = "--max-bytes with a larger number, if you trust it"
 
 
-@dataclass(frozen=True, slots=True)
-class TraceInput:
+class TraceInput(Struct, frozen=True):
     """One trace: its file or what it holds, plain or gzipped, or why it could not be had."""
 
     name: str

@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from msgspec import Struct
 
 from profiler.errors import UnreadableError, bug
 from profiler.session.trace_inputs import TraceInput
@@ -30,16 +31,14 @@ _WORTH_BYTES = 8 << 20
 _MEMORY_EACH_BYTES = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Why there is nothing of a trace: one line, and what to type next."""
 
     reason: str
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome(Generic[Result]):
+class Outcome(Struct, Generic[Result], frozen=True):
     """What came of the trace with this `number`, counted from 0."""
 
     number: int

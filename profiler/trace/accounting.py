@@ -6,9 +6,8 @@ shows several devices, they are taken together: an instant counts as busy if one
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from profiler.trace import intervals
@@ -28,8 +27,7 @@ _PRECEDENCE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class StreamTime:
+class StreamTime(Struct, frozen=True):
     """One stream: `busy_ns` is the time under any of its activities, `copies` counts memsets too."""
 
     device: int
@@ -39,8 +37,7 @@ class StreamTime:
     copies: int
 
 
-@dataclass(frozen=True, slots=True)
-class Accounting:
+class Accounting(Struct, frozen=True):
     """One trace in nanoseconds.
 
     The span runs from the first start to the last end on the device, or is the window that was cut out; `busy_ns` is

@@ -9,9 +9,9 @@ are those of the `DependencyGraph`, the times the trace's own: the segments are 
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from profiler.report.trace_waits import PathKind
 from profiler.trace.graph import WAKE_UP_NS, DependencyGraph
@@ -34,8 +34,7 @@ _ACTIVITY_NUMBERS = np.array([_NUMBER[_ACTIVITIES[activity]] for activity in Act
 _LAUNCH = _NUMBER[PathKind.LAUNCH]
 
 
-@dataclass(frozen=True, slots=True)
-class CriticalPath:
+class CriticalPath(Struct, frozen=True):
     """The segments in the order of time, shape (n,) each; each ends where the next begins.
 
     `kind` is an index into `PATH_KINDS`. `row` is the call that the host's work led to or that blocked, for segments of

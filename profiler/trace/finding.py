@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 # From here on (share of a trace), what is lost or not to be trusted outweighs any error that a verdict may have.
 FATAL_RATIO = 0.1
@@ -17,8 +18,7 @@ class Severity(StrEnum):
     FATAL = "fatal"  # the trace cannot carry a verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One flaw of a trace: `count` events `of` so many; `code` is stable, `message` is for people.
 
     `lost_ratio` is the part of the trace that a verdict cannot rest on because of it. 0 where something else says that

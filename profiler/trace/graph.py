@@ -8,9 +8,8 @@ The columns hold what the trace showed; `profiler.attribute.replay` runs them ag
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from profiler.trace.input_waits import InputWaits
@@ -32,8 +31,7 @@ WAKE_UP_NS = 1_000_000
 _NEVER = np.iinfo(np.int64).min
 
 
-@dataclass(frozen=True, slots=True)
-class DependencyGraph:
+class DependencyGraph(Struct, frozen=True):
     """One step. Times are microseconds from the step's start; rows of device columns are in launch order.
 
     `gap_us` is host work before a call, after `input_us` of waiting for a data loader; `call_us` is the call itself,
@@ -154,8 +152,7 @@ def _as_usual(seen: Floats) -> Floats:
     return np.where(np.isnan(seen), np.median(known) if len(known) else 0.0, seen)
 
 
-@dataclass(frozen=True, slots=True)
-class _HostTimes:
+class _HostTimes(Struct, frozen=True):
     """Of each call the thread, the wait for input and the work before it, its own time and its wake-up time; of each
     thread the work after its last call.
     """

@@ -8,11 +8,11 @@ operation is open on a thread, one on another thread that launches work counts: 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from itertools import pairwise
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from profiler.trace import intervals
@@ -45,8 +45,7 @@ _PROPER = (HostKind.OPERATION, HostKind.CALL)
 _LAUNCHING = (Call.LAUNCH, Call.GRAPH_LAUNCH, Call.COPY, Call.MEMSET)
 
 
-@dataclass(frozen=True, slots=True)
-class HostWork:
+class HostWork(Struct, frozen=True):
     """Everything that the host was seen to do, shape (n,) each; `name` is an index into the timeline's names."""
 
     start_ns: Ints
@@ -65,8 +64,7 @@ class HostWork:
         return HostWork(*(column[rows] for column in columns))
 
 
-@dataclass(frozen=True, slots=True)
-class HostPieces:
+class HostPieces(Struct, frozen=True):
     """Spans of time cut where the innermost work changes: `owner` is its row in `HostWork`, -1 where there is none.
 
     Sorted and disjoint; `span` is the row of the span that a piece lies in.

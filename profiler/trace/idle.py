@@ -8,9 +8,8 @@ it was at work, which is launching late.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 
 from profiler.report.analysis import PartName
 from profiler.trace import intervals
@@ -25,8 +24,7 @@ from profiler.trace.waits import block_host
 _SILENCE_NS = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class LateLaunches:
+class LateLaunches(Struct, frozen=True):
     """Gaps that one thread's launches ended late: idle from `begin`, blocked until `resumed`, launched at `issued`.
 
     Sorted and disjoint, times of shape (n,). `spans` are merged spans of this thread's time after `resumed` that was
@@ -40,8 +38,7 @@ class LateLaunches:
     spans: dict[PartName, Ints]
 
 
-@dataclass(frozen=True, slots=True)
-class _Gaps:
+class _Gaps(Struct, frozen=True):
     """All gaps, shape (n,) each: the row that ends it, that row's launching call, and when it was issued."""
 
     begin: Ints

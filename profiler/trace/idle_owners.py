@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from profiler.report.analysis import PartName
 from profiler.trace import intervals
@@ -23,8 +23,7 @@ CAUSES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class IdlePieces:
+class IdlePieces(Struct, frozen=True):
     """Idle time that the host is to blame for, shape (n,) each: sorted, disjoint, and in all what it is to blame for.
 
     `owner` is a row of the trace's `HostWork`, or -1; `cause` an index into `CAUSES`.

@@ -13,11 +13,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from profiler.errors import UnreadableError
 from profiler.trace.event_decoder import EventDecoder, Text
@@ -34,8 +35,7 @@ _EVENT = re.compile(r"(?<=`)\$(\.traceEvents)?\[\d+\]")
 _HINT = "give a trace written by torch.profiler: .json or .json.gz"
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
+class _Kind(Struct, frozen=True):
     """Events that are read alike: their categories in the new schema and, in lower case, before torch 1.11."""
 
     categories: tuple[str, ...]

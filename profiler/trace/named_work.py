@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from profiler.trace.host_places import HostPlaces
@@ -15,8 +14,7 @@ from profiler.trace.timeline import Ints
 _FREE, _SILENT, _NAMED = range(3)
 
 
-@dataclass(slots=True)
-class NamedWork:
+class NamedWork(Struct):
     """All pieces of one name; `kind` is a `HostKind`, -1 where nothing was recorded.
 
     `calls` is how much work has some of this time; where nothing was recorded, the pieces. `at_ns` to `owner` are of

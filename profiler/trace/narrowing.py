@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from profiler.errors import UnreadableError
 from profiler.trace.step_table import StepTable
@@ -13,8 +13,7 @@ class NothingThereError(UnreadableError):
     """The trace has nothing in the part that was asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Narrowing:
+class Narrowing(Struct, frozen=True):
     """What was asked for; both where both were. Times count from the first start on the device."""
 
     first_step: int | None = None

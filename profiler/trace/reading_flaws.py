@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 
 class Cut(Enum):
@@ -14,8 +15,7 @@ class Cut(Enum):
     WITHIN_EVENTS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingFlaws:
+class ReadingFlaws(Struct, frozen=True):
     """Counts of events of the kinds that are read: `timeless` were dropped, `negative` were taken to last 0 ns."""
 
     cut: Cut = Cut.NOWHERE

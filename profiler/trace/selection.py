@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from profiler.trace.timeline import DeviceEvents, HostCalls, Ints, Operations, Ranges
@@ -18,7 +18,7 @@ def kept(table: Table, rows: Rows) -> Table:
     """The table with only these rows, shape (n,); its references are not renumbered."""
     numbers = np.flatnonzero(rows).tolist()
     columns: dict[str, Any] = {}
-    for name in table.__slots__:
+    for name in table.__struct_fields__:
         column = getattr(table, name)
         if isinstance(column, np.ndarray):
             columns[name] = column[rows]

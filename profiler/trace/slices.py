@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from profiler.trace.cut_text import ends_early, whole_events
 from profiler.trace.no_numbers import without_nan
@@ -47,8 +47,7 @@ class Surroundings(msgspec.Struct):
     properties: list[dict[str, Any]] = msgspec.field(name="deviceProperties", default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(Struct, frozen=True):
     """What was read beside the events, and where the text ends too early."""
 
     surroundings: Surroundings

@@ -7,8 +7,9 @@ numbers in it), SGLang's `step[DECODE bs=32]`, torch's `ProfilerStep#3`. Others 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import IntEnum
+
+from msgspec import Struct
 
 from profiler.report.trace_phases import PhaseKind
 from profiler.trace.timeline import MODULE_PREFIX, STEP_PREFIX
@@ -23,8 +24,7 @@ class Rank(IntEnum):
     OTHER = 3  # any other range that is repeated
 
 
-@dataclass(frozen=True, slots=True)
-class StepName:
+class StepName(Struct, frozen=True):
     """`name` is that of the phase: the range's without its numbers."""
 
     rank: Rank

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from profiler.report.trace_phases import FoundBy, PhaseKind
@@ -14,16 +14,14 @@ from profiler.trace.timeline import Ints
 _LONGEST_PAUSE = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class StepSort:
+class StepSort(Struct, frozen=True):
     """What steps of one name, or of the same kernels, have in common."""
 
     name: str
     kind: PhaseKind
 
 
-@dataclass(frozen=True, slots=True)
-class StepTable:
+class StepTable(Struct, frozen=True):
     """Steps in the order of time; all columns have shape (n,). They do not overlap.
 
     A step reaches from its first activity on the device to the next step's, which is what a user waits for; one that

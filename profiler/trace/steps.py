@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from profiler.trace import intervals
 from profiler.trace.selection import Rows, kept, renumbering
@@ -16,8 +17,7 @@ from profiler.trace.timeline import STEP_PREFIX, Ints, Timeline
 _STEP = re.compile(rf"(?:{re.escape(STEP_PREFIX)}(?P<name>.+)#|ProfilerStep#|step )(?P<index>\d+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One iteration of a phase.
 
     The host's window is that of the annotation; the device's reaches from the first start to the last end of what

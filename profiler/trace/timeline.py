@@ -6,11 +6,11 @@ and -1 means "none" or "unknown".
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from profiler.trace.reading_flaws import ReadingFlaws
@@ -52,8 +52,7 @@ class Call(IntEnum):
     OTHER = 7
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceEvents:
+class DeviceEvents(Struct, frozen=True):
     """What ran on the devices, sorted by `start_ns`. All columns have shape (n,), but grid and block: (n, 3)."""
 
     start_ns: Ints
@@ -85,8 +84,7 @@ class DeviceEvents:
         return (int(self.start_ns.min()), int(self.end_ns.max())) if len(self) else (0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class HostCalls:
+class HostCalls(Struct, frozen=True):
     """Runtime and driver calls of the host, sorted by `start_ns`."""
 
     start_ns: Ints
@@ -103,8 +101,7 @@ class HostCalls:
         return len(self.start_ns)
 
 
-@dataclass(frozen=True, slots=True)
-class Operations:
+class Operations(Struct, frozen=True):
     """Framework operations (aten and custom ops) on host threads, sorted by `start_ns`.
 
     `shapes[i]`, `types[i]`, `concrete[i]` and `strides[i]` are the traced inputs: one entry an argument; a tensor list
@@ -127,8 +124,7 @@ class Operations:
         return len(self.start_ns)
 
 
-@dataclass(frozen=True, slots=True)
-class Ranges:
+class Ranges(Struct, frozen=True):
     """User annotations on the host, sorted by `start_ns`: steps, and the nn.Modules of the model."""
 
     start_ns: Ints
@@ -141,8 +137,7 @@ class Ranges:
         return len(self.start_ns)
 
 
-@dataclass(frozen=True, slots=True)
-class Frames:
+class Frames(Struct, frozen=True):
     """Calls of Python functions (`with_stack=True`) as the trace names them, in its order: `file(line): function`."""
 
     start_ns: Ints = field(default_factory=_no_rows)
@@ -154,8 +149,7 @@ class Frames:
         return len(self.start_ns)
 
 
-@dataclass(frozen=True, slots=True)
-class Timeline:
+class Timeline(Struct, frozen=True):
     """One process's trace."""
 
     names: list[str]

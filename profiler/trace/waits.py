@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from profiler.trace.timeline import Activity, Call, DeviceEvents, Ints, Timeline
@@ -34,8 +34,7 @@ def blocks_host(step: Timeline, row: int) -> bool:
     return bool(step.device.pageable[row]) and Activity(int(step.device.kind[row])).is_host_copy
 
 
-@dataclass(frozen=True, slots=True)
-class LaunchOrder:
+class LaunchOrder(Struct, frozen=True):
     """A step's calls that matter to the device, in the order of time, and its activities in launch order.
 
     An index counts activities in this order, a place counts the calls.

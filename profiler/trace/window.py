@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
+from msgspec.structs import replace
 
 from profiler.trace.selection import Rows, kept, renumbering
 from profiler.trace.timeline import Call, HostCalls, Ints, Operations, Ranges, Timeline

@@ -6,9 +6,10 @@ Nothing here is taken from the run that it is held against.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+from msgspec.structs import replace
 
 from profiler.attribute.scenarios import scenarios_of
 from profiler.attribute.shares import Scenario

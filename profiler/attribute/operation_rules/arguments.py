@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from profiler.attribute.operation_rules.data_types import BY_NUMBER, BY_TRACED_NAME, DataType, Kind
 from profiler.attribute.operation_rules.work import TokenShape
@@ -18,8 +19,7 @@ class UnknownWorkError(Exception):
     """The trace does not say what the rule needs; the operation's work is unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
+class Tensor(Struct, frozen=True):
     """A tensor that the operation was given."""
 
     shape: Shape
@@ -39,8 +39,7 @@ class Tensor:
         return float(stored * self.type.bytes)
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(Struct, frozen=True):
     """One operation: its name, its inputs by position, and what is known around it.
 
     `output_shape` is known where an operation inside it gives it away; `list_item_bytes` is the element size of

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from profiler.attribute.operation_rules.arguments import Arguments, Tensor, UnknownWorkError
 from profiler.attribute.operation_rules.work import Category, OperationWork
@@ -32,8 +33,7 @@ def visible_pairs(queries: int, keys: int, mask: Mask) -> int:
     return queries * keys - queries * (queries - 1) // 2
 
 
-@dataclass(frozen=True, slots=True)
-class _Form:
+class _Form(Struct, frozen=True):
     """How one attention operation takes its inputs: the positions of its arguments, -1 where it has none.
 
     An additive or boolean mask hides pairs that the trace does not show, and the kernel computes them all the same:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from profiler.attribute.operation_rules.arguments import Arguments, UnknownWorkError
 from profiler.attribute.operation_rules.work import Category, OperationWork
 
 
-@dataclass(frozen=True, slots=True)
-class _Convolution:
+class _Convolution(Struct, frozen=True):
     """Positions of the arguments; -1 where an operation has none. Input [N, C, ...], weight [O, C/groups, ...]."""
 
     bias: int

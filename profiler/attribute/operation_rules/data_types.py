@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
+
+from msgspec import Struct
 
 
 class Kind(IntEnum):
@@ -15,8 +16,7 @@ class Kind(IntEnum):
     COMPLEX = 3
 
 
-@dataclass(frozen=True, slots=True)
-class DataType:
+class DataType(Struct, frozen=True):
     """An element type: torch's name for it and the bytes of one element."""
 
     name: str

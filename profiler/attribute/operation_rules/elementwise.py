@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from profiler.attribute.operation_rules.arguments import Arguments, Shape, Tensor, UnknownWorkError, broadcast
 from profiler.attribute.operation_rules.data_types import BOOL, FLOAT32, DataType, Kind, promoted
 from profiler.attribute.operation_rules.work import Category, OperationWork
 
 
-@dataclass(frozen=True, slots=True)
-class Elementwise:
+class Elementwise(Struct, frozen=True):
     """`inputs` tensors at most (further ones are outputs); the result has the type of `result`.
 
     `result`: "promoted" of all, "float" (integers become float32), "bool", or "self" (the first input's).

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from profiler.attribute.operation_rules.arguments import Arguments, Shape, Tensor, UnknownWorkError
 from profiler.attribute.operation_rules.data_types import BOOL, FLOAT32, INT64, DataType, Kind
@@ -47,8 +48,7 @@ def _remaining(shape: Shape, dimensions: Sequence[int]) -> int:
     return math.prod(size for dimension, size in enumerate(shape) if dimension not in reduced)
 
 
-@dataclass(frozen=True, slots=True)
-class _Reduction:
+class _Reduction(Struct, frozen=True):
     """`dimensions` is the position of the reduced ones; `data_type` that of a `dtype` argument, -1 if it has none.
 
     The overload without dimensions has its `dtype` where they would stand, and is recognised by its two arguments.
@@ -100,8 +100,7 @@ def _softmax(arguments: Arguments) -> OperationWork:
     return _work(arguments, [source], float(source.elements * output.bytes), 5)
 
 
-@dataclass(frozen=True, slots=True)
-class _Norm:
+class _Norm(Struct, frozen=True):
     """A normalisation over the last dimensions; `statistics` values of each row are written besides the output.
 
     torch's kernel (`vectorized_layer_norm_kernel`) goes over its input twice, for the statistics and to normalise, and

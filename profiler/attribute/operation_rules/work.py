@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from profiler.report.vocabulary import Cause
 
@@ -33,8 +34,7 @@ class Role(StrEnum):
     ACTIVATIONS = "activations"
 
 
-@dataclass(frozen=True, slots=True)
-class OperationWork:
+class OperationWork(Struct, frozen=True):
     """FLOPs and compulsory bytes of one operation: each input read once, each output written once.
 
     An input expanded with stride 0 counts what is stored. FLOPs count a multiply-add as 2. `elements` is the number
@@ -73,8 +73,7 @@ class OperationWork:
         return max(sizes, key=lambda cause: sizes[cause])
 
 
-@dataclass(frozen=True, slots=True)
-class TokenShape:
+class TokenShape(Struct, frozen=True):
     """What the caller knows of the phase; every field may be None. It tells keys and values from other tensors.
 
     `element_bytes` is the size of the model's element type, for lists of tensors, whose type a trace does not give.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from profiler.attribute.replay import ActivityCosts, Calibration, Replayed, replay
 from profiler.report.vocabulary import Resource
@@ -13,8 +14,7 @@ from profiler.trace.timeline import Activity
 AS_TRACED = Calibration()
 
 
-@dataclass(frozen=True, slots=True)
-class HostCall:
+class HostCall(Struct, frozen=True):
     """One call of the host. `waits_for` are positions of activities."""
 
     gap: float = 0.0
@@ -26,8 +26,7 @@ class HostCall:
     thread: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """One activity: what it needs of each resource beside its fixed cost. `launched_by` is the position of a call."""
 
     launched_by: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from profiler.attribute.evidence import Observed, sentences
 from profiler.report.records import Copies, Part

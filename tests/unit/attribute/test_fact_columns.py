@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from profiler.attribute.activities import FactColumns
 from profiler.attribute.fact_columns import fact_columns

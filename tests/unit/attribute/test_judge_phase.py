@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from profiler.attribute.activities import ActivityFacts
 from profiler.attribute.phase import Context, Judgement, KnownActivity, judge_phase

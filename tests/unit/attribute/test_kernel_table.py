@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from profiler.attribute.kernel_table import MOST_KERNELS, KernelRow, any_layer, kernel_table, module_costs
 from profiler.report.records import Kernel

@@ -6,12 +6,12 @@ import csv
 import json
 import re
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from profiler.attribute.kernel_work import KernelWork, kernels_work
 from profiler.attribute.operation_work import Category, operation_work

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 
 import pytest
+from msgspec.structs import replace
 
 from profiler.attribute.counted import Counted, CountedKernel, Estimate, Series
 from profiler.attribute.kernel_work import kernels_work

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from profiler.attribute.limiter import LIMITERS, Band, dram_bytes, kernel_costs, told_of
 from profiler.report.evidence import KernelFacts, Peaks

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from profiler.attribute.counted import Counted, count_kernels
 from profiler.attribute.merged_counts import with_units

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from profiler.attribute.scenarios import scenarios_of
 from profiler.attribute.shares import Scenario, share_table

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import msgspec
 import pytest
 from msgspec import structs
+from msgspec.structs import replace
 
 from profiler.attribute.activities import ActivityFacts
 from profiler.attribute.calibration import calibrate

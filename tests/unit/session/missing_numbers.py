@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.inspect import FloatType, IntType, StructType, UnionType, type_info
 
+from profiler.report.evidence import CleanTimes, KernelFacts, Peaks
 from profiler.report.records import Report, Source
 
 # They qualify a number that stands beside them: an interval, a window, a second opinion. What their absence means is
@@ -16,6 +17,8 @@ from profiler.report.records import Report, Source
 QUALIFIERS = {"low", "high", "low_ms", "high_ms", "peak", "window_ms", "datasheet"}
 # A refused verdict gives its reasons in `evidence`, and an advice without a prediction in `why`.
 REASONED_BY = {"Verdict": "evidence", "Advice": "why"}
+# What a report keeps so that it can be judged again: what is unknown in it was so for the judgement, too.
+KEPT_TO_JUDGE = (CleanTimes, KernelFacts, Peaks)
 
 
 def numbers_without_reason(report: Report) -> list[str]:
@@ -24,7 +27,7 @@ def numbers_without_reason(report: Report) -> list[str]:
 
 
 def _walk(value: Any, path: str) -> Iterator[str]:
-    if isinstance(value, Source):
+    if isinstance(value, (Source, *KEPT_TO_JUDGE)):
         return
     if isinstance(value, Struct):
         info = type_info(type(value))
