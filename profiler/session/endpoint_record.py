@@ -199,7 +199,7 @@ def _warnings(
         warn("tokens", f"{odd.count:,} requests {odd.cause}")
     skew = driven.found.clock_skew_s
     if skew:
-        warn("clock_skew", f"the server's clock is {skew:+.0f} s off the client's; no time here depends on it")
+        warn("clock_skew", f"the date that the server sends is {skew:+.0f} s off; no time here depends on it")
     if driven.client.extensions[-1:] != ("ignore_eos",):
         warn("eos", "the server does not take ignore_eos: outputs end where the model ends them")
     if server is not None and server.requests > len(sent.exchanges):
