@@ -89,16 +89,28 @@ def host_work(timeline: Timeline) -> HostWork:
     return HostWork(*(np.concatenate([table.pop(0) for table in tables]) for _ in range(6)))
 
 
+def innermost_frames(timeline: Timeline) -> Ints:
+    """Rows of the Python functions in which nothing else begins: those that were running, not those that called."""
+    frames = timeline.frames
+    called = _hold(frames, frames, strictly=True)
+    return np.flatnonzero(~(called | _hold(frames, timeline.operations) | _hold(frames, timeline.host)))
+
+
 def _hold_work(timeline: Timeline) -> NDArray[np.bool_]:
     """Which ranges have an operation or a call begin within them on their thread."""
-    ranges = timeline.ranges
-    found = np.zeros(len(ranges), np.bool_)
-    for thread in np.unique(ranges.thread).tolist():
-        mine = ranges.thread == thread
-        for table in (timeline.operations, timeline.host):
-            starts = table.start_ns[table.thread == thread]
-            before, after = (np.searchsorted(starts, column[mine]) for column in (ranges.start_ns, ranges.end_ns))
-            found[mine] |= after > before
+    return _hold(timeline.ranges, timeline.operations) | _hold(timeline.ranges, timeline.host)
+
+
+def _hold(
+    outer: Ranges | Frames, inner: Operations | HostCalls | Frames, *, strictly: bool = False
+) -> NDArray[np.bool_]:
+    """Which rows of `outer` have one of `inner` begin within them on their thread; `strictly`: after they begin."""
+    found = np.zeros(len(outer), np.bool_)
+    for thread in np.unique(outer.thread).tolist():
+        mine = outer.thread == thread
+        starts = np.sort(inner.start_ns[inner.thread == thread])
+        before = np.searchsorted(starts, outer.start_ns[mine], side="right" if strictly else "left")
+        found[mine] = np.searchsorted(starts, outer.end_ns[mine]) > before
     return found
 
 

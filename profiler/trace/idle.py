@@ -8,6 +8,8 @@ it was at work, which is launching late.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from msgspec import Struct
 
@@ -15,6 +17,7 @@ from profiler.report.analysis import PartName
 from profiler.trace import intervals
 from profiler.trace.accounting import idle_gaps
 from profiler.trace.graph import DependencyGraph
+from profiler.trace.host_work import innermost_frames
 from profiler.trace.input_waits import InputWaits
 from profiler.trace.timeline import Call, Ints, Timeline
 from profiler.trace.waits import block_host
@@ -22,6 +25,9 @@ from profiler.trace.waits import block_host
 # Between two operations of a model, Python needs microseconds to tens of them. No operation, call or range on any
 # thread for longer than this is no dispatching: nobody asked for anything.
 _SILENCE_NS = 1_000_000
+_PROFILER_STEP = "ProfilerStep#"
+# Functions of Python's library in which a thread waits for a time, a lock, a socket or another thread.
+_WAITING = re.compile(r"\b(sleep|poll|select|acquire|wait|wait_for|recv|recv_into|accept)\b")
 
 
 class LateLaunches(Struct, frozen=True):
@@ -129,9 +135,21 @@ def _staging(timeline: Timeline) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
 
 
 def _silence(timeline: Timeline, start: int, end: int) -> Ints:
-    """Stretches in which no thread of the host ran an operation, a call or a range, merged."""
-    tables = (timeline.host, timeline.operations, timeline.ranges)
-    spans = [intervals.from_columns(table.start_ns, table.end_ns) for table in tables]
+    """Stretches in which no thread of the host was seen at work, merged.
+
+    An operation, a call, a range that the program opened, or a Python function that called no other is work. The range
+    of a profiler's step lies around everything, and a function that waits by its name does nothing.
+    """
+    ranges, frames = timeline.ranges, timeline.frames
+    says_nothing = np.array([name.startswith(_PROFILER_STEP) for name in timeline.names], np.bool_)
+    opened = np.flatnonzero(~says_nothing[ranges.name])
+    running = innermost_frames(timeline)
+    running = running[[_WAITING.search(timeline.names[name]) is None for name in frames.name[running].tolist()]]
+    spans = [intervals.from_columns(table.start_ns, table.end_ns) for table in (timeline.host, timeline.operations)]
+    spans += [
+        intervals.from_columns(table.start_ns[rows], table.end_ns[rows])
+        for table, rows in ((ranges, opened), (frames, running))
+    ]
     silent = intervals.complement(np.concatenate([*spans, timeline.overhead]), start, end)
     return silent[silent[:, 1] - silent[:, 0] >= _SILENCE_NS]
 

@@ -16,6 +16,7 @@ from tests.unit.trace.trace_events import (
     annotation,
     call,
     copy,
+    frame,
     kernel,
     operation,
     public_trace,
@@ -112,6 +113,29 @@ def test_a_slow_host_within_a_range_is_at_work() -> None:
         annotation("step 1", 0, 6_000), launch(0, 1), kernel(5, 5, 1), launch(5_004, 2), kernel(5_010, 5, 2)
     )
     assert PartName.IDLE_NOTHING_ASKED not in idle_of(timeline)
+
+
+def test_the_range_of_a_profiler_s_step_says_nothing_of_the_host() -> None:
+    timeline = timeline_of(
+        annotation("ProfilerStep#1", 0, 6_000), launch(0, 1), kernel(5, 5, 1), launch(5_004, 2), kernel(5_010, 5, 2)
+    )
+    assert PartName.IDLE_NOTHING_ASKED in idle_of(timeline)
+
+
+@pytest.mark.parametrize(
+    ("function", "asked"),
+    [("sched.py(1): schedule", True), ("<built-in method sleep>", False), ("threading.py(3): wait", False)],
+)
+def test_a_python_function_that_runs_is_work_and_one_that_waits_is_none(function: str, *, asked: bool) -> None:
+    timeline = timeline_of(
+        frame("loop.py(1): run_forever", 0, 6_000),
+        frame(function, 10, 4_990),
+        launch(0, 1),
+        kernel(5, 5, 1),
+        launch(5_004, 2),
+        kernel(5_010, 5, 2),
+    )
+    assert (PartName.IDLE_NOTHING_ASKED not in idle_of(timeline)) is asked
 
 
 def test_a_gap_before_a_kernel_without_launch_record_has_no_known_cause() -> None:
