@@ -1,4 +1,4 @@
-"""docs/report.md explains every field of what `whatif`, `analyze` and `simulate` write, and none that is gone."""
+"""docs/report.md explains every field of what `whatif`, `analyze`, `simulate` and `endpoint` write, no more."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from profiler.report.analysis import Analysis, Family, PartName, analysis_schema
 from profiler.report.analysis_comparison import comparison_schema
+from profiler.report.endpoint import Ending, Endpoint, EndpointPartName, Saturation, endpoint_schema
 from profiler.report.simulation import ServingPartName, Simulation, SlotState, simulation_schema
 from profiler.report.store import json_schema
 from profiler.report.whatif import WhatIf, whatif_schema
@@ -18,7 +19,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "report.md").read_text(encoding="ut
 SHARED = json_schema()["$defs"]
 RECORDS = {
     name: kind["properties"]
-    for schema in (whatif_schema(), analysis_schema(), comparison_schema(), simulation_schema())
+    for schema in (whatif_schema(), analysis_schema(), comparison_schema(), simulation_schema(), endpoint_schema())
     for name, kind in schema["$defs"].items()
     if "properties" in kind and name not in SHARED
 }
@@ -49,7 +50,13 @@ def test_no_section_is_about_a_record_that_is_gone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("schema", "kind"), [(whatif_schema(), WhatIf), (analysis_schema(), Analysis), (simulation_schema(), Simulation)]
+    ("schema", "kind"),
+    [
+        (whatif_schema(), WhatIf),
+        (analysis_schema(), Analysis),
+        (simulation_schema(), Simulation),
+        (endpoint_schema(), Endpoint),
+    ],
 )
 def test_the_schema_is_that_of_the_records(schema: dict[str, object], kind: type) -> None:
     assert schema["$ref"] == f"#/$defs/{msgspec.inspect.type_info(kind).cls.__name__}"  # type: ignore[attr-defined]
@@ -65,3 +72,13 @@ def test_every_part_and_state_of_a_simulation_is_explained() -> None:
     for record, field, words in (("ServingPart", "part", ServingPartName), ("SlotSpan", "state", SlotState)):
         for word in words:
             assert f"`{word.value}`" in rows(record)[field][2]
+
+
+def test_every_ending_part_and_saturation_of_a_live_server_is_explained() -> None:
+    for record, field, words in (
+        ("EndingCount", "ending", Ending),
+        ("EndpointPart", "part", EndpointPartName),
+        ("Knee", "saturates", Saturation),
+    ):
+        for word in words:
+            assert f"`{word}`" in rows(record)[field][-1]
