@@ -37,7 +37,7 @@ def periods_us(graph: DependencyGraph, runs: Sequence[Run]) -> Floats:
 
 
 class _Pass:
-    """All runs, side by side: every time is an array whose last axis is the run."""
+    """All runs, side by side. Times of many rows have shape (runs, rows): along a run they are summed and compared."""
 
     def __init__(self, graph: DependencyGraph, runs: Sequence[Run]) -> None:
         self._runs = runs
@@ -84,7 +84,7 @@ class _Pass:
         self._number = {int(row): number for number, row in enumerate(named.tolist())}
         self._kept = np.zeros((len(named), count))  # ends of the rows that others wait for; 0 until they run
         self._kept_places = np.sort(place[named.astype(np.int64)])
-        self._window, self._duration = slice(0, 0), np.empty((0, count))
+        self._window, self._duration = slice(0, 0), np.empty((count, 0))
 
     def periods_us(self) -> Floats:
         """Replay the step, and give the period of each run."""
@@ -95,7 +95,7 @@ class _Pass:
             self._run_device(int(begin), int(end), ends, first)
             if last - 1 in self._waits:
                 self._block(last - 1)
-        done = self._clock + _outer(self._tail_us, self._host)
+        done = self._clock + _outer(self._tail_us, self._host).T
         # On a stream nothing ends before what ran before it.
         period: Floats = np.maximum(done.max(axis=0, initial=0.0), self._lane_end.max(axis=0, initial=0.0))
         return period
@@ -109,7 +109,7 @@ class _Pass:
             first = last
 
     def _run_host(self, first: int, last: int) -> Floats:
-        """When each of these calls ends, shape (last - first, runs); their threads' clocks move on."""
+        """When each of these calls ends, shape (runs, last - first); their threads' clocks move on."""
         ends = _outer(self._work_us[first:last], self._host)
         if self._call_us is not None:
             ends += _outer(self._call_us[first:last], self._calling)
@@ -117,10 +117,10 @@ class _Pass:
             ends += _outer(self._input_us[first:last], self._waiting)
         threads = self._thread[first:last]
         for thread, mine in _groups(threads):
-            found = np.cumsum(ends[mine], axis=0)
-            found += self._clock[thread]
-            ends[mine] = found
-            self._clock[thread] = found[-1]
+            found = np.cumsum(ends[:, mine], axis=1)
+            found += self._clock[thread, :, None]
+            ends[:, mine] = found
+            self._clock[thread] = found[:, -1]
         return ends
 
     def _block(self, call: int) -> None:
@@ -145,10 +145,10 @@ class _Pass:
         if self._early_us is not None:
             ready += _outer(self._early_us[rows], self._calling)
         if issued is not None:
-            ready += issued[self._launcher[rows] - first_call]
+            ready += issued[:, self._launcher[rows] - first_call]
         if begin in self._held:
             held = self._kept[[self._number[row] for row in self._held[begin]]].max(axis=0)
-            np.maximum(ready[0], held, out=ready[0])
+            np.maximum(ready[:, 0], held, out=ready[:, 0])
         if self._early_us is not None:
             np.maximum(ready, 0.0, out=ready)
         duration = self._durations_us(begin, end)
@@ -158,31 +158,32 @@ class _Pass:
         ends = ready
         for lane, mine in _groups(self._lane[rows]):
             # end = max(ready, the end before it + gap) + duration: a running maximum, less the time occupied so far.
-            so_far = np.cumsum(occupied[mine], axis=0)
-            found = ready[mine] - so_far
-            np.maximum.accumulate(found, axis=0, out=found)
-            np.maximum(found, self._lane_end[lane], out=found)
+            so_far = np.cumsum(occupied[:, mine], axis=1)
+            found = ready[:, mine] - so_far
+            np.maximum.accumulate(found, axis=1, out=found)
+            np.maximum(found, self._lane_end[lane, :, None], out=found)
             found += so_far
-            ends[mine] = found
-            self._lane_end[lane] = found[-1]
+            ends[:, mine] = found
+            self._lane_end[lane] = found[:, -1]
         low, high = np.searchsorted(self._kept_places, (begin, end))
         for place in self._kept_places[low:high].tolist():
-            self._kept[self._number[int(self._order[place])]] = ends[place - begin]
+            self._kept[self._number[int(self._order[place])]] = ends[:, place - begin]
 
     def _durations_us(self, begin: int, end: int) -> Floats:
-        """How long these places take in each run, shape (end - begin, runs)."""
+        """How long these places take in each run, shape (runs, end - begin)."""
         if not (self._window.start <= begin and end <= self._window.stop):
             self._window = slice(begin, begin + _WINDOW_ROWS)
             rows = self._order[self._window]
-            self._duration = np.empty((len(rows), len(self._runs)))
-            for number, run in enumerate(self._runs):
-                self._duration[:, number] = run.costs.durations_us(run.speeds, rows)
-            self._duration *= self._kernel
-        return self._duration[begin - self._window.start : end - self._window.start]
+            self._duration = np.empty((len(self._runs), len(rows)))
+            costs = {id(run.costs): run.costs.taken(rows) for run in self._runs}
+            for duration, run in zip(self._duration, self._runs, strict=True):
+                duration[:] = costs[id(run.costs)].durations_us(run.speeds)
+            self._duration *= self._kernel[:, None]
+        return self._duration[:, begin - self._window.start : end - self._window.start]
 
 
 def _outer(times_us: Floats, scales: Floats) -> Floats:
-    return times_us[:, None] * scales
+    return scales[:, None] * times_us
 
 
 def _groups(numbers: Ints) -> Iterator[tuple[int, slice | Ints]]:

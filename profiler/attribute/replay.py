@@ -45,14 +45,21 @@ class ActivityCosts(Struct, frozen=True, eq=False):
         needs = {resource: np.array(column, np.float64) for resource, column in needs_us.items()}
         return cls(np.array(fixed_us, np.float64), needs, np.array(exposed_us, np.float64))
 
-    def durations_us(self, speeds: Mapping[Resource, float], rows: Ints | slice = slice(None)) -> Floats:
-        """How long each of these rows takes when resources run `speeds` times as fast."""
-        times = self.fixed_us[rows] / speeds.get(Resource.LATENCY, 1.0)
-        needs = [_at_speed(column[rows], speeds.get(resource, 1.0)) for resource, column in self.needs_us.items()]
+    def taken(self, rows: Ints) -> ActivityCosts:
+        """These rows, in this order."""
+        needs_us = {resource: column[rows] for resource, column in self.needs_us.items()}
+        return ActivityCosts(
+            self.fixed_us[rows], needs_us, self.exposed_us[rows] if len(self.exposed_us) else self.exposed_us
+        )
+
+    def durations_us(self, speeds: Mapping[Resource, float]) -> Floats:
+        """How long each row takes when resources run `speeds` times as fast."""
+        times = self.fixed_us / speeds.get(Resource.LATENCY, 1.0)
+        needs = [_at_speed(column, speeds.get(resource, 1.0)) for resource, column in self.needs_us.items()]
         if needs:
             times += reduce(np.maximum, needs)
         if len(self.exposed_us):
-            times += self.exposed_us[rows] / speeds.get(Resource.DRAM, 1.0)
+            times += self.exposed_us / speeds.get(Resource.DRAM, 1.0)
         return times
 
     def uses(self, resource: Resource) -> bool:
