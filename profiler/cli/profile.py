@@ -136,12 +136,14 @@ def profile(
         ),
     ] = False,
     sweep_batches: Annotated[
-        str | None, _sizes("--sweep-batches", "Batch sizes to sweep, such as 1,8,32.", "as many as fit")
+        str | None, _sizes("--sweep-batches", "Batch sizes to sweep, such as 1,8,32.", "1 to 64, as they fit")
     ] = None,
     sweep_lengths: Annotated[
         str | None,
         _sizes(
-            "--sweep-lengths", "Prompts and contexts to sweep, such as 128,1024,4096.", "as the model has positions"
+            "--sweep-lengths",
+            "Prompts and contexts to sweep, such as 128,1024,4096.",
+            "32 to 8192, as the model reaches",
         ),
     ] = None,
     form: FormatOption = Format.TABLE,
