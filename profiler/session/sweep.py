@@ -131,7 +131,7 @@ class Sweep:
                 phase.given_up.add(size)
 
     def _once_more(self, phase: SweptPhase) -> None:
-        """What took longer than something larger was disturbed, by neighbours or by the first use of a kernel."""
+        """Of what neighbours disturbed, or the first use of a kernel, the shorter time counts."""
         for _ in range(_RETAKES):
             for size in phase.disturbed():
                 try:

@@ -217,6 +217,25 @@ def test_a_point_that_was_disturbed_is_measured_once_more() -> None:
     assert surface.prefill_error_ratio == pytest.approx(0, abs=0.2)
 
 
+def test_a_point_whose_repeats_lie_far_apart_is_measured_once_more() -> None:
+    """At the largest size nothing larger tells that it was disturbed."""
+    model, runs = Model(), []
+    whole_phase = model.phase
+
+    def sometimes_disturbed(name: str, size: Size) -> FakePhase:
+        phase = whole_phase(name, size)
+        if (name, size) == ("decode", Size(16, 400)):
+            runs.append(phase)
+            if len(runs) == 1:
+                phase.iteration_ms = lambda number: 300.0 if number % 2 else 30.0
+        return phase
+
+    model.phase = sometimes_disturbed  # type: ignore[method-assign]
+    surface, _ = swept(model)
+    assert surface.decode[-1].ms == pytest.approx(even("decode", Size(16, 400)))
+    assert len(runs) == 2
+
+
 def test_what_stays_slow_stays_as_it_was_measured() -> None:
     surface, _ = swept(Model(ms=lambda name, size: 50.0 if size.tokens == 100 else 20.0))
     assert {p.ms for p in surface.prefill if p.prompt_tokens == 100} == {50.0}
