@@ -7,24 +7,26 @@ import re
 _BUILT_IN = re.compile(r"<built-in (?:function|method) (\S*)(?: of .*)?>")
 _ADDRESS = re.compile(r" (?:object )?at 0x[0-9a-f]+")
 _INSTANCE = re.compile(r"^(nn\.Module: .*)_\d+$")
-_PLACED = re.compile(r"^(?P<path>.*)(?P<called>\(\d+\): .*)$")
+_PLACED = re.compile(r"^(?P<path>.*)(?P<line>\(\d+\): )(?P<function>.*)$")
 # From here on a path is the package's own. What stands before it tells of a machine and of who works on it.
-_PACKAGES = ("site-packages/", "dist-packages/")
-_STANDARD_LIBRARY = re.compile(r"^.*/python3\.\d+/")
-_HOME = re.compile(r"^.*/(?:home|Users)/[^/]+/")
-_FEW = 4  # parts of a path on a machine, counted from the end
+_PACKAGE_ROOT = re.compile(r"^.*(?:^|/)(?:(?:site|dist)-packages|lib(?:64)?/python3\.\d+)/")
+# Folders that hold others named after people. What begins at a `sys.path` entry above them is still somebody's.
+_PEOPLE = {"home", "homes", "users", "root", "..", "~"}
 BUILT_IN = "built-in "
 
 
 def frame_name(text: str) -> str:
-    """`torch/nn/modules/linear.py(124): forward`, `nn.Module: Linear`, `built-in cat`."""
+    """`torch/nn/modules/linear.py(124): forward`, `train.py(3): step`, `nn.Module: Linear`, `built-in cat`.
+
+    Of a path outside the packages only the file's name is left: any of its folders may be named after a person.
+    """
     if built_in := _BUILT_IN.match(text):
         return f"{BUILT_IN}{built_in[1]}"
     if placed := _PLACED.match(text):
-        return f"{_own_path(placed['path'])}{placed['called']}"
+        return f"{_own_path(placed['path'])}{placed['line']}{_own_path(placed['function'])}"
     if instance := _INSTANCE.match(text):
         return instance[1]
-    return _ADDRESS.sub("", text)
+    return _own_path(_ADDRESS.sub("", text))
 
 
 def stack_names(text: str) -> list[str]:
@@ -33,16 +35,12 @@ def stack_names(text: str) -> list[str]:
 
 
 def _own_path(path: str) -> str:
-    path = path.replace("\\", "/")
-    for packages in _PACKAGES:
-        if packages in path:
-            return path.rpartition(packages)[2]
-    if library := _STANDARD_LIBRARY.match(path):
-        return path[library.end() :]
-    if home := _HOME.match(path):
-        path = path[home.end() :]
-    elif path.startswith("/") or path[1:2] == ":":
-        path = "/".join(path.split("/")[2:]) or path.rpartition("/")[2]
-    else:
-        return path
-    return "/".join(path.split("/")[-_FEW:])
+    """The path from its package on; else, unless it stands within a package already, the file's name."""
+    path = _PACKAGE_ROOT.sub("", path.replace("\\", "/").rstrip("/"))
+    *folders, name = path.split("/")
+    return name if any(_is_private(folder) for folder in folders) else path
+
+
+def _is_private(folder: str) -> bool:
+    """Whether it is no package's: a root, a drive, one of people, or text before a path (`... from /tmp/ann/f.py`)."""
+    return not folder or ":" in folder or " " in folder or folder.lower() in _PEOPLE

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from profiler.cli.application import application
-from tests.unit.trace.trace_events import RECORDINGS, call, kernel, trace_bytes
+from tests.unit.trace.trace_events import RECORDINGS, call, frame, kernel, operation, trace_bytes
 
 runner = CliRunner()
 SECRET = "hf_LiveToken12345"
@@ -140,3 +140,38 @@ def test_a_file_that_is_no_trace_is_not_quoted(tmp_path: Path, text: str) -> Non
     result = runner.invoke(application, ["analyze", str(tmp_path / "trace.json")])
     assert result.exit_code == 1
     assert SECRET not in result.output
+
+
+@pytest.mark.parametrize("form", ["json", "markdown", "table"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        f"/data/users/{SECRET}/project/train.py(3): main",
+        f"/fsx/{SECRET}/train.py(3): main",
+        f"/nfs/homes/{SECRET}/train.py(3): main",
+        f"/root/{SECRET}/model/train.py(3): main",
+        f"/home/{SECRET}/train.py: main",
+        f"C:\\Users\\{SECRET}\\train.py(3): main",
+        f"<eval_with_key>.1 from /tmp/torchinductor_{SECRET}/ab/train.py:9 in call(3): main",
+    ],
+)
+@pytest.mark.parametrize("recorded", ["function", "call stack"])
+def test_whose_folders_the_functions_of_a_program_lie_in_is_not_passed_on(
+    tmp_path: Path, place: str, recorded: str, form: str
+) -> None:
+    events = []
+    for step in range(20):
+        start = 1000 * step
+        works = operation("aten::mm", start, 900)
+        if recorded == "call stack":
+            works["args"]["Call stack"] = f"{place};{place}"
+        else:
+            events.append(frame(place, start - 10, 950))
+        events += [works, call("cudaLaunchKernel", start + 800, 5, step + 1), kernel(start + 810, 50, step + 1)]
+    (tmp_path / "trace.json").write_bytes(trace_bytes(events))
+    typed = ["analyze", str(tmp_path / "trace.json"), "--format", form]
+    result = runner.invoke(application, typed, env={"COLUMNS": "300"})
+    assert result.exit_code == 0
+    assert "train.py" in result.stdout
+    assert SECRET not in result.stdout
+    assert SECRET not in result.stderr
