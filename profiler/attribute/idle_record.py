@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from profiler.report.records import Source
 from profiler.report.trace_waits import HostOperation, HostWorkKind
 from profiler.trace import intervals
+from profiler.trace.distinct import values
 from profiler.trace.host_places import HostPlaces
 from profiler.trace.host_work import HostKind, HostWork
 from profiler.trace.idle_owners import CAUSES, IdlePieces
@@ -56,4 +57,4 @@ def _under(work: HostWork, rows: NDArray[np.bool_]) -> int:
     """The time under these rows, of each thread; a function that calls itself counts once."""
     threads = work.thread[rows]
     spans = intervals.from_columns(work.start_ns[rows], work.end_ns[rows])
-    return sum(intervals.total(spans[threads == thread]) for thread in np.unique(threads).tolist())
+    return sum(intervals.total(spans[threads == thread]) for thread in values(threads).tolist())

@@ -14,6 +14,7 @@ import numpy as np
 from profiler.attribute.replay import Replayed
 from profiler.report.records import Part
 from profiler.report.vocabulary import Cause, Tier
+from profiler.trace.distinct import values
 from profiler.trace.graph import DependencyGraph
 from profiler.trace.timeline import Activity
 
@@ -34,7 +35,7 @@ def exclusive_us(replayed: Replayed, activities: list[int]) -> np.ndarray:
     """Microseconds of wall time that each device row has for itself. Their sum is the device's busy time."""
     own = np.zeros(len(activities))
     start, end = np.array(replayed.start_us), np.array(replayed.end_us)
-    edges = np.unique(np.concatenate([start, end]))
+    edges = values(np.concatenate([start, end]))
     free = np.diff(edges)  # of each piece between neighbouring edges, what nobody has yet
     priority = _PRIORITIES[np.array(activities, np.int64)]
     for place in range(_PRIORITIES.max() + 1):

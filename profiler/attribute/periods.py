@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from profiler.attribute.replay import ActivityCosts, Calibration, Floats
 from profiler.report.vocabulary import Resource
+from profiler.trace.distinct import values
 from profiler.trace.graph import DependencyGraph
 from profiler.trace.timeline import Ints
 
@@ -80,10 +81,12 @@ class _Pass:
         count = len(runs)
         self._clock = np.zeros((len(graph.tail_us), count))
         self._lane_end = np.full((int(self._lane.max(initial=-1)) + 1, count), -np.inf)
-        named = np.unique([row for rows in (*self._waits.values(), *self._held.values()) for row in rows])
+        named = values(
+            np.array([row for rows in (*self._waits.values(), *self._held.values()) for row in rows], np.int64)
+        )
         self._number = {int(row): number for number, row in enumerate(named.tolist())}
         self._kept = np.zeros((len(named), count))  # ends of the rows that others wait for; 0 until they run
-        self._kept_places = np.sort(place[named.astype(np.int64)])
+        self._kept_places = np.sort(place[named])
         self._window, self._duration = slice(0, 0), np.empty((count, 0))
 
     def periods_us(self) -> Floats:
@@ -193,5 +196,5 @@ def _groups(numbers: Ints) -> Iterator[tuple[int, slice | Ints]]:
     if (numbers == numbers[0]).all():
         yield int(numbers[0]), slice(None)
         return
-    for number in np.unique(numbers).tolist():
+    for number in values(numbers).tolist():
         yield number, np.flatnonzero(numbers == number)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from profiler.attribute.kernel_work import kernels_work
 from profiler.report.analysis import Family
 from profiler.report.trace_phases import KindFrom, PhaseKind
+from profiler.trace.distinct import values
 from profiler.trace.families import kernel_family
 from profiler.trace.repeated_steps import is_attention, is_softmax
 from profiler.trace.timeline import Activity, Timeline
@@ -77,7 +78,7 @@ def _queries(step: Timeline) -> NDArray[np.float64]:
 
 
 def _ran(step: Timeline) -> set[str]:
-    return {step.names[number] for number in np.unique(step.device.name).tolist()}
+    return {step.names[number] for number in values(step.device.name).tolist()}
 
 
 def _number(step: Timeline, name: str) -> int:

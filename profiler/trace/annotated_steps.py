@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from profiler.report.trace_phases import FoundBy
+from profiler.trace.distinct import values
 from profiler.trace.step_names import Rank, StepName, step_name
 from profiler.trace.step_table import StepSort, StepTable, step_table
 from profiler.trace.timeline import Ints, Timeline
@@ -24,7 +25,7 @@ def annotated_steps(timeline: Timeline) -> StepTable | None:
     others that repeat. A range within another of its sort is no step of its own, and ranges that launched little of
     what ran mark something within steps.
     """
-    names = {number: step_name(timeline.names[number]) for number in np.unique(timeline.ranges.name).tolist()}
+    names = {number: step_name(timeline.names[number]) for number in values(timeline.ranges.name).tolist()}
     for rank in Rank:
         meant = {number: name for number, name in names.items() if name is not None and name.rank is rank}
         rows = np.flatnonzero(np.isin(timeline.ranges.name, list(meant)))

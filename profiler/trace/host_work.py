@@ -16,6 +16,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from profiler.trace import intervals
+from profiler.trace.distinct import values
 from profiler.trace.input_waits import LOADER_PREFIX
 from profiler.trace.nesting import enclosing
 from profiler.trace.timeline import (
@@ -106,7 +107,7 @@ def _hold(
 ) -> NDArray[np.bool_]:
     """Which rows of `outer` have one of `inner` begin within them on their thread; `strictly`: after they begin."""
     found = np.zeros(len(outer), np.bool_)
-    for thread in np.unique(outer.thread).tolist():
+    for thread in values(outer.thread).tolist():
         mine = outer.thread == thread
         starts = np.sort(inner.start_ns[inner.thread == thread])
         before = np.searchsorted(starts, outer.start_ns[mine], side="right" if strictly else "left")
@@ -121,7 +122,7 @@ def _columns(table: Operations | HostCalls | Ranges | Frames, kind: HostKind, ro
 
 def launching_threads(timeline: Timeline) -> Ints:
     """The threads that gave the device work."""
-    return np.unique(timeline.host.thread[np.isin(timeline.host.kind, _LAUNCHING)])
+    return values(timeline.host.thread[np.isin(timeline.host.kind, _LAUNCHING)])
 
 
 def cut_by_work(work: HostWork, spans: Ints, thread: Ints, others: Ints, cuts: Ints) -> HostPieces:

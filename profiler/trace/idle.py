@@ -16,6 +16,7 @@ from msgspec import Struct
 from profiler.report.analysis import PartName
 from profiler.trace import intervals
 from profiler.trace.accounting import idle_gaps
+from profiler.trace.distinct import values
 from profiler.trace.graph import DependencyGraph
 from profiler.trace.host_work import innermost_frames
 from profiler.trace.input_waits import InputWaits
@@ -103,7 +104,7 @@ def _late_launches(timeline: Timeline, gaps: _Gaps) -> list[LateLaunches]:
     silence = _silence(timeline, int(gaps.begin[0]), int(gaps.end[-1]))
     threads = np.append(host.thread, -1)[gaps.call]
     found = []
-    for number in np.unique(threads[late]).tolist():
+    for number in values(threads[late]).tolist():
         begin, issued = gaps.begin[late & (threads == number)], gaps.issued[late & (threads == number)]
         mine = host.thread == number
         syncs = intervals.merge(_calls(timeline, mine & (host.kind == Call.SYNC)))

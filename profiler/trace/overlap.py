@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from profiler.report.records import Copies, Source, Sources, Stream, Streams
 from profiler.report.vocabulary import Tier
 from profiler.trace import intervals
+from profiler.trace.distinct import distinct, values
 from profiler.trace.timeline import Activity, Ints, Timeline
 
 _NS_PER_MS = 1e6
@@ -24,7 +25,7 @@ def stream_overlap(timeline: Timeline) -> Streams:
     as kernels and count as such. `concurrent_kernels_ms` is the time under two kernels or more.
     """
     device = timeline.device
-    lanes = np.unique(np.stack([device.device, device.stream], axis=1), axis=0).tolist()
+    lanes = distinct(device.device, device.stream).tolist()
     several_devices = len({number for number, _ in lanes}) > 1
     is_copy = np.isin(device.kind, _TRANSFERS)
     streams = []
@@ -39,7 +40,7 @@ def stream_overlap(timeline: Timeline) -> Streams:
             )
         )
     busy_ns = kernel_ns = copy_ns = overlapped_ns = concurrent_ns = 0
-    for number in np.unique(device.device).tolist():
+    for number in values(device.device).tolist():
         mine = device.device == number
         kernels, copies = _spans(timeline, mine & ~is_copy), _spans(timeline, mine & is_copy)
         busy_ns += intervals.total(_spans(timeline, mine))
@@ -92,7 +93,7 @@ def _copies(timeline: Timeline, mine: Rows, direction: str, memory: str) -> Copi
     device = timeline.device
     work = ~np.isin(device.kind, _TRANSFERS)
     busy_ns = exposed_ns = 0
-    for number in np.unique(device.device[mine]).tolist():
+    for number in values(device.device[mine]).tolist():
         here = device.device == number
         copies = _spans(timeline, mine & here)
         busy_ns += intervals.total(copies)

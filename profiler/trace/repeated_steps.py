@@ -15,6 +15,7 @@ import numpy as np
 from profiler.report.analysis import Family
 from profiler.report.trace_phases import FoundBy, PhaseKind
 from profiler.trace.accounting import HOST_COPIES
+from profiler.trace.distinct import distinct, values
 from profiler.trace.families import kernel_family
 from profiler.trace.selection import Rows
 from profiler.trace.step_table import StepSort, StepTable, step_table
@@ -104,8 +105,8 @@ def _are_steps(timeline: Timeline, rows: Ints, borders: Ints) -> bool:
     inside = step >= 0
     names, call = device.name[rows], device.call[rows]
     replayed = inside & np.append(timeline.host.kind == Call.GRAPH_LAUNCH, False)[call]
-    replays = np.unique(np.stack([call[replayed], step[replayed]]), axis=1)
-    if replays.size and len(replays[0]) > _MOST_SHARED * len(np.unique(replays[0])):
+    replays = distinct(call[replayed], step[replayed]).T
+    if replays.size and len(replays[0]) > _MOST_SHARED * len(values(replays[0])):
         return False
     fused, softmax = _named(timeline, is_attention), _named(timeline, is_softmax)
     attends = inside & (fused | softmax)[names] & (device.kind[rows] == Activity.KERNEL)
@@ -131,7 +132,7 @@ def is_softmax(kernel: str) -> bool:
 def _named(timeline: Timeline, is_one: Callable[[str], bool]) -> Rows:
     """Of each name, by its number, whether it is one; shape (names,)."""
     found = np.zeros(len(timeline.names), np.bool_)
-    found[[number for number in np.unique(timeline.device.name).tolist() if is_one(timeline.names[number])]] = True
+    found[[number for number in values(timeline.device.name).tolist() if is_one(timeline.names[number])]] = True
     return found
 
 

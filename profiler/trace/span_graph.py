@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from profiler.trace import intervals
 from profiler.trace.accounting import Accounting
+from profiler.trace.distinct import values
 from profiler.trace.graph import DependencyGraph, build_graph
 from profiler.trace.timeline import Call, HostCalls, Timeline
 
@@ -40,6 +41,6 @@ def _take_turns(host: HostCalls) -> bool:
     """Whether hardly any two threads launch work or block at the same time."""
     rows = np.isin(host.kind, _LAUNCHING_OR_BLOCKED)
     spans, threads = intervals.from_columns(host.start_ns[rows], host.end_ns[rows]), host.thread[rows]
-    apart = sum(intervals.total(spans[threads == thread]) for thread in np.unique(threads).tolist())
+    apart = sum(intervals.total(spans[threads == thread]) for thread in values(threads).tolist())
     together = intervals.total(spans)
     return apart - together <= _TAKING_TURNS * together

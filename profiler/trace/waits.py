@@ -8,6 +8,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from profiler.trace.distinct import values
 from profiler.trace.timeline import Activity, Call, DeviceEvents, Ints, Timeline
 
 # An activity that starts this long after its stream and its launch were ready must have waited for something else:
@@ -67,7 +68,7 @@ class LaunchOrder(Struct, frozen=True):
         """The indices of each stream's activities and their places, both ascending; first come those that run first."""
         found: dict[int, tuple[list[int], list[int]]] = {}
         first: dict[int, int] = {}
-        for stream in np.unique(streams).tolist():
+        for stream in values(streams).tolist():
             indices = np.flatnonzero(streams == stream)
             found[stream] = indices.tolist(), self.place[indices].tolist()
             first[stream] = int(indices[0])
@@ -145,7 +146,7 @@ def _launched_by_stream(order: LaunchOrder) -> dict[int, tuple[list[int], list[i
     known = int(np.searchsorted(order.place, 0))
     streams = order.step.device.stream[order.device_rows]
     found = {}
-    for stream in np.unique(streams[known:]).tolist():
+    for stream in values(streams[known:]).tolist():
         indices = known + np.flatnonzero(streams[known:] == stream)
         found[stream] = indices.tolist(), order.place[indices].tolist()
     return found

@@ -7,6 +7,7 @@ from typing import TypeVar
 import numpy as np
 from msgspec.structs import replace
 
+from profiler.trace.distinct import values
 from profiler.trace.selection import Rows, kept, renumbering
 from profiler.trace.timeline import Call, HostCalls, Ints, Operations, Ranges, Timeline
 
@@ -89,8 +90,8 @@ def _named(numbers: Ints, count: int) -> Rows:
 def _ancestors(parent: Ints, rows: Rows) -> Ints:
     """The rows around these rows, up to the outermost."""
     found = [np.empty(0, np.int64)]
-    current = np.unique(parent[rows])
+    current = values(parent[rows])
     while len(current := current[current >= 0]):
         found.append(current)
-        current = np.unique(parent[current])
+        current = values(parent[current])
     return np.concatenate(found)
