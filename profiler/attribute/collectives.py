@@ -77,6 +77,8 @@ def collective_waits(ranks: Sequence[RankCollectives]) -> CollectiveWaits | None
         for number, late in enumerate(meeting.arrival_ns.argmax(axis=0).tolist()):
             wait_ns = meeting.wait_ns[:, number]
             culprit, longest = meeting.ranks[late], int(wait_ns.argmax())
+            if int(wait_ns[longest]) <= meeting.apart_ns:
+                continue  # as far as the clocks tell, all came at once
             last[culprit] += 1
             pair_ns[meeting.ranks, culprit] += wait_ns
             pair_count[meeting.ranks, culprit] += wait_ns > 0
@@ -126,6 +128,7 @@ class _Meeting(Struct, frozen=True):
     ranks: list[int]
     operations: list[str]
     offset_ns: Ints  # of each rank's clock
+    apart_ns: float  # where all clocks are laid over each other, ends are still so far apart
     arrival_ns: Ints
     wait_ns: Ints
 
@@ -147,9 +150,9 @@ def _meetings(ranks: Sequence[RankCollectives]) -> Iterator[_Meeting | str]:
         start, end = (
             np.array([getattr(calls, name) for _, calls in members], np.int64) for name in ("start_ns", "end_ns")
         )
-        off = end - np.median(end, axis=0).astype(np.int64)
+        off = end - end.min(axis=0)
         offset = np.median(off, axis=1).astype(np.int64)
-        apart = float(np.median(np.abs(off - offset[:, None]).max(axis=0)))
+        apart = float(np.median(np.ptp(off - offset[:, None], axis=0)))
         if apart > max(_TOGETHER_NS, _TOGETHER_RATIO * float(np.median(end - start))):
             yield (
                 f"collectives of {group} cannot be matched: they end {apart / 1e3:,.0f} us apart, as those of several "
@@ -159,7 +162,7 @@ def _meetings(ranks: Sequence[RankCollectives]) -> Iterator[_Meeting | str]:
         arrival = start - offset[:, None]
         # Nobody waits for longer than the own kernel lasts.
         wait = np.minimum(arrival.max(axis=0) - arrival, end - start)
-        yield _Meeting(group, [number for number, _ in members], operations, offset, arrival, wait)
+        yield _Meeting(group, [number for number, _ in members], operations, offset, apart, arrival, wait)
 
 
 def _operation(kernel: str) -> str:

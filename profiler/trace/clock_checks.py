@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profiler.trace.accounting import idle_gaps
+from profiler.trace.distinct import values
 from profiler.trace.finding import FATAL_RATIO, Finding, Severity
 from profiler.trace.timeline import Ints, Timeline
 
@@ -77,7 +78,8 @@ def _disagreement(timeline: Timeline) -> Iterator[Finding]:
     yield Finding(
         "clocks_disagree",
         f"{len(wrong)} of {len(rows)} activities{where} start before they were launched or end after the host had "
-        f"waited for them, by up to {most / 1e6:.3g} ms: the clocks of host and device disagree",
+        f"waited for them, by up to {most / 1e6:.3g} ms: the clocks of host and device disagree, or the host "
+        "waited for another device",
         len(wrong),
         len(rows),
         Severity.FATAL if lost > FATAL_RATIO else Severity.WARNING,
@@ -96,7 +98,7 @@ def _after_sync(timeline: Timeline, rows: Ints) -> Ints:
     host, device = timeline.host, timeline.device
     names = np.array([name in _DEVICE_SYNCS for name in timeline.names], np.bool_)
     syncs = np.flatnonzero(names[host.name]) if len(names) else np.empty(0, np.int64)
-    if not len(syncs) or len(np.unique(device.device)) > 1:
+    if not len(syncs) or len(values(device.device)) > 1:
         return np.zeros(len(rows), np.int64)
     # Of a window, calls may be clipped to one instant: only what ended before a sync began is waited for surely.
     nth = np.searchsorted(host.start_ns[syncs], host.end_ns[device.call[rows]], side="right")
@@ -125,5 +127,5 @@ def _stopped(timeline: Timeline) -> Iterator[Finding]:
             len(gaps),
             Severity.FATAL if lost > FATAL_RATIO * span else Severity.WARNING,
             lost / span,
-            effect="that is no idle time of this program",
+            effect="it may be no idle time of this program",
         )

@@ -101,6 +101,7 @@ class Records:
         self.types: list[list[str]] = []
         self.concrete: list[list[Any]] = []
         self.strides: list[list[Any]] = []
+        self.frames_read = 0  # Python functions, those that were not kept as well
         self.timeless = 0  # events that were dropped, as they do not say when they were
         self.waits: dict[int, tuple[int, int]] = {}  # by correlation: stream, the event's record call
         self._kernel_kind: Remembered[str, int] = Remembered(kernel_activity)
@@ -113,7 +114,8 @@ class Records:
     def flaws(self, cut: Cut) -> ReadingFlaws:
         """What of all rows could not be taken as it stands."""
         tables = (self.device, self.calls, self.operations, self.ranges, self.overhead)
-        return ReadingFlaws(cut, sum(map(len, tables)), self.timeless, sum(table.negative for table in tables))
+        events = sum(map(len, tables)) + self.frames_read
+        return ReadingFlaws(cut, events, self.timeless, sum(table.negative for table in tables))
 
     def add_kernels(self, events: Sequence[DeviceEvent]) -> None:
         """Rows of the device."""
@@ -170,6 +172,7 @@ class Records:
 
     def add_frames(self, events: Sequence[Event]) -> None:
         """Rows of Python functions, but for the shortest: these count as their callers."""
+        self.frames_read += len(events)
         events, span = self._timed(events)
         rows = np.flatnonzero(span[1] - span[0] >= _SHORTEST_FRAME_NS)
         self.frames.add(self._host_rows([events[row] for row in rows.tolist()], span[:, rows]))

@@ -137,4 +137,18 @@ def test_waits_are_those_for_the_last_whatever_the_clocks_say(
     expected = [sum(max(all_of) - all_of[number] for all_of in arrivals) * 1_000_000 for number in range(3)]
     assert [each.waited_ns for each in waits.ranks] == expected
     assert sum(each.held_up_ns for each in waits.ranks) == sum(expected)
-    assert sum(each.last for each in waits.ranks) == len(arrivals)
+    assert sum(each.last for each in waits.ranks) == sum(len(set(each)) > 1 for each in arrivals)
+
+
+def test_nobody_is_last_where_all_arrive_at_once() -> None:
+    calls = [(at, at + 50) for at in range(0, 700, 100)]
+    found = waits_of([rank("a", *calls), rank("b", *calls)])
+    assert [each.last for each in found.ranks] == [0, 0]
+    assert found.worst == []
+
+
+def test_who_comes_later_by_no_more_than_the_clocks_agree_is_not_said_to_be_last() -> None:
+    starts = range(0, 700, 100)
+    ragged = [(at, at + 50 + late) for at, late in zip(starts, (0, 1, 2, 0, 1, 2, 1), strict=True)]
+    found = waits_of([rank("a", *ragged), rank("b", *((at, at + 50) for at in starts))])
+    assert [each.last for each in found.ranks] == [0, 0]
