@@ -13,6 +13,7 @@ from profiler.trace.finding import FATAL_RATIO, Finding, Severity
 from profiler.trace.replay_checks import replay_findings
 from profiler.trace.text_checks import text_findings
 from profiler.trace.timeline import Activity, Call, Ints, Timeline
+from profiler.trace.waits import block_host
 
 # A host that blocks this long on a device that shows nothing waited for work that was not recorded. Driver calls that
 # are slow for their own reasons (first use, memory mapping) take less.
@@ -53,6 +54,8 @@ def _under_recorded(timeline: Timeline) -> Iterator[Finding]:
     if not len(host):
         return
     blocking = np.isin(host.kind, (Call.SYNC, Call.COPY))
+    # A copy of pageable memory is the host's own work until it is staged.
+    blocking[device.call[block_host(device) & (device.call >= 0)]] = False
     start, end = host.start_ns[blocking], host.end_ns[blocking]
     known = intervals.merge(np.concatenate([intervals.from_columns(device.start_ns, device.end_ns), timeline.overhead]))
     explained = intervals.covered_before(known, end) - intervals.covered_before(known, start)

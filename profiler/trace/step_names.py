@@ -46,6 +46,12 @@ _MODES = {
 }
 _PREFILL = re.compile(r"prefill", re.IGNORECASE)
 _DECODE = re.compile(r"(?<![a-z])decod(e|ing)(?![a-z])", re.IGNORECASE)
+# What else is decoded than tokens, and what is said not to be a prefill.
+_OF_SOMETHING_ELSE = re.compile(
+    r"(vae|jpe?g|png|image|video|audio|frame|bytes|base64|utf|json|token(izer)?s?)[\W_]*decod"
+    r"|decod(e|ing)[\W_]*(vae|jpe?g|png|image|video|audio|frame|bytes|base64|utf|json|token|text)|detok|(no|non|not)[\W_]?prefill",
+    re.IGNORECASE,
+)
 _NUMBERED = re.compile(r"ProfilerStep#\d+|(step|iteration|iter|batch)[ _#:]?\d+", re.IGNORECASE)
 # What torch and its libraries mark within a step: communication, the optimizer, the data loader, compiled regions.
 _WITHIN_A_STEP = re.compile(
@@ -71,6 +77,8 @@ def step_name(name: str) -> StepName | None:
         return None
     plain = _NUMBERS.sub("", name.removeprefix(STEP_PREFIX)).strip(" #_:") or _UNNAMED
     kind = _BY_WORK[_PREFILL.search(name) is not None, _DECODE.search(name) is not None]
+    if _OF_SOMETHING_ELSE.search(name):
+        kind = PhaseKind.UNKNOWN
     if kind is not PhaseKind.UNKNOWN:
         return StepName(Rank.KIND, plain, kind)
     if name.startswith(STEP_PREFIX):

@@ -75,6 +75,16 @@ def test_a_wait_while_the_tracer_held_the_host_is_no_flaw():
     assert "under_recorded" not in found(timeline)
 
 
+def test_a_copy_that_the_host_had_to_stage_first_is_no_flaw():
+    timeline = timeline_of(
+        call("cudaLaunchKernel", 0, 5, correlation=1),
+        kernel(20, 10, correlation=1),
+        call("cudaMemcpyAsync", 40, 30_000, correlation=2),
+        copy("Memcpy HtoD (Pageable -> Device)", 30_000, 30, correlation=2),
+    )
+    assert "under_recorded" not in found(timeline)
+
+
 def test_a_lost_wait_that_is_small_in_the_trace_lowers_confidence_only():
     timeline = timeline_of(
         call("cudaLaunchKernel", 0, 5, correlation=1),

@@ -86,3 +86,10 @@ def test_other_names_say_nothing_of_prefill_or_decode(name: str) -> None:
 )
 def test_what_torch_marks_within_a_step_is_no_step(name: str) -> None:
     assert step_name(name) is None
+
+
+@pytest.mark.parametrize("name", ["vae_decode", "decode_jpeg", "video decode", "tokenizer.decode", "no_prefill"])
+def test_what_decodes_something_else_than_tokens_is_no_decode(name: str) -> None:
+    found = step_name(name)
+    assert found is not None
+    assert found.kind is PhaseKind.UNKNOWN
