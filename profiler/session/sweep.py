@@ -164,7 +164,8 @@ class Sweep:
     def _measured(self, phase: SweptPhase, size: Size) -> Distribution:
         """Its wall time. Raises `_LeftOutError` where it cannot be run after all."""
         bench = self._bench
-        bench.progress.stage(f"sweep: {phase.name}, {size} ({self._outlook()})")
+        known = size in phase.times or size in phase.held_out
+        bench.progress.stage(f"sweep: {phase.name}, {size} ({'once more' if known else self._outlook()})")
         begun_ns = bench.clock()
         runnable: RunnablePhase | None = None
         try:

@@ -212,7 +212,13 @@ def test_a_point_that_was_disturbed_is_measured_once_more() -> None:
         taken.append(size)
         return 500.0 if size == Size(1, 100) and taken.count(size) == 1 else even(name, size)
 
-    surface, _ = swept(Model(ms=disturbed_once))
+    stages = Stages()
+    sweep, _ = sweep_of(Model(ms=disturbed_once), stages=stages)
+    sweep.run()
+    surface = sweep.surface()
+    assert surface is not None
+    again = [label for label in stages.labels if "once more" in label]
+    assert again == ["sweep: prefill, batch 1 of 100 tokens (once more)"]
     assert min(surface.prefill, key=lambda p: p.prompt_tokens).ms == pytest.approx(even("prefill", Size(1, 100)))
     assert surface.prefill_error_ratio == pytest.approx(0, abs=0.2)
 
