@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from profiler.serving.costs import Costs
-from profiler.serving.ledger import Ledger
+from profiler.serving.ledger import NEVER, Ledger
 from profiler.serving.log import RequestLog
 from profiler.serving.policies import POLICIES
 from profiler.serving.policies.policy import FOREVER_NS, Desk, Limits, Scheduler
@@ -30,19 +30,20 @@ def serve(
     desks = [desk, *(desk.beside(number) for number in range(1, replicas))]
     servers: list[Scheduler] = [POLICIES[policy](each) for each in desks]
     ledger.replicas = [each.sums for each in desks]
-    only, *others = servers
-    ledger.slots = only.slots
+    ledger.slots = servers[0].slots
+    now, loads = NEVER, [0] * replicas  # those that are not done, of each
     for request, arrival in enumerate(desk.arrival):
-        for server in servers:
-            server.advance(arrival)
-        chosen = min(servers, key=_outstanding) if others else only
-        chosen.submit(request)
+        if arrival > now:
+            now = arrival
+            for server in servers:
+                server.advance(now)
+            loads = [each.unfinished(now) for each in desks]
+        chosen = loads.index(min(loads))
+        loads[chosen] += 1
+        desks[chosen].came()
+        servers[chosen].submit(request)
         if request % _TOLD_EVERY == 0:
             advanced(_TOLD_EVERY)
     for server in servers:
         server.advance(FOREVER_NS)
     return ledger
-
-
-def _outstanding(server: Scheduler) -> int:
-    return server.outstanding

@@ -27,8 +27,7 @@ class Ledger:
 
     A request is queued until `start`, prefills until `prefilled`, decodes until `finish`; it holds `slot` of `replica`
     from `seated` to `released`, and held others before (`stays`) where it was preempted. `preempted` is how long it
-    was out, until what it lost was computed again. `memory_wait` is how long it headed a queue that only the KV memory
-    held back.
+    was out, until what it lost was computed again.
     """
 
     def __init__(self, requests: int) -> None:

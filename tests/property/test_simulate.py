@@ -17,13 +17,19 @@ from profiler.serving.log import RequestLog
 from profiler.serving.outcome import Outcome, Slo
 from profiler.serving.policies import POLICIES
 from profiler.serving.policies.policy import Limits
+from profiler.serving.surface import SurfaceCosts
 from profiler.session.simulate import constant_basis, simulate
-from tests.unit.serving.plain_engine import plain
-from tests.unit.serving.requests import SPEEDS, WholeCosts, log_of
+from tests.unit.serving.plain_batches import plain_serial, plain_static
+from tests.unit.serving.plain_engine import Sequence, plain
+from tests.unit.serving.requests import SPEEDS, WholeCosts, log_of, surface
 
 # Arrivals in microseconds, so that they fall between iterations and into them.
-requests = st.tuples(st.integers(0, 60).map(lambda micro: micro / 1e6), st.integers(1, 90), st.integers(1, 40))
-logs = st.lists(requests, min_size=1, max_size=25).map(lambda found: log_of(*found))
+requests = st.tuples(
+    st.integers(0, 60).map(lambda micro: micro / 1e6), st.integers(1, 90), st.integers(1, 40), st.integers(0, 2)
+)
+logs = st.lists(requests, min_size=1, max_size=25).map(
+    lambda found: log_of(*(request for *request, _ in found), priorities=[priority for *_, priority in found])
+)
 limits = st.builds(
     Limits,
     slots=st.integers(1, 6),
@@ -47,11 +53,26 @@ def intervals(ledger: Ledger) -> dict[tuple[int, int], list[tuple[int, int]]]:
     return held
 
 
-@given(logs, limits, costs)
+def plainly(policy: str, log: RequestLog, cost: WholeCosts, limit: Limits) -> list[Sequence]:
+    match policy:
+        case "serial":
+            return plain_serial(log, cost)
+        case "static":
+            return plain_static(log, cost, limit)
+        case "priority":
+            return plain(log, cost, limit, lambda request: int(log.priority[request]))
+        case "shortest-first":
+            return plain(log, cost, limit, lambda each: log.output_tokens[each] + log.prompt_tokens[each] * 1e-9)
+    return plain(log, cost, limit)
+
+
+@given(logs, limits, costs, policies)
 @unhurried
-def test_jumping_over_equal_iterations_changes_nothing(log: RequestLog, limit: Limits, cost: WholeCosts) -> None:
-    ledger = serve("continuous", log, cost, limit)
-    slow = plain(log, cost, limit)
+def test_jumping_over_equal_iterations_changes_nothing(
+    log: RequestLog, limit: Limits, cost: WholeCosts, policy: str
+) -> None:
+    ledger = serve(policy, log, cost, limit)
+    slow = plainly(policy, log, cost, limit)
     assert ledger.start.tolist() == [each.start for each in slow]
     assert ledger.prefilled.tolist() == [each.prefilled for each in slow]
     assert ledger.first_token.tolist() == [each.tokens[0] for each in slow]
@@ -102,7 +123,6 @@ def test_work_is_conserved(log: RequestLog, limit: Limits, cost: WholeCosts, pol
     window = limit.window_ns if policy == "static" else 0
     for number, sums in enumerate(ledger.replicas):
         mine = np.flatnonzero(ledger.column("replica") == number)
-        assert sums.peak_kv_tokens <= (limit.kv_tokens or 10**9) or policy in ("serial", "static")
         there, batches, last = 0, 0, 0
         for request in mine[np.argsort(log.arrival_ns[mine], kind="stable")]:
             begin, end = int(log.arrival_ns[request]), ledger.released[request]
@@ -110,6 +130,37 @@ def test_work_is_conserved(log: RequestLog, limit: Limits, cost: WholeCosts, pol
             last = max(last, end)
             batches += 1
         assert there - window * batches <= sums.busy_ns <= there
+
+
+@given(logs, limits, costs, policies, st.integers(1, 3))
+@unhurried
+def test_the_kv_memory_is_never_overdrawn(
+    log: RequestLog, limit: Limits, cost: WholeCosts, policy: str, replicas: int
+) -> None:
+    for sums in serve(policy, log, cost, limit, replicas).replicas:
+        assert limit.kv_tokens is None or sums.peak_kv_tokens <= limit.kv_tokens
+
+
+@given(logs, limits, costs, policies, st.integers(2, 4))
+@unhurried
+def test_a_request_goes_to_the_replica_with_the_fewest_that_are_not_finished(
+    log: RequestLog, limit: Limits, cost: WholeCosts, policy: str, replicas: int
+) -> None:
+    ledger = serve(policy, log, cost, limit, replicas)
+    replica, finish = ledger.column("replica"), ledger.column("finish")
+    for request, arrival in enumerate(log.arrival_ns):
+        there = replica[:request][finish[:request] > arrival]
+        assert np.argmin(np.bincount(there, minlength=replicas)) == replica[request]
+
+
+@given(logs, st.booleans())
+@unhurried
+def test_a_static_batch_of_one_is_serial(log: RequestLog, padded: bool) -> None:
+    limit = Limits(batch_size=1, padded=padded)
+    one, serial = (serve(name, log, SurfaceCosts(surface()), limit) for name in ("static", "serial"))
+    for name in ("start", "prefilled", "first_token", "finish", "released"):
+        assert getattr(one, name) == getattr(serial, name)
+    assert one.replicas[0].peak_kv_tokens == serial.replicas[0].peak_kv_tokens
 
 
 @given(logs, limits, policies, st.integers(1, 2))

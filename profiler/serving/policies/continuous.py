@@ -1,8 +1,8 @@
 """Continuous batching: requests join and leave between any two iterations, as in vLLM.
 
 An iteration decodes a token for every sequence that is past its prompt, and fills the rest of the token budget with
-chunks of prompts. Where the KV memory is full, the sequence that came last loses its cache, goes back to the head of
-the queue, and computes its prompt and what it had generated again. Iterations that only decode the same batch are done
+chunks of prompts. Where the KV memory is full, the last in the order of the queue loses its cache, goes back to the
+queue, and computes its prompt and what it had generated again. Iterations that only decode the same batch are done
 as one run, so that the work does not grow with the number of tokens.
 """
 
@@ -28,14 +28,14 @@ class ContinuousBatching:
         self._batch_context = 0  # tokens of those that decode
         self._prefilling: dict[int, int] = {}  # request -> tokens that it still lacks, in the order of seating
         self._seats: dict[int, None] = {}  # who is seated, in that order
-        self._free_slots = list(range(desk.limits.slots))
+        self._free_slots: list[int] = []  # of those that were used before
         self._kv_tokens = 0  # held, with all of the prompt of who is seated, and the token that its prefill gives
         self._given = 1 if desk.costs.prefill_gives_token else 0
         self._generated: dict[int, int] = {}  # of those that were preempted: tokens that they have
         self._preempted_at: dict[int, int] = {}
         self._fresh: dict[int, int | None] = {}  # who decodes its first step: when its last token came, if one did
         self._short_of_memory_since: int | None = None
-        self.outstanding = 0
+        self._outstanding = 0
 
     @property
     def slots(self) -> int:
@@ -44,14 +44,14 @@ class ContinuousBatching:
 
     def submit(self, request: int) -> None:
         """Wait in line; on an idle server, for nothing."""
-        if not self.outstanding:
+        if not self._outstanding:
             self._now = max(self._now, self._desk.arrival[request])
         self._waiting.push(request)
-        self.outstanding += 1
+        self._outstanding += 1
 
     def advance(self, until_ns: int) -> None:
         """Iterate until that time."""
-        while self.outstanding and self._now < until_ns:
+        while self._outstanding and self._now < until_ns:
             if self._prefilling or self._next_fits():
                 self._mixed_iteration()
             else:
@@ -59,7 +59,7 @@ class ContinuousBatching:
 
     def _next_fits(self) -> bool:
         """Whether the head of the queue can be seated now."""
-        if not self._waiting or not self._free_slots:
+        if not self._waiting or len(self._seats) == self.slots:
             self._memory_suffices()
             return False
         most = self._desk.limits.kv_tokens
@@ -84,7 +84,8 @@ class ContinuousBatching:
         """Give the head of the queue a slot."""
         request, desk = self._waiting.pop(), self._desk
         ledger = desk.ledger
-        ledger.slot[request] = heappop(self._free_slots)
+        # The lowest that is free: where none of those that were used before is, all of them are held.
+        ledger.slot[request] = heappop(self._free_slots) if self._free_slots else len(self._seats)
         ledger.seated[request] = self._now
         if ledger.start[request] < 0:
             ledger.start[request] = self._now
@@ -186,15 +187,19 @@ class ContinuousBatching:
     def _decoded(self, batch: int, steps: int, took: int) -> None:
         """So many steps end: every sequence of the batch has as many tokens more, and who has all leaves."""
         sums, desk, now = self._desk.sums, self._desk, self._now + took
-        fresh = self._fresh
-        if fresh:
-            first_ns = now if steps == 1 else self._now + desk.costs.steps_ns(batch, self._batch_context, 1)
+        fresh, begin, rest = self._fresh, self._now, steps
+        if fresh:  # the first step ends gaps of its own for them
+            begin = now if steps == 1 else self._now + desk.costs.steps_ns(batch, self._batch_context, 1)
+            rest = steps - 1
             for request, last_token in fresh.items():
-                self._give_token(request, first_ns, last_token)
-        if batch * steps > len(fresh):
-            sums.gap_ns.append(round(took / steps))
-            sums.gap_tokens.append(batch * steps - len(fresh))
-        fresh.clear()
+                self._give_token(request, begin, last_token)
+            if batch > len(fresh):
+                sums.gap_ns.append(begin - self._now)
+                sums.gap_tokens.append(batch - len(fresh))
+            fresh.clear()
+        if rest:
+            sums.gap_ns.append(round((now - begin) / rest))
+            sums.gap_tokens.append(batch * rest)
         self._now = now
         self._step += steps
         self._batch_context += batch * steps
@@ -214,15 +219,16 @@ class ContinuousBatching:
                 self._leave(request, context)
 
     def _leave(self, request: int, context: int) -> None:
-        ledger = self._desk.ledger
-        ledger.finish[request] = ledger.released[request] = self._now
+        desk = self._desk
+        desk.ledger.released[request] = self._now
+        desk.finished(request, self._now)
         self._kv_tokens -= context
-        heappush(self._free_slots, ledger.slot[request])
+        heappush(self._free_slots, desk.ledger.slot[request])
         del self._seats[request]
-        self.outstanding -= 1
+        self._outstanding -= 1
 
     def _room(self, batch: int) -> int:
-        """For how many tokens of everybody the memory has room; where for none, the newest loses its place."""
+        """For how many tokens of everybody the memory has room; where for none, one loses its place."""
         most = self._desk.limits.kv_tokens
         if most is None:
             return FOREVER_NS
@@ -235,7 +241,8 @@ class ContinuousBatching:
     def _preempt(self) -> None:
         desk, now = self._desk, self._now
         ledger = desk.ledger
-        request, _ = self._seats.popitem()
+        request = self._waiting.last(self._seats)
+        del self._seats[request]
         done = self._generated.get(request, 0)
         if request in self._prefilling:
             del self._prefilling[request]

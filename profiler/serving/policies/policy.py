@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Protocol
 
 from profiler.serving.costs import Costs
@@ -31,8 +32,6 @@ class Limits:
 class Scheduler(Protocol):
     """One replica. Time only goes on: each `submit` is of a request that arrives no earlier than the one before it."""
 
-    outstanding: int
-
     @property
     def slots(self) -> int:
         """How many requests it can hold at once."""
@@ -47,7 +46,19 @@ class Scheduler(Protocol):
 class Desk:
     """What a scheduler reads and writes: the log as plain lists, the costs, the ledger."""
 
-    __slots__ = ("arrival", "costs", "ledger", "limits", "output", "priority", "prompt", "replica", "sums")
+    __slots__ = (
+        "_ends",
+        "_unfinished",
+        "arrival",
+        "costs",
+        "ledger",
+        "limits",
+        "output",
+        "priority",
+        "prompt",
+        "replica",
+        "sums",
+    )
 
     def __init__(self, log: RequestLog, costs: Costs, limits: Limits, ledger: Ledger, replica: int) -> None:
         self.arrival: list[int] = log.arrival_ns.tolist()
@@ -57,13 +68,35 @@ class Desk:
         self.costs = costs
         self.limits = limits
         self.ledger = ledger
+        self._begin(replica)
+
+    def _begin(self, replica: int) -> None:
         self.replica = replica
         self.sums = ReplicaLedger()
+        self._unfinished = 0
+        self._ends: list[int] = []  # when requests end; some of them are still to do so
 
     def beside(self, replica: int) -> Desk:
         """The desk of another replica: the same requests and ledger, sums of its own."""
         other: Desk = object.__new__(Desk)
         for name in self.__slots__:
             setattr(other, name, getattr(self, name))
-        other.replica, other.sums = replica, ReplicaLedger()
+        other._begin(replica)
         return other
+
+    def came(self) -> None:
+        """One more request is this replica's."""
+        self._unfinished += 1
+
+    def finished(self, request: int, at_ns: int) -> None:
+        """It gets its last token then, which may be later than what the scheduler was told to advance to."""
+        self.ledger.finish[request] = at_ns
+        heappush(self._ends, at_ns)
+
+    def unfinished(self, at_ns: int) -> int:
+        """How many of those that came have not ended at that time, which does not go back."""
+        ends = self._ends
+        while ends and ends[0] <= at_ns:
+            heappop(ends)
+            self._unfinished -= 1
+        return self._unfinished

@@ -1,4 +1,7 @@
-"""Continuous batching in which a smaller priority of the log goes first; nobody who runs is put out for it."""
+"""Continuous batching in which a smaller priority of the log goes first.
+
+Nobody who runs is put out for one that waits; where the KV memory is full, the largest priority is, as in vLLM.
+"""
 
 from __future__ import annotations
 

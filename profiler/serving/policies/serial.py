@@ -16,12 +16,10 @@ class Serial:
         self._desk = desk
         self._waiting: deque[int] = deque()
         self._now = 0
-        self.outstanding = 0
 
     def submit(self, request: int) -> None:
         """Wait in line."""
         self._waiting.append(request)
-        self.outstanding += 1
 
     def advance(self, until_ns: int) -> None:
         """Serve those whose turn comes before that time."""
@@ -44,7 +42,8 @@ class Serial:
         ledger.start[request] = ledger.seated[request] = start
         ledger.prefilled[request] = prefilled
         ledger.first_token[request] = first
-        ledger.finish[request] = ledger.released[request] = finish
+        ledger.released[request] = finish
+        desk.finished(request, finish)
         ledger.slot[request] = 0
         ledger.replica[request] = desk.replica
         gaps = desk.output[request] - 1
@@ -58,4 +57,3 @@ class Serial:
         sums.slot_steps += steps
         sums.peak_kv_tokens = max(sums.peak_kv_tokens, context + steps)
         self._now = finish
-        self.outstanding -= 1

@@ -19,7 +19,6 @@ class StaticBatching:
         self._desk = desk
         self._waiting: deque[int] = deque()
         self._now = 0
-        self.outstanding = 0
 
     @property
     def slots(self) -> int:
@@ -29,7 +28,6 @@ class StaticBatching:
     def submit(self, request: int) -> None:
         """Wait for the next batch."""
         self._waiting.append(request)
-        self.outstanding += 1
 
     def advance(self, until_ns: int) -> None:
         """Serve the batches that begin before that time."""
@@ -37,7 +35,11 @@ class StaticBatching:
             begin = self._begin_ns()
             if begin >= until_ns:
                 return
-            self._serve(self._next_batch(), begin)
+            batch = self._next_batch()
+            self._serve(batch, begin)
+            if self._waiting and len(batch) < self.slots:  # memory alone left somebody behind, until the batch ends
+                self._desk.sums.memory_begin.append(begin)
+                self._desk.sums.memory_end.append(self._now)
 
     def _begin_ns(self) -> int:
         """When the next batch starts, if nobody else comes: once it is full, or its first has waited long enough."""
@@ -47,16 +49,19 @@ class StaticBatching:
         return max(self._now, arrival[self._waiting[0]] + limits.window_ns)
 
     def _next_batch(self) -> list[int]:
-        """As many as the batch and the KV memory hold, each at its full length, and at least one."""
-        desk, longest = self._desk, 0
-        batch: list[int] = []
+        """As many as the batch and the KV memory hold until the last of them ends, and at least one."""
+        desk, waiting = self._desk, self._waiting
         most = desk.limits.kv_tokens
-        while self._waiting and len(batch) < desk.limits.batch_size:
-            request = self._waiting[0]
-            longest = max(longest, desk.prompt[request] + desk.output[request])
-            if batch and most is not None and longest * (len(batch) + 1) > most:
+        batch: list[int] = []
+        prompts = widest = longest = 0
+        while waiting and len(batch) < desk.limits.batch_size:
+            request, size = waiting[0], len(batch) + 1
+            prompts += desk.prompt[request]
+            widest, longest = max(widest, desk.prompt[request]), max(longest, desk.output[request])
+            held = (size * widest if desk.limits.padded else prompts) + size * longest
+            if batch and most is not None and held > most:
                 break
-            batch.append(self._waiting.popleft())
+            batch.append(waiting.popleft())
         return batch
 
     def _serve(self, batch: list[int], begin: int) -> None:
@@ -67,7 +72,8 @@ class StaticBatching:
         chunks = [(width if desk.limits.padded else prompt, 0) for prompt in prompts]
         prefilled = begin + costs.iteration_ns(chunks, 0, 0)
         given = 1 if costs.prefill_gives_token else 0
-        context = size * width if desk.limits.padded else sum(prompts)
+        # When decoding begins: the prompts, and the token that their prefill gave.
+        context = (size * width if desk.limits.padded else sum(prompts)) + size * given
         now, done, first = prefilled, given, prefilled
         by_length = sorted(batch, key=lambda request: desk.output[request])
         alive = size
@@ -81,7 +87,7 @@ class StaticBatching:
                 sums.gap_tokens.append(alive * (length - done))
                 now, done = now + took, length
             for request in group:
-                ledger.finish[request] = now
+                desk.finished(request, now)
                 alive -= 1
         for slot, request in enumerate(batch):
             ledger.start[request] = ledger.seated[request] = begin
@@ -97,6 +103,5 @@ class StaticBatching:
         sums.decode_steps += steps
         sums.slot_steps += size * steps
         sums.hole_steps += sum(done - desk.output[request] for request in batch)
-        sums.peak_kv_tokens = max(sums.peak_kv_tokens, context + size * done)
+        sums.peak_kv_tokens = max(sums.peak_kv_tokens, context + size * steps)
         self._now = now
-        self.outstanding -= size

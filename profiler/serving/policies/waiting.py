@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Reversible
 from heapq import heappop, heappush
 from typing import Protocol
 
@@ -23,6 +23,9 @@ class Waiting(Protocol):
     def pop(self) -> int:
         """Take who is next."""
 
+    def last(self, seated: Reversible[int]) -> int:
+        """Who of those that have a place, in the order in which they got it, would have to give it up first."""
+
     def __len__(self) -> int: ...
 
 
@@ -38,6 +41,10 @@ class FirstCome:
     def head(self) -> int:
         """The oldest."""
         return self._line[0]
+
+    def last(self, seated: Reversible[int]) -> int:
+        """Who was seated last."""
+        return next(reversed(seated))
 
     def __len__(self) -> int:
         return len(self._line)
@@ -65,6 +72,10 @@ class Ranked:
     def pop(self) -> int:
         """The least rank."""
         return heappop(self._heap)[2]
+
+    def last(self, seated: Reversible[int]) -> int:
+        """The largest rank; of equals the one that came last."""
+        return max(seated, key=lambda request: (self._rank(request), request))
 
     def __len__(self) -> int:
         return len(self._heap)

@@ -5,6 +5,7 @@ Slow and plain: what the engine that jumps over runs of equal iterations is held
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from profiler.serving.costs import Costs
@@ -25,16 +26,18 @@ class Sequence:
     tokens: list[int] = field(default_factory=list)  # when each came
 
     ready: bool = False  # past its prompt
+    evicted: bool = False
 
 
-def plain(log: RequestLog, costs: Costs, limits: Limits) -> list[Sequence]:
-    """Every request with its times."""
-    requests = [
-        Sequence(number, int(arrival), int(prompt), int(output))
-        for number, (arrival, prompt, output) in enumerate(
-            zip(log.arrival_ns, log.prompt_tokens, log.output_tokens, strict=True)
-        )
-    ]
+def sequences(log: RequestLog) -> list[Sequence]:
+    """The requests of a log, before anything happened to them."""
+    rows = zip(log.arrival_ns, log.prompt_tokens, log.output_tokens, strict=True)
+    return [Sequence(number, *(int(value) for value in row)) for number, row in enumerate(rows)]
+
+
+def plain(log: RequestLog, costs: Costs, limits: Limits, rank: Callable[[int], float] | None = None) -> list[Sequence]:
+    """Every request with its times. The least rank goes first, the largest is put out; without one, first come."""
+    requests = sequences(log)
     coming, waiting, seated = list(requests), [], []
     now, given = 0, 1 if costs.prefill_gives_token else 0
     most = limits.kv_tokens if limits.kv_tokens is not None else 1 << 60
@@ -48,6 +51,8 @@ def plain(log: RequestLog, costs: Costs, limits: Limits) -> list[Sequence]:
             now = max(now, coming[0].arrival)
         while coming and coming[0].arrival <= now:
             waiting.append(coming.pop(0))
+        if rank is not None:
+            waiting.sort(key=lambda each: (rank(each.number), not each.evicted, each.number))
         decoding = [each for each in seated if each.ready]
 
         def fits() -> bool:
@@ -55,8 +60,9 @@ def plain(log: RequestLog, costs: Costs, limits: Limits) -> list[Sequence]:
             return held() + head.prompt + head.generated + given + len(decoding) <= most  # noqa: B023 - called at once
 
         if decoding and held() + len(decoding) > most:
-            victim = seated.pop()
-            victim.cached, victim.ready = 0, False
+            victim = seated[-1] if rank is None else max(seated, key=lambda each: (rank(each.number), each.number))
+            seated.remove(victim)
+            victim.cached, victim.ready, victim.evicted = 0, False, True
             waiting.insert(0, victim)
             continue
         budget, chunks = limits.token_budget - len(decoding), []

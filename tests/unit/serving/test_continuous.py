@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from profiler.serving.fleet import serve
+from profiler.serving.policies import POLICIES
 from profiler.serving.policies.policy import Limits
 from tests.unit.serving.requests import SECOND, SPEEDS, WholeCosts, log_of
 
@@ -79,6 +82,21 @@ def test_the_smallest_priority_goes_first_and_of_equals_the_oldest() -> None:
     assert sorted(range(4), key=lambda request: ledger.start[request]) == [0, 2, 3, 1]
 
 
+@pytest.mark.parametrize("policy", ["priority", "shortest-first"])
+def test_where_memory_is_full_who_would_go_last_is_put_out(policy: str) -> None:
+    log = log_of((0, 100, 900), (1, 100, 800), priorities=(5, 0))
+    ledger = serve(policy, log, SPEEDS, Limits(kv_tokens=1200))
+    assert {stay.request for stay in ledger.stays} == {0}
+    assert ledger.preempted[0] > ledger.preempted[1] == 0
+    # As if it were alone, but for computing what the other had lost, once, beside a step.
+    assert ledger.finish[1] - ledger.start[1] < 802 * 20 * MS
+
+
+def test_slots_that_nobody_needs_take_no_memory() -> None:
+    limits = Limits(slots=1_000_000_000, token_budget=1_000_000_000)
+    assert serve("continuous", log_of((0, 10, 5), (0, 10, 5)), SPEEDS, limits, 1000).slot.tolist() == [0, 0]
+
+
 def test_one_slot_is_serial() -> None:
     log = log_of((0, 100, 30), (0.1, 2000, 5), (0.5, 10, 1), (9, 70, 8))
     serial, one = (serve(name, log, SPEEDS, Limits(slots=1, token_budget=5000)) for name in ("serial", "continuous"))
@@ -86,9 +104,19 @@ def test_one_slot_is_serial() -> None:
         assert getattr(serial, name) == getattr(one, name)
 
 
-def test_a_request_goes_to_the_replica_with_the_fewest() -> None:
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_request_goes_to_the_replica_with_the_fewest(policy: str) -> None:
     log = log_of((0, 10, 500), (0.1, 10, 1), (0.2, 10, 1), (0.3, 10, 1))
-    assert serve("continuous", log, SPEEDS, Limits(), 2).replica.tolist() == [0, 1, 1, 1]
+    assert serve(policy, log, SPEEDS, Limits(), 2).replica.tolist() == [0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_replica_is_busy_until_its_request_has_its_last_token(policy: str) -> None:
+    # 50 tokens take 1.005 s: at 2 s the second replica has 5 ms to go, at 3 s it is idle.
+    log = log_of((0, 100, 400), (1, 100, 50), (2, 100, 50), (3, 100, 50))
+    ledger = serve(policy, log, SPEEDS, Limits(), 4)
+    assert ledger.replica.tolist() == [0, 1, 2, 1]
+    assert ledger.start.tolist() == log.arrival_ns.tolist()
 
 
 def test_replicas_do_not_slow_each_other() -> None:

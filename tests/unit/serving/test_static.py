@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from profiler.serving.delays import delays
 from profiler.serving.fleet import serve
 from profiler.serving.policies.policy import Limits
 from profiler.serving.surface import SurfaceCosts
@@ -48,6 +51,39 @@ def test_padding_computes_every_prompt_as_if_it_were_the_longest() -> None:
     padded, tight = (serve("static", log, costs, Limits(padded=padded)).prefilled[0] for padded in (True, False))
     assert padded == 230 * MS  # as one prefill of 2,200 tokens; two of 1,100 are 240
     assert tight == 130 * MS  # as one of 1,200; two of 600 are 140
+
+
+def test_a_batch_of_one_is_served_as_one_by_one() -> None:
+    # 21 ms of prefill, then ten steps of 10 ms and 0.01 ms for each of 101 to 110 tokens.
+    costs = SurfaceCosts(surface(prefill=[(1, 100, 21.0)], decode=[(1, 0, 10.0), (1, 1000, 20.0)]))
+    for policy in ("serial", "static"):
+        assert serve(policy, log_of((0, 100, 11)), costs, Limits()).finish.tolist() == [131_550_000]
+
+
+@pytest.mark.parametrize(("padded", "batches"), [(True, 2), (False, 1)])
+def test_a_batch_holds_every_prompt_and_the_longest_output_for_each(padded: bool, batches: int) -> None:
+    limits = Limits(kv_tokens=2900, padded=padded)
+    ledger = serve("static", log_of((0, 900, 100), (0, 100, 900)), SPEEDS, limits)
+    # Padded 2 x 900 and 2 x 900; else 900 + 100 and 2 x 900.
+    assert len(set(ledger.start)) == batches
+    assert ledger.replicas[0].peak_kv_tokens == (1000 if padded else 2800)
+
+
+def test_who_only_memory_left_behind_waits_for_memory() -> None:
+    log, limits = log_of(*((0, 900, 100) for _ in range(6))), Limits(kv_tokens=1000)
+    for policy in ("static", "continuous"):
+        ledger = serve(policy, log, SPEEDS, limits)
+        delay = delays(log, ledger, SPEEDS.alone_ns(log.prompt_tokens, log.output_tokens))
+        assert delay.memory.tolist() == ledger.start.tolist() == [turn * 2045 * MS for turn in range(6)]
+
+
+def test_who_a_full_batch_or_a_window_left_behind_does_not() -> None:
+    log, limits = log_of(*((0, 900, 100) for _ in range(6))), Limits(kv_tokens=2000, batch_size=2)
+    assert not serve("static", log, SPEEDS, limits).replicas[0].memory_begin
+    late = log_of((0, 900, 100), (0.5, 900, 100), (0.6, 900, 100))
+    sums = serve("static", late, SPEEDS, Limits(kv_tokens=2000, window_ns=SECOND)).replicas[0]
+    # Two go together after a second, until 3.045 s; from then on memory has room for the third.
+    assert (sums.memory_begin.tolist(), sums.memory_end.tolist()) == ([SECOND], [3045 * MS])
 
 
 def test_a_batch_is_no_larger_than_memory_at_its_full_length() -> None:
