@@ -10,6 +10,7 @@ import numpy as np
 from msgspec import Struct
 
 from profiler.attribute.activities import FactColumns, Limited
+from profiler.attribute.unknown_kernels import UnknownKernels, WhyUnknown
 from profiler.report.evidence import KernelFacts
 from profiler.report.vocabulary import Resource
 from profiler.trace.timeline import Activity, Ints, Timeline
@@ -39,7 +40,8 @@ class JudgedRows(Struct, frozen=True):
 class KernelGroup(Struct, frozen=True):
     """All runs of one kernel for the same inputs; FLOPs and bytes are None where one run's are not known.
 
-    `facts` are those of the first run. `limiter` limits most of its time, None where nobody can tell.
+    `facts` are those of the first run. `limiter` limits most of its time, None where nobody can tell; `why_unknown` is
+    why its work, or what limits it, is not known.
     """
 
     name: str
@@ -53,6 +55,7 @@ class KernelGroup(Struct, frozen=True):
     bytes: float | None
     limiter: Resource | None
     facts: KernelFacts
+    why_unknown: WhyUnknown | None = None
 
 
 def slowest_groups(timeline: Timeline, judged: JudgedRows, own_ns: Ints, most: int) -> list[KernelGroup]:
@@ -73,7 +76,13 @@ def slowest_groups(timeline: Timeline, judged: JudgedRows, own_ns: Ints, most: i
     limiters = _limiters(judged, rows, group, own_ns, slowest)
     first = np.zeros(len(keys), np.int64)
     first[group[::-1]] = rows[::-1]
-    names = timeline.names
+    names, unknown = timeline.names, UnknownKernels(timeline)
+
+    def why(nth: int) -> WhyUnknown | None:
+        if limiters[nth] is not None and moved[nth] is not None:
+            return None
+        return unknown.why(int(judged.rows[first[nth]]), in_doubt=moved[nth] is not None)
+
     return [
         KernelGroup(
             name=names[name],
@@ -87,6 +96,7 @@ def slowest_groups(timeline: Timeline, judged: JudgedRows, own_ns: Ints, most: i
             bytes=moved[nth],
             limiter=limiters[nth],
             facts=judged.kernels[int(judged.kernel[first[nth]])],
+            why_unknown=why(nth),
         )
         for nth, (name, grid, operation, shape) in ((nth, keys[nth]) for nth in slowest)
     ]

@@ -18,15 +18,14 @@ from profiler.report.vocabulary import Resource
 
 Value = TypeVar("Value")
 
-_NO_SHAPES = "no operation with known shapes launched it"
-_NO_WORK = "what its operation moves and computes is not known"
+_NO_WORK = "what it moves and computes is not known"
 _NO_BANDWIDTH = "the bandwidth of the device is not known"
 _NO_GEMM = "what the matrix units reach in its number format is not known"
 _NO_VECTOR = "it leaves the matrix units alone, and what other units reach is not known"
 _NO_TIME = "it took no time"
 _NO_BYTES = "it moves no bytes"
-_NO_INPUTS = "the trace has no shapes of its operation (profile with record_shapes=True)"
-_NO_OPERATION = "no operation ran around its launch, or it has no launch record"
+_NO_INPUTS = "the trace has no shapes of its operation"
+_NO_OPERATION = "no operation ran around its launch"
 _NO_GRID = "the trace does not say"
 
 
@@ -39,7 +38,8 @@ def _roofline(group: KernelGroup, peaks: Peaks, span_ns: int) -> KernelRoofline:
     flops, moved, seconds = group.flops, group.bytes, group.sum_ns / 1e9
     uses_matrix_units = group.facts.uses_matrix_units
     gemm = group.facts.tensor_flops_per_s if uses_matrix_units else None
-    no_work = _NO_SHAPES if group.shapes is None else _NO_WORK
+    hidden = None if group.why_unknown is None else f"it is one of those {group.why_unknown}"
+    no_work = hidden or _NO_WORK
     no_gemm = no_work if flops is None else _NO_GEMM if uses_matrix_units else _NO_VECTOR
     roof, roof_s, no_roof = _roof(group, peaks, no_work)
     sources: Sources = {}
@@ -52,8 +52,8 @@ def _roofline(group: KernelGroup, peaks: Peaks, span_ns: int) -> KernelRoofline:
     per_byte = flops / moved if flops is not None and moved else None
     return KernelRoofline(
         name=group.name,
-        operation=told("operation", group.operation, _NO_OPERATION),
-        shapes=told("shapes", group.shapes, _NO_INPUTS),
+        operation=told("operation", group.operation, hidden or _NO_OPERATION),
+        shapes=told("shapes", group.shapes, hidden or _NO_INPUTS),
         grid=told("grid", group.grid, _NO_GRID),
         calls=group.calls,
         ns=group.own_ns,
@@ -68,7 +68,7 @@ def _roofline(group: KernelGroup, peaks: Peaks, span_ns: int) -> KernelRoofline:
         ceiling_bytes_per_s=told("ceiling_bytes_per_s", peaks.dram_bytes_per_s, _NO_BANDWIDTH),
         roof=told("roof", roof, no_roof),
         roof_ratio=told("roof_ratio", _rate(roof_s, seconds), no_roof or _NO_TIME),
-        limiter=told("limiter", group.limiter, no_work if moved is None else _NO_BANDWIDTH),
+        limiter=told("limiter", group.limiter, no_work if peaks.dram_bytes_per_s else _NO_BANDWIDTH),
         sources=sources,
     )
 

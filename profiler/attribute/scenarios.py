@@ -59,10 +59,10 @@ def kernel_readings(facts: FactColumns, peaks: Peaks, best: Limited) -> list[tup
     # with 1.4 times the bandwidth hardly faster.
     is_special = facts.flags(lambda kernel: kernel.is_special_function)
     if (is_special & facts.flags(lambda kernel: kernel.issue_active_ratio is None)).any():
-        found.append(("special functions issue", _as_limited_by(Resource.ISSUE, best, facts, peaks, is_special)))
+        found.append(("special functions issue", as_limited_by(Resource.ISSUE, best, facts, peaks, is_special)))
     known = np.array(best.known, np.bool_)
     if not known.all():
-        found.append((UNKNOWN_AS_MEMORY, _as_limited_by(Resource.DRAM, best, facts, peaks, ~known)))
+        found.append((UNKNOWN_AS_MEMORY, as_limited_by(Resource.DRAM, best, facts, peaks, ~known)))
     return found
 
 
@@ -104,7 +104,7 @@ def _fetching_late(best: Limited, facts: FactColumns) -> Limited:
     return replace(best, costs=ActivityCosts(best.costs.fixed_us, needs, exposed))
 
 
-def _as_limited_by(resource: Resource, limited: Limited, facts: FactColumns, peaks: Peaks, chosen: Flags) -> Limited:
+def as_limited_by(resource: Resource, limited: Limited, facts: FactColumns, peaks: Peaks, chosen: Flags) -> Limited:
     """The chosen rows limited by `resource`: all but the fixed cost that any kernel has."""
     fixed = np.where(chosen, np.minimum(peaks.kernel_us, facts.duration_us), limited.costs.fixed_us)
     needs = {other: np.where(chosen, 0.0, column) for other, column in limited.costs.needs_us.items()}

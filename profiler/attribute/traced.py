@@ -12,20 +12,19 @@ from math import prod
 
 import numpy as np
 
-from profiler.attribute.activities import Limited, limit
-from profiler.attribute.calibration import Calibrated
+from profiler.attribute.activities import Limited
 from profiler.attribute.fact_columns import fact_columns
 from profiler.attribute.kernel_groups import JudgedRows, slowest_groups
 from profiler.attribute.kernel_table import MOST_KERNELS
 from profiler.attribute.kernel_work import kernels_work
 from profiler.attribute.parts import split
-from profiler.attribute.replay import Calibration
 from profiler.attribute.roofline import rooflines
-from profiler.attribute.scenarios import UNKNOWN_AS_MEMORY, kernel_readings
-from profiler.attribute.shares import Scenario, class_shares, share_records, share_table
+from profiler.attribute.shares import class_shares, share_records, share_table
 from profiler.attribute.trace_ceilings import TraceCeilings
 from profiler.attribute.traced_evidence import traced_sentences
 from profiler.attribute.traced_parts import OTHER_PARTS, TracedJudgement, traced_parts
+from profiler.attribute.traced_scenarios import hinges_on_unknown, leader, traced_limits, traced_scenarios
+from profiler.attribute.unknown_kernels import Reason, reasons
 from profiler.attribute.verdict import judge, refuse, trusted
 from profiler.report.analysis import PartName
 from profiler.report.vocabulary import Resource
@@ -34,13 +33,9 @@ from profiler.trace.graph import DependencyGraph
 from profiler.trace.integrity import Finding, Severity
 from profiler.trace.timeline import Activity, Ints, Timeline
 
-# Untraced over traced time of the host, and of the gaps between queued kernels, where tracing cost the most that was
-# seen: an eager decode step took 84 ms traced with shapes and 27 ms untraced; gaps of a captured one 0.9 and 0.2 ms.
-_MOST_SLOWED = Calibration(host_scale=0.25, gap_scale=0.25)
-_AS_TRACED = Calibrated(Calibration(), host_known=True, plausible=True)
 # A replay that misses the traced span by more does not know what waited for what.
 _MOST_OFF = 0.1
-# From here on, what nobody knows outweighs what is known.
+# Of the busy time: from here on, what nobody knows outweighs what is known.
 _MOST_UNKNOWN = 0.5
 
 _KERNEL_PARTS = {
@@ -67,22 +62,19 @@ def judge_traced(
     facts = fact_columns(
         timeline, graph, kernels_work(timeline), ceilings.gemm_flops_per_s, ceilings.compute_capability
     )
-    limited = limit(facts, ceilings.peaks)
+    limited = traced_limits(facts, ceilings.peaks)
     rows = np.array(graph.source_row, np.int64)
     own = own_ns[rows]
     slowest = slowest_groups(timeline, JudgedRows.of(rows, facts, limited), own, MOST_KERNELS)
     kernels = rooflines(slowest, ceilings.peaks, told.span_ns)
     names = _part_names(graph, limited)
+    is_unknown = np.array([name is PartName.KERNEL_UNKNOWN for name in names], np.bool_)
     parts = traced_parts(names, own, idle_ns, told.span_ns)
     fatal = [finding.message for finding in findings if finding.severity is Severity.FATAL]
     if fatal:
         return TracedJudgement(parts, [], refuse(*fatal), kernels)
 
-    scenarios = [Scenario("as traced", graph, limited.costs, _AS_TRACED)]
-    readings = kernel_readings(facts, ceilings.peaks, limited)
-    scenarios += [Scenario(label, graph, reading.costs, _AS_TRACED) for label, reading in readings]
-    slowed = Calibrated(_MOST_SLOWED, host_known=False, plausible=True)
-    scenarios.append(Scenario("tracing slowed the host a lot", graph, limited.costs, slowed))
+    scenarios = traced_scenarios(graph, limited, facts, ceilings.peaks)
     replayed = scenarios[0].run()
     off = abs(replayed.period_us * 1e3 / told.span_ns - 1)
     if off > _MOST_OFF:
@@ -94,21 +86,23 @@ def judge_traced(
 
     table = share_table(scenarios)
     by_class = class_shares(table)
-    unknown_ns = int(own[[name is PartName.KERNEL_UNKNOWN for name in names]].sum())
-    leaders = {
-        max(shares, key=lambda klass: shares[klass])
-        for scenario, shares in zip(scenarios, by_class, strict=True)
-        if scenario.label in (scenarios[0].label, UNKNOWN_AS_MEMORY)
-    }
-    if unknown_ns > _MOST_UNKNOWN * told.span_ns and len(leaders) > 1:
-        return TracedJudgement(parts, [], refuse(_unknown(unknown_ns, told, ceilings)), kernels)
+    unknown_ns = int(own[is_unknown].sum())
+    if ceilings.peaks.dram_bytes_per_s:
+        has_work = facts.flags(lambda kernel: kernel.bytes is not None)
+        found = reasons(timeline, rows[is_unknown], own[is_unknown], has_work[is_unknown])
+        why = _reasons_words(found, unknown_ns)
+    else:
+        why = ceilings.note
+    if unknown_ns > _MOST_UNKNOWN * told.busy_ns and hinges_on_unknown(scenarios, by_class):
+        spent = f"{unknown_ns / told.busy_ns:.0%} of the busy time"
+        reason = f"{spent} is in kernels of which nobody knows what limits them: {why}"
+        return TracedJudgement(parts, [], refuse(reason), kernels)
     shares = share_records(table)
-    leader = max(by_class[0], key=lambda klass: by_class[0][klass])
     verdict = judge(
         by_class,
         shares,
         split(graph, replayed, limited.causes, limited.tiers),
-        evidence=traced_sentences(leader, parts, told),
+        evidence=traced_sentences(leader(by_class[0]), parts, told, why),
         trust=(1 - unknown_ns / told.span_ns) * (1 - off),
     )
     whole_ratio = prod(1 - finding.lost_ratio for finding in findings if finding.severity is Severity.WARNING)
@@ -127,10 +121,8 @@ def _part_names(graph: DependencyGraph, limited: Limited) -> list[PartName]:
     ]
 
 
-def _unknown(unknown_ns: int, told: Accounting, ceilings: TraceCeilings) -> str:
-    why = (
-        "the trace has no shapes of their operations (profile with record_shapes=True)"
-        if ceilings.peaks.dram_bytes_per_s
-        else ceilings.note
-    )
-    return f"{unknown_ns / told.span_ns:.0%} of the time is in kernels of which nobody knows what limits them: {why}"
+def _reasons_words(found: Sequence[Reason], unknown_ns: int) -> str:
+    """`they are replayed ...`, or how much of the unknown time each reason makes."""
+    if len(found) == 1:
+        return f"they are {found[0].why}"
+    return ", ".join(f"{reason.ns / unknown_ns:.0%} of that {reason.why}" for reason in found)

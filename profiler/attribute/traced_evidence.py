@@ -34,13 +34,23 @@ _SENTENCES = {
 }
 
 
-def traced_sentences(leader: BottleneckClass, parts: Sequence[TracePart], told: Accounting) -> list[str]:
-    """Sentences about the parts; before them, where it is worth one, how long the GPU was idle."""
+def traced_sentences(
+    leader: BottleneckClass, parts: Sequence[TracePart], told: Accounting, why_unknown: str
+) -> list[str]:
+    """Sentences about the parts; before them, where it is worth one, how long the GPU was idle.
+
+    `why_unknown` says of kernels without a known limit why that is so.
+    """
     idle = told.idle_ns / told.span_ns
     worth = [part for part in parts if part.fraction >= _MENTIONED]
     worth.sort(key=lambda part: (part.class_ is not leader, -part.ns))
-    found = [_SENTENCES[part.part].format(f"{part.fraction:.0%}") for part in worth][:_MOST_SENTENCES]
+    found = [_sentence(part, why_unknown) for part in worth][:_MOST_SENTENCES]
     kinds_of_idle = sum(part.part.is_idle for part in worth)
     if idle >= _MENTIONED and kinds_of_idle > 1:
         found.insert(0, f"the GPU was idle {idle:.0%} of {told.span_ns / 1e6:,.3g} ms")
     return found
+
+
+def _sentence(part: TracePart, why_unknown: str) -> str:
+    text = _SENTENCES[part.part].format(f"{part.fraction:.0%}")
+    return f"{text}: {why_unknown}" if part.part is PartName.KERNEL_UNKNOWN else text

@@ -11,6 +11,7 @@ import pytest
 
 from profiler.attribute.kernel_groups import JudgedRows, KernelGroup, slowest_groups
 from profiler.attribute.roofline import rooflines
+from profiler.attribute.unknown_kernels import WhyUnknown
 from profiler.report.evidence import KernelFacts, Peaks
 from profiler.report.records import Ceiling, Ceilings
 from profiler.report.roofline import KernelRoofline
@@ -109,7 +110,7 @@ def test_a_replayed_graph_has_rows_without_work_and_says_why() -> None:
     slowest = recorded("decode_b16_graph")[0]
     for name in ("operation", "shapes", "flops", "bytes", "flops_per_byte", "flops_per_s", "bytes_per_s", "roof"):
         assert getattr(slowest, name) is None
-        assert slowest.sources[name].missing
+        assert "replayed from a CUDA graph" in (slowest.sources[name].missing or "")
     assert slowest.roof_ratio is None
     assert slowest.grid is not None
 
@@ -134,8 +135,13 @@ def test_the_roof_is_what_would_take_longer(known: KernelFacts, roof: Resource, 
 @pytest.mark.parametrize(
     ("known", "peaks", "more", "reason"),
     [
-        (facts(None, None), PEAKS, {}, "what its operation moves and computes is not known"),
-        (facts(None, None), PEAKS, {"shapes": None}, "no operation with known shapes launched it"),
+        (facts(None, None), PEAKS, {}, "what it moves and computes is not known"),
+        (
+            facts(None, None),
+            PEAKS,
+            {"why_unknown": WhyUnknown.REPLAYED},
+            "it is one of those replayed from a CUDA graph",
+        ),
         (facts(1.0, 1.0), Peaks(None, 1.0, None, None), {}, "the bandwidth of the device is not known"),
         (facts(1.0, 1.0, uses_matrix_units=True), PEAKS, {}, "what the matrix units reach in its number format"),
     ],

@@ -60,7 +60,7 @@ def test_what_it_rests_on_is_said() -> None:
 
 def test_a_refused_trace_says_why_and_shows_its_parts() -> None:
     text = joined(shown(analysis("decode_b256_graph")))
-    assert text.startswith("NO VERDICT This trace: the evidence cannot carry a verdict. 98% of the time is in kernels")
+    assert text.startswith("NO VERDICT This trace: the evidence cannot carry a verdict. 99% of the busy time is in kernels")
     assert "kernels: limiter not known" in text
     assert "What would help" not in text
 

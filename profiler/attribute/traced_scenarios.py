@@ -1,0 +1,95 @@
+"""The readings of a trace without clean times: what its kernels wait for, how much the tracer slowed the host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec.structs import replace
+
+from profiler.attribute.activities import RESOURCES, FactColumns, Limited, limit
+from profiler.attribute.calibration import Calibrated
+from profiler.attribute.replay import Calibration
+from profiler.attribute.scenarios import UNKNOWN_AS_MEMORY, as_limited_by, kernel_readings
+from profiler.attribute.shares import Scenario
+from profiler.attribute.verdict import ClassShares
+from profiler.report.evidence import Peaks
+from profiler.report.vocabulary import BottleneckClass, Cause, Resource
+from profiler.trace.graph import DependencyGraph
+from profiler.trace.timeline import Call
+
+AS_TRACED = "as traced"
+SLOWED = "tracing slowed the host a lot"
+UNTRACED_LAUNCHES = "graphs are launched as without a tracer"
+
+# Untraced over traced time of the host, and of the gaps between queued kernels, where tracing cost the most that was
+# seen: an eager decode step took 84 ms traced with shapes and 27 ms untraced; gaps of a captured one 0.9 and 0.2 ms.
+_MOST_SLOWED = Calibration(host_scale=0.25, gap_scale=0.25)
+# The same of the one call that launches a graph, within which the tracer records every kernel: that of a captured
+# decode step took 3.5 ms traced and 0.035 ms untraced.
+_GRAPH_LAUNCH_SCALE = 0.01
+_GRAPH_LAUNCH = Call.GRAPH_LAUNCH.name.lower()
+_AS_IT_STANDS = Calibrated(Calibration(), host_known=True, plausible=True)
+_HOST_GUESSED = Calibrated(_MOST_SLOWED, host_known=False, plausible=True)
+
+
+def traced_limits(facts: FactColumns, peaks: Peaks) -> Limited:
+    """What limits each row. Of a special function near the bandwidth nobody knows, unless instructions were counted.
+
+    It may issue as well as wait: Bessel's i0e ran at 0.93 of the bandwidth on an H100, and hardly faster with 1.4 times
+    that bandwidth.
+    """
+    limited = limit(facts, peaks)
+    in_doubt = facts.flags(lambda kernel: kernel.is_special_function and kernel.issue_active_ratio is None)
+    in_doubt &= limited.limited_by(Resource.DRAM)
+    if not in_doubt.any():
+        return limited
+    issuing = as_limited_by(Resource.ISSUE, limited, facts, peaks, in_doubt)
+    return replace(
+        issuing,
+        limiter=np.where(in_doubt, RESOURCES.index(Resource.ISSUE), limited.limiter),
+        causes=[
+            Cause.COMPUTE_ISSUE if is_special else cause
+            for is_special, cause in zip(in_doubt.tolist(), limited.causes, strict=True)
+        ],
+        known=(np.array(limited.known, np.bool_) & ~in_doubt).tolist(),
+    )
+
+
+def traced_scenarios(graph: DependencyGraph, limited: Limited, facts: FactColumns, peaks: Peaks) -> list[Scenario]:
+    """The scenarios, that in which the tracer did nothing first."""
+    readings = kernel_readings(facts, peaks, limited)
+    found = [Scenario(AS_TRACED, graph, limited.costs, _AS_IT_STANDS)]
+    found += [Scenario(label, graph, reading.costs, _AS_IT_STANDS) for label, reading in readings]
+    if _GRAPH_LAUNCH not in graph.kind:
+        return [*found, Scenario(SLOWED, graph, limited.costs, _HOST_GUESSED)]
+    untraced = _with_launches(graph, _GRAPH_LAUNCH_SCALE)
+    found.append(Scenario(UNTRACED_LAUNCHES, untraced, limited.costs, _AS_IT_STANDS))
+    for label, reading in readings:
+        if label == UNKNOWN_AS_MEMORY:
+            found.append(Scenario(f"{UNTRACED_LAUNCHES}, {label}", untraced, reading.costs, _AS_IT_STANDS))
+    slowed = _with_launches(graph, _GRAPH_LAUNCH_SCALE / _MOST_SLOWED.host_scale)
+    return [*found, Scenario(SLOWED, slowed, limited.costs, _HOST_GUESSED)]
+
+
+def hinges_on_unknown(scenarios: Sequence[Scenario], by_class: Sequence[ClassShares]) -> bool:
+    """Whether another class leads where unknown kernels wait for memory.
+
+    Launches of graphs are known to be faster without a tracer, so that is asked for both of their speeds.
+    """
+    leaders = {scenario.label: leader(shares) for scenario, shares in zip(scenarios, by_class, strict=True)}
+    pairs = ((AS_TRACED, UNKNOWN_AS_MEMORY), (UNTRACED_LAUNCHES, f"{UNTRACED_LAUNCHES}, {UNKNOWN_AS_MEMORY}"))
+    return any(other in leaders and leaders[one] is not leaders[other] for one, other in pairs)
+
+
+def leader(shares: ClassShares) -> BottleneckClass:
+    """The class with the largest share."""
+    return max(shares, key=lambda klass: shares[klass])
+
+
+def _with_launches(graph: DependencyGraph, scale: float) -> DependencyGraph:
+    """The same graph with launches of CUDA graphs that take `scale` times as long."""
+    call_us = [
+        call * scale if kind == _GRAPH_LAUNCH else call for kind, call in zip(graph.kind, graph.call_us, strict=True)
+    ]
+    return replace(graph, call_us=call_us)
