@@ -119,7 +119,7 @@ class Sweep:
                     phase.times[size] = self._measured(phase, size)
             except _LeftOutError as reason:
                 phase.grid = replace(grid, batches=grid.batches[:place])
-                phase.left_out.append(f"batch {grid.batches[place]}{_and_more(grid.batches, place)}: {reason}")
+                phase.left_out.append(f"batch {grid.batches[place]:,}{_and_more(grid.batches, place)}: {reason}")
                 return
 
     def _between(self, phase: SweptPhase) -> None:

@@ -26,7 +26,7 @@ class Size:
         return other.batch_size <= self.batch_size and other.tokens <= self.tokens
 
     def __str__(self) -> str:
-        return f"batch {self.batch_size} of {self.tokens:,} tokens"
+        return f"batch {self.batch_size:,} of {self.tokens:,} tokens"
 
 
 @dataclass(frozen=True, slots=True)

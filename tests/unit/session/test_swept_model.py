@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from dataclasses import replace
 
 import pytest
 
@@ -11,12 +13,17 @@ from profiler.catalogue.footprint import WORKSPACE_BYTES
 from profiler.catalogue.presets import load_preset
 from profiler.device.base import Device
 from profiler.device.cpu import CpuDevice
-from profiler.session.sweep_grid import Size
+from profiler.progress import SilentProgress
+from profiler.serving.surface import SurfaceCosts
+from profiler.session.bench import Bench
+from profiler.session.sweep import Sweep
+from profiler.session.sweep_grid import Size, SweepGrid
 from profiler.session.swept_model import NEW_TOKENS, SweptModel
 from profiler.workload.loaded import LoadedModel
 from profiler.workload.source import SourceKind
 from profiler.workload.spec import WorkloadSpec
-from tests.unit.session.machines import FakeGpuDevice
+from tests.unit.measure.stand_ins import FakeClock, FakeSampler
+from tests.unit.session.machines import SHORTEST, FakeGpuDevice, ceilings_of
 from tests.unit.workload.models import small_model
 
 SPEC = WorkloadSpec(model="m", batch_size=7, prompt_tokens=99, new_tokens=64)
@@ -83,6 +90,31 @@ def test_a_prefill_needs_its_activations_too() -> None:
 
 def test_an_architecture_that_nobody_counts_is_tried() -> None:
     assert llama(FakeGpuDevice(free_bytes=1), known=False).lacks_room("decode", Size(64, 4096)) is None
+
+
+def test_a_small_model_is_swept_as_far_as_the_memory_of_its_device_goes() -> None:
+    device, loaded = FakeGpuDevice(free_bytes=WORKSPACE_BYTES + 10 * 10**6), small_model("llama")
+    known = replace(loaded, architecture=Architecture.from_config(loaded.model.config.to_dict()), dtype="float32")
+    bench = Bench(
+        device,
+        ceilings_of(device.properties),
+        FakeSampler(FakeClock()),
+        time.monotonic_ns,
+        SHORTEST,
+        SilentProgress(),
+    )
+    grid = SweepGrid((1, 4, 4096), (16, 64, 1000))
+    sweep = Sweep(bench, SweptModel(replace(known, max_positions=256), SPEC, device), grid, grid)
+    sweep.run()
+    surface = sweep.surface()
+    assert surface is not None
+    SurfaceCosts(surface)  # raises where a grid has a hole
+    assert [(p.batch_size, p.context_tokens) for p in surface.decode] == [(1, 16), (1, 64), (4, 16), (4, 64)]
+    assert len(surface.prefill) == 4
+    assert [warning.message.partition(":")[0] for warning in sweep.warnings()] == [
+        "the sweep left out 1,000 tokens",
+        "the sweep left out batch 4,096",
+    ] * 2
 
 
 def test_work_grows_with_flops_or_bytes_whichever_grows_more() -> None:
