@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from functools import cache
 
 import msgspec
@@ -74,6 +73,8 @@ def similar_names(name: str) -> list[str]:
     """Short names that `name` could mean: those with its words, such as `a100`, else those spelt almost like it."""
     wanted, names = set(_words(name)), datasheet_names()
     having = [stem for stem in names if wanted and wanted <= set(_words(stem))]
+    from difflib import get_close_matches  # takes a millisecond to import, and few names are wrong
+
     return having or get_close_matches("-".join(_words(name)), names, n=4, cutoff=0.5)
 
 

@@ -15,6 +15,7 @@ from profiler.render.document import (
     Block,
     Bullets,
     Cell,
+    Column,
     Fact,
     Facts,
     Gauge,
@@ -113,7 +114,9 @@ def _facts(facts: tuple[Fact, ...], width: int) -> Table:
     for _ in range(across):
         table.add_column(no_wrap=True, style="dim")
         table.add_column(overflow="fold")
-    texts = [(fact.label, Text.assemble(fact.value, (f"  {fact.note}" if fact.note else "", "dim"))) for fact in facts]
+    texts = [
+        (Text(fact.label), Text.assemble(fact.value, (f"  {fact.note}" if fact.note else "", "dim"))) for fact in facts
+    ]
     down = -(-len(texts) // across)
     for line in range(down):
         table.add_row(*(cell for fact in texts[line::down] for cell in fact))
@@ -144,12 +147,14 @@ def _beside(block: Beside, width: int) -> RenderableType:
 
 
 def _grid(grid: Grid, width: int) -> Table:
-    places = _columns_that_fit(grid, width)
+    natural = [_natural_width(grid, place) for place in range(len(grid.columns))]
+    least = [_least_width(column, width) for column, width in zip(grid.columns, natural, strict=True)]
+    places = _columns_that_fit(grid, least, width)
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim underline")
-    for place, column_width in zip(places, _widths(grid, places, width), strict=True):
+    for place, column_width in zip(places, _widths(natural, least, places, width), strict=True):
         column = grid.columns[place]
         table.add_column(
-            column.title,
+            Text(column.title),
             justify="right" if column.numeric else "left",
             no_wrap=not column.wraps,
             overflow="fold" if column.wraps else "ellipsis",
@@ -161,11 +166,11 @@ def _grid(grid: Grid, width: int) -> Table:
     return table
 
 
-def _columns_that_fit(grid: Grid, width: int) -> list[int]:
+def _columns_that_fit(grid: Grid, least: list[int], width: int) -> list[int]:
     """The columns to show: while they are too wide together, the one with the largest `drop` goes."""
     # A column that says nothing in any row takes no room.
     places = [place for place in range(len(grid.columns)) if any(row[place] != "" for row in grid.rows)]
-    while sum(_least_width(grid, place) + _GAP for place in places) - _GAP > width:
+    while sum(least[place] + _GAP for place in places) - _GAP > width:
         droppable = [place for place in places if grid.columns[place].drop]
         if not droppable:
             break
@@ -173,12 +178,12 @@ def _columns_that_fit(grid: Grid, width: int) -> list[int]:
     return places
 
 
-def _widths(grid: Grid, places: list[int], width: int) -> list[int]:
+def _widths(natural: list[int], least: list[int], places: list[int], width: int) -> list[int]:
     """Each column as wide as its widest cell; the flexible ones give way, the widest first, until all fit."""
-    widths = [_natural_width(grid, place) for place in places]
+    widths = [natural[place] for place in places]
     excess = sum(width + _GAP for width in widths) - _GAP - width
     while excess > 0:
-        spare = {n: widths[n] - _least_width(grid, place) for n, place in enumerate(places)}
+        spare = {n: widths[n] - least[place] for n, place in enumerate(places)}
         widest = max((n for n in spare if spare[n] > 0), key=lambda n: widths[n], default=None)
         if widest is None:
             break
@@ -187,8 +192,7 @@ def _widths(grid: Grid, places: list[int], width: int) -> list[int]:
     return widths
 
 
-def _least_width(grid: Grid, place: int) -> int:
-    column, natural = grid.columns[place], _natural_width(grid, place)
+def _least_width(column: Column, natural: int) -> int:
     return min(natural, max(column.shortest, len(column.title))) if column.flexible else natural
 
 

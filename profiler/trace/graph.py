@@ -148,8 +148,10 @@ def _delays(order: LaunchOrder, held_by: list[list[int]], start_ns: int) -> tupl
 
 def _as_usual(seen: Floats) -> Floats:
     """With the median of what was seen where nothing was."""
-    known = seen[~np.isnan(seen)]
-    return np.where(np.isnan(seen), np.median(known) if len(known) else 0.0, seen)
+    known = np.sort(seen[~np.isnan(seen)])
+    # `numpy.median` does the same, and imports numpy's masked arrays to do so: 7 ms.
+    middle = known[(len(known) - 1) // 2 : len(known) // 2 + 1]
+    return np.where(np.isnan(seen), middle.mean() if len(known) else 0.0, seen)
 
 
 class _HostTimes(Struct, frozen=True):
