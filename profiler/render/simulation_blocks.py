@@ -21,6 +21,7 @@ from profiler.render.document import (
 )
 from profiler.render.numbers import MISSING, aligned, count, duration, number, percent, ratio, size
 from profiler.render.words import SERVING_PARTS, sentence
+from profiler.report.cost_surface import CostSurface
 from profiler.report.simulation import Percentiles, SimulatedPolicy, Simulation
 from profiler.report.vocabulary import VerdictState
 
@@ -51,6 +52,16 @@ def _title(policy: str) -> str:
     return policy.capitalize()
 
 
+def _between_points(surface: CostSurface | None) -> str:
+    """How far costs are off between the points that were measured, where that was tested."""
+    errors = {
+        "prefill": surface.prefill_error_ratio if surface else None,
+        "decode": surface.decode_error_ratio if surface else None,
+    }
+    said = [f"{phase} {percent(error)}" for phase, error in errors.items() if error is not None]
+    return f"off between its points: {', '.join(said)}" if said else ""
+
+
 def _facts(answer: Simulation) -> list[Fact]:
     setup, costs = answer.setup, answer.costs
     tokens = f"{count(answer.prompt_tokens)} prompt and {count(answer.output_tokens)} output tokens"
@@ -59,7 +70,8 @@ def _facts(answer: Simulation) -> list[Fact]:
         speeds = f"{number(costs.prefill_tokens_per_s)} and {number(costs.decode_tokens_per_s)} tokens/s"
         facts.append(Fact("costs", speeds, "prefill and decode of each stream, constant"))
     else:
-        facts.append(Fact("costs", "fitted to the log" if costs.kind == "fitted" else "measured, from the report"))
+        origin = "fitted to the log" if costs.kind == "fitted" else "measured, from the report"
+        facts.append(Fact("costs", origin, _between_points(costs.surface)))
     if setup.replicas > 1:
         facts.append(Fact("replicas", str(setup.replicas), "each request goes to the one with the fewest"))
     if setup.kv_tokens is not None:

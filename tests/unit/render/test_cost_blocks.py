@@ -12,8 +12,11 @@ from profiler.render import markdown, table
 from profiler.render.cost_blocks import cost_blocks
 from profiler.render.document import Footnotes
 from profiler.render.report_blocks import report_blocks
+from profiler.render.simulation_blocks import simulation_blocks
 from profiler.report.cost_surface import CostSurface, DecodeCost, PrefillCost
 from profiler.report.vocabulary import Tier
+from profiler.serving.generated import inline_requests
+from profiler.session.simulate import simulate, surface_basis
 from tests.unit.render import sample
 
 LENGTHS = [2**power for power in range(4, 18)]
@@ -75,3 +78,19 @@ def test_a_report_shows_its_costs_and_one_without_does_not() -> None:
     text = markdown.render_blocks(report_blocks(replace(report, costs=SURFACE)))
     assert "What requests cost" in text
     assert "| batch | 128 | 1,024 | 4,096 |" in text
+
+
+@pytest.mark.parametrize(
+    ("prefill", "decode", "said"),
+    [
+        (0.031, 0.12, "off between its points: prefill 3.1%, decode 12%"),
+        (0.031, None, "off between its points: prefill 3.1%"),
+        (None, None, "measured, from the report\n"),
+    ],
+)
+def test_a_simulation_says_how_far_its_costs_are_off(prefill: float | None, decode: float | None, said: str) -> None:
+    surface = replace(SURFACE, prefill_error_ratio=prefill, decode_error_ratio=decode)
+    answer = simulate(inline_requests("500:10,900:20"), surface_basis(surface, "report"), name="two")
+    text = io.StringIO()
+    table.render_blocks(simulation_blocks(answer), Console(file=text, width=160, color_system=None))
+    assert said in "\n".join(line.rstrip() for line in text.getvalue().splitlines())
