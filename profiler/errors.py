@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from profiler.printable import printable
+
 
 class BottleneckError(Exception):
     """A failure that the user is told about in one line.
@@ -16,9 +18,8 @@ class BottleneckError(Exception):
     partial: object | None = None
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(f"{message}; try: {hint}" if hint else message)
-        self.message = message
-        self.hint = hint
+        self.message, self.hint = printable(message), printable(hint)
+        super().__init__(f"{self.message}; try: {self.hint}" if hint else self.message)
 
 
 class FailedError(BottleneckError):

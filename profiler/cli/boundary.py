@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from profiler.cli.failures import tell
 from profiler.cli.interrupts import kept_interrupts
+from profiler.printable import printable
 
 _ARGUMENTS, _DEBUG = "bottleneck.arguments", "bottleneck.debug"
 
@@ -37,7 +38,7 @@ def typed_command(ctx: typer.Context) -> str:
     """The command as it was typed, quoted for a shell."""
     import shlex
 
-    return shlex.join(["bottleneck", *ctx.meta.get(_ARGUMENTS, [])])
+    return printable(shlex.join(["bottleneck", *ctx.meta.get(_ARGUMENTS, [])]))
 
 
 def remember_debug(ctx: typer.Context, wanted: bool) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
+from profiler.printable import printable
 from profiler.progress import Progress
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class BarProgress:
         """Replace the bar by a new one."""
         if self._task is not None:
             self._bars.remove_task(self._task)
-        self._task = self._bars.add_task(label, total=total)
+        self._task = self._bars.add_task(printable(label), total=total)
 
     def advance(self, steps: int = 1) -> None:
         """Move the bar."""
@@ -68,7 +69,7 @@ class BarProgress:
 
     def note(self, text: str) -> None:
         """A line above the bar."""
-        self._bars.console.print(text, markup=False, highlight=False)
+        self._bars.console.print(printable(text), markup=False, highlight=False)
 
 
 class LineProgress:
@@ -88,4 +89,4 @@ class LineProgress:
 
     def note(self, text: str) -> None:
         """Say something."""
-        print(f"[{self._clock() - self._began:6.1f} s] {text}", file=self._file, flush=True)
+        print(f"[{self._clock() - self._began:6.1f} s] {printable(text)}", file=self._file, flush=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
+from typing import Any
 
 from msgspec import Struct, field
 
+from profiler.printable import printable
 from profiler.render.numbers import MISSING
 
 
@@ -36,13 +39,18 @@ class Statement(Struct, frozen=True):
 
 
 class Bullets(Struct, frozen=True):
-    """Several sentences, each on its own; what follows an item's first line are commands.
+    """Several sentences, each on its own.
 
-    `mark` stands before each, with `{}` for its number.
+    `mark` stands before each, with `{}` for its number. `commands` are what to type, one for each item, "" for none.
     """
 
     items: tuple[str, ...]
     mark: str = "-"
+    commands: tuple[str, ...] = ()
+
+    def with_commands(self) -> Iterable[tuple[str, str]]:
+        """Each item with its command."""
+        return zip(self.items, self.commands or ("",) * len(self.items), strict=True)
 
 
 class Fact(Struct, frozen=True):
@@ -154,6 +162,22 @@ class Slots(Struct, frozen=True):
 
 
 Block = Heading | Statement | Bullets | Facts | Bar | Grid | Beside | Plot | Slots
+
+
+def printable_blocks(blocks: Iterable[Block]) -> list[Block]:
+    """The same blocks, all their text as lines that command no terminal: names come from anywhere."""
+    return [_printable(block) for block in blocks]
+
+
+def _printable(value: Any) -> Any:
+    match value:
+        case str():
+            return printable(value)
+        case tuple():
+            return tuple(_printable(each) for each in value)
+        case Struct():
+            return type(value)(*(_printable(getattr(value, name)) for name in value.__struct_fields__))
+    return value
 
 
 class Footnotes(Struct):

@@ -18,6 +18,7 @@ from profiler.render.document import (
     Slots,
     Statement,
     Tone,
+    printable_blocks,
 )
 from profiler.render.report_blocks import report_blocks
 from profiler.render.slot_picture import slot_rows
@@ -42,6 +43,7 @@ def render(report: Report) -> str:
 
 def render_blocks(blocks: list[Block]) -> str:
     """Blocks as Markdown, one blank line between them."""
+    blocks = printable_blocks(blocks)
     kept = [
         block
         for block, following in zip(blocks, [*blocks[1:], None], strict=True)
@@ -56,8 +58,9 @@ def _markdown(block: Block) -> str:
             return f"{'#' * (level + 1)} {_escaped(text)}"
         case Statement(text, tone):
             return _LABELS[tone].format(_escaped(text))
-        case Bullets(items, mark):
-            return "\n".join(_bullet(mark.format(n), item) for n, item in enumerate(items, start=1))
+        case Bullets():
+            told = enumerate(block.with_commands(), start=1)
+            return "\n".join(_bullet(block.mark.format(n), item, command) for n, (item, command) in told)
         case Facts(facts):
             return "\n".join(
                 f"- {fact.label}: {_escaped(fact.value)}{f' ({_escaped(fact.note)})' if fact.note else ''}"
@@ -76,12 +79,10 @@ def _markdown(block: Block) -> str:
             return "\n".join(["```text", *slot_rows(block, _PLOT_WIDTH), "```"])
 
 
-def _bullet(mark: str, item: str) -> str:
-    """The first line as text; what follows it are commands."""
-    first, *more = item.split("\n")
+def _bullet(mark: str, item: str, command: str) -> str:
     mark = mark if mark == "-" or mark[-1] == "." else f"- {_escaped(mark)}"
     indent = " " * (len(mark) + 1)
-    return "\n".join([f"{mark} {_escaped(first)}", *(f"{indent}`{line}`" for line in more)])
+    return f"{mark} {_escaped(item)}" + (f"\n{indent}`{command}`" if command else "")
 
 
 def _table(grid: Grid) -> str:

@@ -148,7 +148,8 @@ def _advice(report: Report, fractions: dict[str, float]) -> list[Block]:
         return []
     ranked = sorted(report.advice, key=lambda item: -(_request_speedup(item, fractions) or item.speedup or 0.0))
     items = tuple(_advice_text(item, _request_speedup(item, fractions)) for item in ranked)
-    return [Heading("What to do"), Bullets(items, mark="{}.")]
+    commands = tuple(item.command or "" for item in ranked)
+    return [Heading("What to do"), Bullets(items, "{}.", commands)]
 
 
 def _advice_text(item: Advice, request_speedup: float | None) -> str:
@@ -161,8 +162,7 @@ def _advice_text(item: Advice, request_speedup: float | None) -> str:
     if request_speedup is not None:
         gain.append(f"the request {times(request_speedup)}")
     predicted = f" Predicted: {', '.join(gain)}." if gain else " No gain could be predicted."
-    command = f"\n{item.command}" if item.command else ""
-    return f"{item.phase}: {item.action.rstrip('.')}.{predicted} {sentence(item.why)}{command}"
+    return f"{item.phase}: {item.action.rstrip('.')}.{predicted} {sentence(item.why)}"
 
 
 def _request_speedup(item: Advice, fractions: dict[str, float]) -> float | None:

@@ -26,6 +26,7 @@ from profiler.render.document import (
     Slots,
     Statement,
     Tone,
+    printable_blocks,
 )
 from profiler.render.report_blocks import report_blocks
 from profiler.render.slot_picture import slot_rows
@@ -53,7 +54,7 @@ def render(report: Report, console: Console) -> None:
 
 def render_blocks(blocks: list[Block], console: Console) -> None:
     """Print blocks to a console."""
-    for block in blocks:
+    for block in printable_blocks(blocks):
         console.print(_renderable(block, console.width))
 
 
@@ -65,8 +66,8 @@ def _renderable(block: Block, width: int) -> RenderableType:
             return Padding(Text(text, style="bold"), (1, 0, 0, 0))
         case Statement(text, tone):
             return _statement(text, tone)
-        case Bullets(items, mark):
-            return _bullets(items, mark)
+        case Bullets():
+            return _bullets(block)
         case Facts(facts):
             return _facts(facts, width)
         case Bar():
@@ -95,16 +96,13 @@ def _statement(text: str, tone: Tone) -> Text:
     return Text(text, style={Tone.ANSWER: "bold", Tone.FAINT: "dim"}.get(tone, ""))
 
 
-def _bullets(items: tuple[str, ...], mark: str) -> Table:
+def _bullets(bullets: Bullets) -> Table:
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for place, item in enumerate(items, start=1):
-        first, *more = item.split("\n")
-        text = Text(first)
-        for line in more:
-            text.append(f"\n{line}", style="cyan")
-        table.add_row(Text(mark.format(place)), text)
+    for place, (item, command) in enumerate(bullets.with_commands(), start=1):
+        text = Text.assemble(item, (f"\n{command}" if command else "", "cyan"))
+        table.add_row(Text(bullets.mark.format(place)), text)
     return table
 
 

@@ -16,6 +16,7 @@ from profiler.endpoint.preflight import Found
 from profiler.endpoint.split import BY_SERVER, parts_of, split_of, summed
 from profiler.endpoint.verdict import endpoint_verdict, part_classes
 from profiler.endpoint.watch import Watch, client_health
+from profiler.printable import printable
 from profiler.report.endpoint import ClientHealth, Endpoint, EndpointPartName, Load, ServerTimes, Target
 from profiler.report.records import ReportWarning, Source, Sources
 from profiler.report.simulation import LogFinding
@@ -141,7 +142,7 @@ def _load(driven: Driven) -> Load:
     if not closed and plan.most_at_once is None:
         sources["concurrency"] = Source(missing="an open loop without a limit")
     return Load(
-        log=plan.log_name,
+        log=printable(plan.log_name),
         loop="closed" if closed else "open",
         requests=max(driven.sent.started, len(driven.sent.exchanges)),
         rate_per_s=rate,

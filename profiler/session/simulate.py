@@ -10,6 +10,7 @@ import numpy as np
 
 from profiler import __version__
 from profiler.errors import InterruptedByUser, UnreadableError, UsageError
+from profiler.printable import printable
 from profiler.progress import Progress, SilentProgress
 from profiler.report.cost_surface import CostSurface
 from profiler.report.records import Report, ReportWarning, Source, Sources, Verdict
@@ -121,7 +122,7 @@ def simulate(
     def answer(*, complete: bool) -> Simulation:
         return Simulation(
             tool_version=__version__,
-            log=name,
+            log=printable(name),
             requests=len(log),
             prompt_tokens=int(log.prompt_tokens.sum()),
             output_tokens=int(log.output_tokens.sum()),
