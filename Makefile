@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 WITH_RAY := $(VENV)/.installed-with-ray
 
-.PHONY: demo test integration lint format clean
+.PHONY: demo test integration integration-vllm lint format clean
 
 demo: $(INSTALLED)
 	$(BIN)/bottleneck profile tiny
@@ -14,7 +14,10 @@ test: $(INSTALLED) lint
 	$(BIN)/pytest -m "not integration"
 
 integration: $(WITH_RAY)
-	$(BIN)/pytest -m integration
+	$(BIN)/pytest -m "integration and not vllm"
+
+integration-vllm: $(INSTALLED)
+	$(BIN)/pytest -m vllm
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ import pytest
 
 from tests.integration import vllm_cpu
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.integration, pytest.mark.vllm, pytest.mark.timeout(1200)]
 
 LENGTHS = ("--prompt-tokens", "lognormal:150:0.5", "--output-tokens", "lognormal:40:0.4")
 
