@@ -20,7 +20,7 @@ from profiler.session.trace_inputs import TraceInput, trace_inputs
 from profiler.session.trace_map import Failure, Outcome
 from profiler.session.trace_reading import each_outcome
 from profiler.trace.narrowing import Narrowing
-from profiler.trace.trace_file import MAX_BYTES
+from profiler.trace.trace_file import MAX_BYTES, TraceSource
 
 _Contents = list[tuple[RankAnalysis, list[KernelTime]]]
 
@@ -77,7 +77,7 @@ class _Sides:
 
 def _contents(
     name: str,
-    source: Path | bytes,
+    source: TraceSource,
     measured: Ceilings | None,
     parts_only: bool,
     narrowing: Narrowing | None,

@@ -31,7 +31,7 @@ from profiler.trace.integrity import check
 from profiler.trace.kineto import read_kineto
 from profiler.trace.narrowing import Narrowing
 from profiler.trace.timeline import Timeline
-from profiler.trace.trace_file import MAX_BYTES
+from profiler.trace.trace_file import MAX_BYTES, TraceSource
 
 Ranks = list[tuple[RankAnalysis, RankCollectives]]
 
@@ -105,7 +105,7 @@ def _sorted(outcomes: list[Outcome[Ranks]]) -> tuple[Ranks, list[Unreadable], li
     return ranks, unreadable, [failure.hint for _, failure in failed]
 
 
-def read_ranks(name: str, source: Path | bytes, **options: Any) -> Ranks:
+def read_ranks(name: str, source: TraceSource, **options: Any) -> Ranks:
     """The same as `analyze_trace`, each rank with its collectives, by which it is matched with the others."""
     devices = analyzed_devices(name, source, **options)
     return [(rank, rank_collectives(rank.name, timeline)) for rank, timeline in devices]
@@ -113,7 +113,7 @@ def read_ranks(name: str, source: Path | bytes, **options: Any) -> Ranks:
 
 def analyze_trace(
     name: str,
-    source: Path | bytes,
+    source: TraceSource,
     measured: Ceilings | None = None,
     *,
     parts_only: bool = False,
@@ -130,7 +130,7 @@ def analyze_trace(
 
 def analyzed_devices(
     name: str,
-    source: Path | bytes,
+    source: TraceSource,
     measured: Ceilings | None = None,
     parts_only: bool = False,
     narrowing: Narrowing | None = None,

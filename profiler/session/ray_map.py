@@ -17,8 +17,11 @@ from typing import Any, TypeVar
 
 from profiler import __version__
 from profiler.errors import FailedError, UnreadableError, UnsupportedError
+from profiler.progress import Progress, SilentProgress
+from profiler.session.spool import Spool
 from profiler.session.trace_inputs import TraceInput
 from profiler.session.trace_map import Failure, Outcome, Work, outcome_of
+from profiler.trace.trace_file import TraceSource
 
 Result = TypeVar("Result")
 
@@ -27,49 +30,57 @@ _AHEAD = 2
 # A node that goes away takes its traces with it, and they are read again elsewhere: once, as a trace may be the reason.
 _RETRIES = 1
 _KNOCK_S = 5.0
+# A node may need seconds to start a process and import this package; a cluster that grows on demand, much longer.
+_SOON_S = 5.0
+_FREE_CPU_S = 60.0
 _Stamp = tuple[int, int]
 
 
-def map_on_ray(inputs: Iterable[TraceInput], work: Work[Result], address: str) -> Generator[Outcome[Result]]:
+def map_on_ray(
+    inputs: Iterable[TraceInput], work: Work[Result], address: str, progress: Progress | None = None
+) -> Generator[Outcome[Result]]:
     """`work` done to each trace by the cluster at `address`, in no certain order. `work` must be picklable.
 
     `address` is what Ray takes: `HOST:PORT`, `ray://HOST:PORT`, `auto` for the one that this machine is in, or `local`
     for one of its own. Raises `UnsupportedError` without Ray, or where the cluster lacks this package, `FailedError`
-    where no cluster answers.
+    where no cluster answers, or none of its CPUs becomes free.
     """
     ray = _ray()
-    with _connected(ray, address):
-        at_once = _cores(ray, address) + _AHEAD
+    with Spool() as spool, _connected(ray, address):
+        at_once = _cores(ray, address, progress or SilentProgress()) + _AHEAD
         remote = ray.remote(num_cpus=1, max_retries=_RETRIES)(_read)
         numbered = enumerate(inputs)
-        pending: dict[Any, tuple[int, str, Path | None]] = {}
+        pending: dict[Any, tuple[int, TraceInput, Path | None]] = {}
         more = True
         try:
             while more or pending:
                 while more and len(pending) < at_once:
-                    number, each = next(numbered, (-1, None))
-                    if each is None:
+                    number, given = next(numbered, (-1, None))
+                    if given is None:
                         more = False
-                    elif isinstance(each.source, UnreadableError):
+                        continue
+                    each = spool.kept(given)
+                    if isinstance(each.source, UnreadableError):
                         yield outcome_of(number, each.name, each.source, work)
-                    else:
-                        path = each.source if isinstance(each.source, Path) else None
-                        task = remote.remote(number, each.name, *_where(each.source), work)
-                        pending[task] = (number, each.name, path)
+                        continue
+                    task = remote.remote(number, each.name, *_where(each.source), work)
+                    pending[task] = (number, each, each.source if isinstance(each.source, Path) else None)
                 if not pending:
                     break
                 (task,), _ = ray.wait(list(pending))
-                number, name, path = pending.pop(task)
-                outcome: Outcome[Result] | None = _answer(ray, task, number, name)
+                number, each, path = pending.pop(task)
+                outcome: Outcome[Result] | None = _answer(ray, task, number, each.name)
+                if outcome is None and path is not None:  # not to be found there
+                    try:
+                        task = remote.remote(number, each.name, path.read_bytes(), None, work)
+                    except OSError as error:
+                        outcome = Outcome(number, each.name, Failure(f"cannot read {each.name}: {error.strerror}"))
+                    else:
+                        pending[task] = (number, each, None)
+                        continue
+                spool.drop(each)
                 if outcome is not None:
                     yield outcome
-                elif path is not None:  # not to be found there
-                    try:
-                        task = remote.remote(number, name, path.read_bytes(), None, work)
-                    except OSError as error:
-                        yield Outcome(number, name, Failure(f"cannot read {name}: {error.strerror}"))
-                    else:
-                        pending[task] = (number, name, None)
         finally:
             for task in pending:
                 with suppress(Exception):  # it may be done by now, or the cluster gone
@@ -77,7 +88,7 @@ def map_on_ray(inputs: Iterable[TraceInput], work: Work[Result], address: str) -
 
 
 def _read(
-    number: int, name: str, source: Path | bytes | UnreadableError, stamp: _Stamp | None, work: Work[Result]
+    number: int, name: str, source: TraceSource | UnreadableError, stamp: _Stamp | None, work: Work[Result]
 ) -> Outcome[Result] | None:
     """On a node: what `work` makes of the trace; None where the file is not to be found there."""
     if isinstance(source, Path) and stamp is not None:
@@ -88,8 +99,8 @@ def _read(
     return outcome_of(number, name, source, work)
 
 
-def _where(source: Path | bytes) -> tuple[Path | bytes | UnreadableError, _Stamp | None]:
-    if isinstance(source, bytes):
+def _where(source: TraceSource) -> tuple[TraceSource | UnreadableError, _Stamp | None]:
+    if not isinstance(source, Path):
         return source, None
     try:
         return source.absolute(), _stamp(source)
@@ -111,10 +122,17 @@ def _answer(ray: Any, task: Any, number: int, name: str) -> Outcome[Result] | No
     return outcome
 
 
-def _cores(ray: Any, address: str) -> int:
+def _cores(ray: Any, address: str, progress: Progress) -> int:
     """How many traces the cluster can read at once; made sure that it can read any."""
+    asked = ray.remote(num_cpus=1)(_version).remote()
     try:
-        theirs = ray.get(ray.remote(num_cpus=1)(_version).remote())
+        if not ray.wait([asked], timeout=_SOON_S)[0]:
+            progress.note(f"waiting for a free CPU of the Ray cluster, {_FREE_CPU_S:.0f} s at most")
+        theirs = ray.get(asked, timeout=_FREE_CPU_S)
+    except ray.exceptions.GetTimeoutError as error:
+        ray.cancel(asked, force=True)
+        reason = f"the Ray cluster at {address} has had no free CPU for {_FREE_CPU_S:.0f} s"
+        raise FailedError(reason, "ray status, which says what it has and who uses it") from error
     except ray.exceptions.RayError as error:
         reason = str(error).strip().splitlines()[-1]
         raise UnsupportedError(f"the Ray cluster at {address} cannot run this package: {reason}", _install()) from error

@@ -5,8 +5,8 @@ from __future__ import annotations
 import glob
 import os
 import sys
-import zlib
 from collections.abc import Iterator, Sequence
+from io import RawIOBase
 from pathlib import Path
 from typing import IO
 
@@ -16,22 +16,24 @@ from profiler.errors import UnreadableError
 from profiler.trace.trace_file import MAX_BYTES
 
 STDIN = "-"
-_TRACE_ENDINGS = (".json", ".json.gz")
+TRACE_ENDINGS = (".json", ".json.gz")
 _ARCHIVE_ENDINGS = (".tar.gz", ".tgz", ".tar")
-_MORE = "--max-bytes with a larger number, if you trust it"
 
 
 class TraceInput(Struct, frozen=True):
-    """One trace: its file or what it holds, plain or gzipped, or why it could not be had."""
+    """One trace: its file or what it holds, plain or gzipped, or why it could not be had.
+
+    What comes out of an archive or a pipe is a stream: it is there until the next trace is asked for.
+    """
 
     name: str
-    source: Path | bytes | UnreadableError
+    source: Path | bytes | RawIOBase | UnreadableError
 
 
 def trace_inputs(
     arguments: Sequence[str], max_bytes: int = MAX_BYTES, stdin: IO[bytes] | None = None
 ) -> Iterator[TraceInput]:
-    """The traces that `arguments` name, one after the other; archives and pipes are read when it is their turn.
+    """The traces that `arguments` name, one after the other; archives and pipes are read as their streams are.
 
     In folders and archives only what ends in .json or .json.gz is a trace, sorted by name. What names nothing, and what
     comes out of an archive or a pipe with more than `max_bytes`, is an error of its own.
@@ -50,7 +52,7 @@ def _of_argument(argument: str, max_bytes: int, stdin: IO[bytes] | None) -> Iter
     if not argument:
         raise UnreadableError("an empty name is no file's name")
     if argument == STDIN:
-        yield TraceInput("stdin", _piped(stdin or sys.stdin.buffer, max_bytes))
+        yield TraceInput("stdin", _piped(stdin, max_bytes))
     elif path.is_dir():
         found, errors = _in_folder(path)
         if not found and not errors:
@@ -65,7 +67,9 @@ def _of_argument(argument: str, max_bytes: int, stdin: IO[bytes] | None) -> Iter
             raise UnreadableError(f"no file matches {argument}")
         yield from trace_inputs(matching, max_bytes)
     elif path.name.endswith(_ARCHIVE_ENDINGS):
-        yield from _of_archive(path, max_bytes)
+        from profiler.session.trace_archive import archived_traces  # takes longer to import than many files to read
+
+        yield from archived_traces(path, max_bytes)
     else:
         yield TraceInput(argument, path)
 
@@ -77,42 +81,14 @@ def _in_folder(folder: Path) -> tuple[list[Path], list[OSError]]:
         Path(inner, name)
         for inner, _, names in os.walk(folder, onerror=errors.append)
         for name in names
-        if name.endswith(_TRACE_ENDINGS + _ARCHIVE_ENDINGS) and Path(inner, name).is_file()
+        if name.endswith(TRACE_ENDINGS + _ARCHIVE_ENDINGS) and Path(inner, name).is_file()
     ]
     return sorted(found), errors
 
 
-def _of_archive(path: Path, max_bytes: int) -> Iterator[TraceInput]:
-    import tarfile  # not needed for files, and longer to import than many of them to read
+def _piped(stdin: IO[bytes] | None, max_bytes: int) -> RawIOBase:
+    from profiler.session.trace_stream import TraceStream
 
-    found = False
-    try:
-        with tarfile.open(path, "r|*") as archive:
-            for member in archive:
-                if not member.isfile() or not member.name.endswith(_TRACE_ENDINGS):
-                    continue
-                found = True
-                name = f"{path}:{member.name}"
-                file = archive.extractfile(member)
-                if file is not None:
-                    yield _of_member(file, name, member.size, max_bytes)
-    except OSError as error:
-        raise UnreadableError(f"cannot read {path}: {error.strerror or error}") from error
-    except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise UnreadableError(f"{path} is a damaged archive: {error}", "copy it again") from error
-    if not found:
-        raise UnreadableError(f"{path} holds no trace", "a trace's name ends in .json or .json.gz")
-
-
-def _of_member(file: IO[bytes], name: str, size: int, max_bytes: int) -> TraceInput:
-    """One file of an archive; that it is too large says nothing of the next."""
-    if size > max_bytes:
-        return TraceInput(name, UnreadableError(f"{name} holds more than {max_bytes} bytes", _MORE))
-    return TraceInput(name, file.read())
-
-
-def _piped(stdin: IO[bytes], max_bytes: int) -> bytes:
-    data = stdin.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        raise UnreadableError(f"stdin holds more than {max_bytes} bytes", _MORE)
-    return data
+    if stdin is None and sys.stdin is None:  # as after `<&-`
+        raise UnreadableError("stdin is closed", "bottleneck analyze - < trace.json.gz")
+    return TraceStream("stdin", stdin or sys.stdin.buffer, max_bytes)

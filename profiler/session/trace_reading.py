@@ -6,6 +6,9 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from typing import TypeVar
 
+from msgspec.structs import replace
+
+from profiler.printable import printable
 from profiler.progress import Progress, SilentProgress
 from profiler.session.trace_inputs import TraceInput
 from profiler.session.trace_map import Failure, Outcome, Work, map_traces
@@ -25,7 +28,8 @@ def each_outcome(
     progress = progress or SilentProgress()
     progress.stage("reading traces")
     told = False
-    with closing(map_traces(inputs, work, jobs) if ray is None else _on_ray(inputs, work, ray)) as found:
+    inputs = (replace(each, name=printable(each.name)) for each in inputs)  # for its file, the source has it as it is
+    with closing(map_traces(inputs, work, jobs) if ray is None else _on_ray(inputs, work, ray, progress)) as found:
         first: Outcome[Result] | None = None
         for outcome in found:
             # Why a single input could not be read, the error says: notes are from the second one on.
@@ -38,7 +42,9 @@ def each_outcome(
             yield outcome
 
 
-def _on_ray(inputs: Iterable[TraceInput], work: Work[Result], address: str) -> Generator[Outcome[Result]]:
+def _on_ray(
+    inputs: Iterable[TraceInput], work: Work[Result], address: str, progress: Progress
+) -> Generator[Outcome[Result]]:
     from profiler.session.ray_map import map_on_ray
 
-    return map_on_ray(inputs, work, address)
+    return map_on_ray(inputs, work, address, progress)

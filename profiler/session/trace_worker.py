@@ -12,11 +12,11 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from profiler.session.trace_map import Outcome
+    from profiler.trace.trace_file import TraceSource
 
 Result = TypeVar("Result")
 
@@ -28,21 +28,27 @@ _KILLED = 9
 class TraceWorker(Generic[Result]):
     """The parent's side of one process."""
 
-    def __init__(self, work: Callable[[str, Path | bytes], Result]) -> None:
+    def __init__(self, work: Callable[[str, TraceSource], Result]) -> None:
+        """Start it. Raises `OSError` where the system lets this process start no more."""
         self.connection, theirs = Pipe()
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _START.format(path=sys.path, descriptor=theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},  # there is a process for each core already
-            start_new_session=True,  # Ctrl-C is for the parent, which then ends it
-        )
-        theirs.close()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _START.format(path=sys.path, descriptor=theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},  # there is a process for each core already
+                start_new_session=True,  # Ctrl-C is for the parent, which then ends it
+            )
+        except BaseException:
+            self.connection.close()
+            raise
+        finally:
+            theirs.close()
         self._send(work)
 
-    def send(self, number: int, name: str, source: Path | bytes) -> None:
+    def send(self, number: int, name: str, source: TraceSource) -> None:
         """Give it a trace to read. That it has died meanwhile shows when its answer is received."""
         self._send((number, name, source))
 

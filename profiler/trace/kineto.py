@@ -27,7 +27,7 @@ from profiler.trace.linking import linked
 from profiler.trace.records import Records
 from profiler.trace.slices import NoTextError, each_slice
 from profiler.trace.timeline import Timeline
-from profiler.trace.trace_file import MAX_BYTES, chunks
+from profiler.trace.trace_file import MAX_BYTES, TraceSource, chunks
 
 # The decoder counts bytes and events from the start of what it was given: a slice, or the events of one kind in it.
 _BYTE = re.compile(r" \(byte \d+\)")
@@ -82,13 +82,13 @@ _DEVICE_PROPERTIES = frozenset(
 )
 
 
-def read_kineto(source: str | Path | bytes, *, device_only: bool = False, max_bytes: int = MAX_BYTES) -> Timeline:
-    """The timeline of one trace file, or of its bytes; with `device_only` nothing but what ran on the devices.
+def read_kineto(source: str | TraceSource, *, device_only: bool = False, max_bytes: int = MAX_BYTES) -> Timeline:
+    """The timeline of one trace: a file, its bytes or a stream; with `device_only` nothing but what ran on the devices.
 
     Times are Unix nanoseconds where the trace carries its base (torch >= 2.4), else on the trace's own clock.
     Raises `UnreadableError`, in one line, when there is no such file, it holds no trace, or more text than `max_bytes`.
     """
-    name = "the trace" if isinstance(source, bytes) else str(source)
+    name = str(source) if isinstance(source, str | Path) else "the trace"
     try:
         with closing(chunks(source, name, max_bytes)) as text:
             reading = _Reading([kind for kind in _KINDS if kind.on_device or not device_only])

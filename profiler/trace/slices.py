@@ -99,7 +99,7 @@ def each_slice(chunks: Iterable[bytes], take: Take, slice_bytes: int = SLICE_BYT
             text, is_rest = text[text.index(b",", end) + 1 :], True
             missing = slice_bytes - len(text)
         else:
-            missing = len(text)
+            missing = min(len(text), _LONGEST_BYTES + 1 - len(text))
     text = b"".join((text, *pieces))
     if not opening and text.strip():
         opening, text = _opened(text)
@@ -108,7 +108,8 @@ def each_slice(chunks: Iterable[bytes], take: Take, slice_bytes: int = SLICE_BYT
 
 def _opened(text: bytes) -> tuple[bytes, bytes]:
     """What stands before the first event, and the rest of the text; nothing before it where that is not known yet."""
-    first = text.lstrip()[:1]
+    text = text.lstrip()  # there may be any number of spaces
+    first = text[:1]
     if first == b"[":
         _, _, text = text.partition(b"[")
         return _BARE, text

@@ -13,6 +13,9 @@ from pathlib import Path
 from profiler.errors import UnreadableError
 from profiler.trace.gunzip import gunzipped
 
+# A file, its content, or a stream of it. A stream raises `UnreadableError` itself.
+TraceSource = Path | bytes | io.RawIOBase
+
 # Traces of PyTorch are a few GB at most; a gzip of 10 MB can hold 10 GB.
 MAX_BYTES = 8 << 30
 
@@ -20,7 +23,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK_BYTES = 256 << 10
 
 
-def chunks(source: str | Path | bytes, name: str, max_bytes: int = MAX_BYTES) -> Generator[bytes]:
+def chunks(source: str | TraceSource, name: str, max_bytes: int = MAX_BYTES) -> Generator[bytes]:
     """The text, plain or gunzipped; of a gzip that ends too early, what stands in it.
 
     Raises `UnreadableError` where the file cannot be read, is damaged, or holds more than `max_bytes` of text.
@@ -44,9 +47,11 @@ def chunks(source: str | Path | bytes, name: str, max_bytes: int = MAX_BYTES) ->
             raise UnreadableError(f"cannot read {name}: {error.strerror}") from error
 
 
-def _opened(source: str | Path | bytes, name: str) -> io.BufferedReader:
+def _opened(source: str | TraceSource, name: str) -> io.BufferedReader:
     if isinstance(source, bytes):
         return io.BufferedReader(io.BytesIO(source))
+    if isinstance(source, io.RawIOBase):
+        return io.BufferedReader(source)
     try:
         if not stat.S_ISFIFO(os.stat(source).st_mode):  # noqa: PTH116 - one name for paths and texts
             return Path(source).open("rb")

@@ -61,7 +61,7 @@ def test_a_file_that_no_node_has_is_sent(cluster: str, monkeypatch: pytest.Monke
     monkeypatch.setattr("profiler.session.ray_map._stamp", lambda path: (0, 0))
     inputs = [TraceInput("a", Path(FILES[0]))]
     (found,) = map_on_ray(inputs, size_of, cluster)
-    assert found.result == Path(FILES[0]).stat().st_size
+    assert found.result == size_of("a", Path(FILES[0]))
 
 
 def test_the_command_line_takes_an_address(cluster: str) -> None:

@@ -7,11 +7,12 @@ import io
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO, cast
 
 import pytest
 
 from profiler.errors import UnreadableError
-from profiler.session.trace_inputs import trace_inputs
+from profiler.session.trace_inputs import TraceInput, trace_inputs
 from profiler.trace.trace_file import MAX_BYTES
 
 TEXT = b'{"traceEvents": []}'
@@ -19,10 +20,17 @@ TEXT = b'{"traceEvents": []}'
 
 def sources(arguments: Sequence[str | Path], max_bytes: int = MAX_BYTES) -> dict[str, Path | bytes | str]:
     found = trace_inputs([str(argument) for argument in arguments], max_bytes)
-    return {
-        Path(each.name).name: each.source.message if isinstance(each.source, UnreadableError) else each.source
-        for each in found
-    }
+    return {Path(each.name).name: content(each) for each in found}
+
+
+def content(each: TraceInput) -> Path | bytes | str:
+    """What is read of a stream, or why it cannot be."""
+    source = each.source
+    try:
+        source = io.BufferedReader(source).read() if isinstance(source, io.RawIOBase) else source
+    except UnreadableError as error:
+        source = error
+    return source.message if isinstance(source, UnreadableError) else source
 
 
 @pytest.fixture
@@ -72,12 +80,27 @@ def test_a_member_that_is_too_large_does_not_hide_the_next(tmp_path: Path) -> No
     assert list(sources([path], max_bytes=100).values()) == [f"{path}:0.json holds more than 100 bytes", TEXT]
 
 
-def test_a_truncated_archive_gives_what_came_before(tmp_path: Path) -> None:
-    path = archive(tmp_path / "ranks.tar.gz", {"0.json": TEXT, "1.json": bytes(range(256)) * 4000})
+def test_a_truncated_archive_gives_what_came_before_and_says_once_that_it_is_damaged(tmp_path: Path) -> None:
+    path = archive(tmp_path / "ranks.tar.gz", {"0.json": TEXT, "1.json": bytes(range(256)) * 4000, "2.json": TEXT})
     path.write_bytes(path.read_bytes()[:200])
     found = sources([path])
+    assert list(found) == ["ranks.tar.gz:0.json", "ranks.tar.gz:1.json"]
     assert found["ranks.tar.gz:0.json"] == TEXT
-    assert any("damaged" in str(text) for text in found.values())
+    assert str(found["ranks.tar.gz:1.json"]).startswith(f"{path} is a damaged archive: ")
+
+
+def test_an_archive_that_ends_where_nobody_read_on_is_damaged_too(tmp_path: Path) -> None:
+    path = archive(tmp_path / "ranks.tar.gz", {"0.json": TEXT, "1.json": bytes(range(256)) * 4000})
+    path.write_bytes(path.read_bytes()[:200])
+    *_, last = trace_inputs([str(path)])
+    assert isinstance(last.source, UnreadableError)
+    assert "damaged archive" in last.source.message
+
+
+def test_an_archive_that_was_not_packed_is_read_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "ranks.tar"
+    path.write_bytes(gzip.decompress(archive(tmp_path / "ranks.tar.gz", {"0.json": TEXT}).read_bytes()))
+    assert sources([path]) == {"ranks.tar:0.json": TEXT}
 
 
 def test_what_holds_no_trace_is_an_error_of_its_own(tmp_path: Path) -> None:
@@ -88,9 +111,34 @@ def test_what_holds_no_trace_is_an_error_of_its_own(tmp_path: Path) -> None:
     assert "damaged archive" in str(found["not.tar.gz"])
 
 
+class Endless:
+    """Spaces without end, and how many of them were read."""
+
+    def __init__(self) -> None:
+        self.read_bytes = 0
+
+    def read(self, size: int = -1) -> bytes:
+        assert size > 0, "it is read whole"
+        self.read_bytes += size
+        return b" " * size
+
+
 def test_a_dash_reads_what_comes_in_through_a_pipe() -> None:
     (found,) = trace_inputs(["-"], stdin=io.BytesIO(TEXT))
-    assert (found.name, found.source) == ("stdin", TEXT)
-    (found,) = trace_inputs(["-"], max_bytes=3, stdin=io.BytesIO(TEXT))
-    assert isinstance(found.source, UnreadableError)
-    assert "--max-bytes" in found.source.hint
+    assert (found.name, content(found)) == ("stdin", TEXT)
+
+
+def test_of_a_pipe_no_more_is_read_than_is_asked_for_and_than_is_allowed() -> None:
+    stdin = Endless()
+    (found,) = trace_inputs(["-"], max_bytes=1_000_000, stdin=cast(IO[bytes], stdin))
+    assert stdin.read_bytes == 0
+    assert isinstance(found.source, io.RawIOBase)
+    assert found.source.read(1_000) == b" " * 1_000
+    assert stdin.read_bytes == 1_000
+    assert content(found) == "stdin holds more than 1000000 bytes"
+    assert stdin.read_bytes < 2_000_000
+
+
+def test_a_pipe_that_is_closed_is_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert sources(["-"]) == {"-": "stdin is closed"}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import tarfile
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -103,6 +105,45 @@ def test_text_in_which_no_event_ends_is_held_to_a_bound(monkeypatch):
     endless = b'{"traceEvents": [' + b" " * (8 << 20) + b"]}"
     with pytest.raises(UnreadableError, match="3 MiB without the end of an event"):
         read_kineto(gzip.compress(endless))
+
+
+def test_of_text_in_which_no_event_ends_little_more_is_read_than_the_bound(monkeypatch):
+    monkeypatch.setattr(slices, "_LONGEST_BYTES", 4 << 20)
+    stream = CountedStream(b"{" + b" " * (64 << 20))
+    with pytest.raises(UnreadableError, match="4 MiB without the end of an event"):
+        read_kineto(stream)
+    assert stream.tell() < 5 << 20
+
+
+def test_any_number_of_spaces_is_an_empty_text_and_takes_no_room():
+    packed = gzip.compress(b" " * (64 << 20))
+    tracemalloc.start()
+    with pytest.raises(UnreadableError, match="the trace is empty"):
+        read_kineto(packed)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 8 << 20
+
+
+class CountedStream(io.RawIOBase):
+    """A stream that still says how far it was read once it is closed."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = io.BytesIO(text)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        return self._text.readinto(buffer)
+
+    def tell(self) -> int:
+        return self._text.tell()
+
+
+def test_a_stream_is_read_as_a_file_is():
+    path = RECORDINGS / "tiny_kernels.json.gz"
+    assert rows_of(read_kineto(CountedStream(path.read_bytes()))) == plainly(path)
 
 
 @pytest.mark.parametrize("kept", [9, 12])

@@ -1,0 +1,87 @@
+"""The traces in a .tar or .tar.gz, from its start to its end: of an archive nothing is held but what is read of it."""
+
+from __future__ import annotations
+
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, cast
+
+from profiler.errors import UnreadableError
+from profiler.session.trace_inputs import TRACE_ENDINGS, TraceInput
+from profiler.session.trace_stream import MORE, TraceStream
+from profiler.trace.gunzip import gunzipped
+
+_GZIP_MAGIC = b"\x1f\x8b"
+# What `tarfile` reads at once. Its usual 10 KiB make it copy what is left of each piece that was unpacked many times.
+_BLOCK_BYTES = 256 << 10
+_DAMAGED = (tarfile.TarError, EOFError, zlib.error)
+
+
+def archived_traces(path: Path, max_bytes: int) -> Iterator[TraceInput]:
+    """Each trace in the archive, in the order in which they lie in it, to be read before the next is asked for.
+
+    Raises `UnreadableError` where there is no such file, it is damaged or holds no trace; `OSError` where it cannot
+    be looked at. That a trace of it could not be read to its end is said by its stream, and ends the archive.
+    """
+    found = False
+    try:
+        with (
+            path.open("rb") as packed,
+            tarfile.open(fileobj=_unpacked(packed), mode="r|*", bufsize=_BLOCK_BYTES) as archive,
+        ):
+            for member in archive:
+                if not member.isfile() or not member.name.endswith(TRACE_ENDINGS):
+                    continue
+                found = True
+                each = _of_member(archive, member, path, max_bytes)
+                yield each
+                if isinstance(each.source, TraceStream) and each.source.failure is not None:
+                    return
+    except _DAMAGED as error:
+        raise _damaged(path, error) from error
+    if not found:
+        raise UnreadableError(f"{path} holds no trace", "a trace's name ends in .json or .json.gz")
+
+
+def _of_member(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path, max_bytes: int) -> TraceInput:
+    """One file of an archive; that it is too large says nothing of the next."""
+    name = f"{path}:{member.name}"
+    file = archive.extractfile(member)
+    if file is None or member.size > max_bytes:
+        return TraceInput(name, UnreadableError(f"{name} holds more than {max_bytes} bytes", MORE))
+    return TraceInput(name, _Member(name, file, max_bytes, path))
+
+
+class _Member(TraceStream):
+    """A file of an archive, whose end may be missing."""
+
+    def __init__(self, name: str, file: IO[bytes], max_bytes: int, archive: Path) -> None:
+        super().__init__(name, file, max_bytes)
+        self._archive = archive
+
+    def _next(self, size: int) -> bytes:
+        try:
+            return super()._next(size)
+        except _DAMAGED as error:
+            raise _damaged(self._archive, error) from error
+
+
+class _Unpacked:
+    """A gzip file's text. A small one may unpack to any length, so it is unpacked by the piece."""
+
+    def __init__(self, packed: IO[bytes]) -> None:
+        self._pieces = gunzipped(packed)
+
+    def read(self, _: int) -> bytes:
+        """The next piece, which may be longer than was asked for; none at its end."""
+        return next(self._pieces, b"")
+
+
+def _unpacked(packed: Any) -> IO[bytes]:
+    return cast(IO[bytes], _Unpacked(packed)) if packed.peek(2).startswith(_GZIP_MAGIC) else packed
+
+
+def _damaged(path: Path, error: Exception) -> UnreadableError:
+    return UnreadableError(f"{path} is a damaged archive: {error}", "copy it again")
