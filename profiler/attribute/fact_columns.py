@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,6 +16,7 @@ from profiler.attribute.operation_work import Category
 from profiler.report.evidence import KernelFacts
 from profiler.report.vocabulary import Cause
 from profiler.trace.graph import DependencyGraph
+from profiler.trace.records import Numbered
 from profiler.trace.timeline import Ints, Timeline
 
 Number = TypeVar("Number", int, float)
@@ -35,10 +36,8 @@ def fact_columns(
 ) -> FactColumns:
     """The facts alone of the device rows of `graph`, in its order; rows that are alike share what is known of them."""
     rows = np.array(graph.source_row, np.int64)
-    numbers: dict[bytes, int] = {}
-    kernel = [numbers.setdefault(told, len(numbers)) for told in _told(step, rows, work)]
-    alike = np.array(kernel, np.int64)
-    first = np.zeros(len(numbers), np.int64)
+    alike = _numbered(_told(step, rows, work))
+    first = np.zeros(alike.max(initial=-1) + 1, np.int64)
     first[alike[::-1]] = rows[::-1]
     return FactColumns(
         activity=np.array(graph.activity, np.int64),
@@ -48,7 +47,7 @@ def fact_columns(
     )
 
 
-def _told(step: Timeline, rows: Ints, work: KernelWork) -> Iterator[bytes]:
+def _told(step: Timeline, rows: Ints, work: KernelWork) -> list[bytes]:
     """All that the facts of each row rest on but its duration, as bytes that are the same where that is."""
     device = step.device
     objects = (work.category, work.data_type, work.cause, work.operation)
@@ -58,12 +57,15 @@ def _told(step: Timeline, rows: Ints, work: KernelWork) -> Iterator[bytes]:
         *(column[rows] for column in (work.bytes, work.activations_bytes, work.flops, work.queries)),
         *(_numbered(column)[rows] for column in objects),
     ]
-    return (row.tobytes() for row in np.stack(columns, axis=1))
+    table = np.stack(columns, axis=1)
+    told, width = table.tobytes(), table.shape[1] * table.itemsize
+    return [told[start : start + width] for start in range(0, len(told), width)]
 
 
 def _numbered(column: list[Any]) -> Ints:
-    numbers: dict[Any, int] = {}
-    return np.array([numbers.setdefault(value, len(numbers)) for value in column], np.int64)
+    """Equal numbers where values are equal, from 0 on in the order in which they appear."""
+    numbers = Numbered[Any]()
+    return np.fromiter(map(numbers.__getitem__, column), np.int64, len(column))
 
 
 def _kernel_facts(

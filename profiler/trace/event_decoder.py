@@ -59,8 +59,9 @@ class EventDecoder:
             events = self._decode_wanted(text)
         add = {kind: found[category].append for kind, category in self._category.items()}
         for event in events:
-            if type(event) in add and event.ph == _COMPLETE:
-                add[type(event)](event)
+            wanted = add.get(type(event))
+            if wanted is not None and event.ph == _COMPLETE:
+                wanted(event)
 
     def _decode_wanted(self, text: Text) -> list[Any]:
         heads, texts = _HEADS.decode(text), _TEXTS.decode(text)
