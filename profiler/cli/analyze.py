@@ -119,7 +119,9 @@ def analyze(
         from profiler.report.store import check_writable, load_report
 
         if output is not None:
-            for source in (ceilings, *map(Path, [*traces, *([against] if against else [])])):
+            from profiler.session.trace_inputs import named_files
+
+            for source in (ceilings, *named_files([*traces, against or ""])):
                 check_writable(output, force=force, source=source)
         measured = None if ceilings is None else load_report(ceilings).ceilings
     show = analyze_and_show if against is None else partial(compare_and_show, [against])

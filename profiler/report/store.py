@@ -106,8 +106,8 @@ def check_writable(path: Path, *, force: bool, source: Path | None = None) -> No
     if mode is not None and not stat.S_ISREG(mode):
         # Replacing a device or a pipe by a file would break it for everybody.
         raise UsageError(f"{path} is no ordinary file", "name another; --format json writes the report to stdout")
-    if mode is not None and source is not None and source.exists() and path.samefile(source):
-        raise UsageError(f"{path} is the report that is read: it would be lost", "name another file")
+    if mode is not None and source is not None and _is_same(path, source):
+        raise UsageError(f"{path} is a file that is read: it would be lost", "name another file")
     if mode is not None and not force:
         raise OutputExistsError(f"{path} exists already", "add --force to replace it, or name another file")
     folder = Path(os.path.realpath(path)).parent
@@ -115,6 +115,13 @@ def check_writable(path: Path, *, force: bool, source: Path | None = None) -> No
         raise UsageError(f"cannot write {path}: there is no folder {path.parent}", f"mkdir -p {path.parent}")
     if not os.access(folder, os.W_OK | os.X_OK) or (mode is not None and not os.access(path, os.W_OK)):
         raise UsageError(f"cannot write {path}: permission denied", _ANOTHER_PLACE)
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:  # what is not there, or may not be looked at, cannot be read either
+        return False
 
 
 def write_atomically(path: Path, data: bytes) -> None:

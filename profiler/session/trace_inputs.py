@@ -6,6 +6,7 @@ import glob
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from io import RawIOBase
 from pathlib import Path
 from typing import IO
@@ -47,6 +48,21 @@ def trace_inputs(
             yield TraceInput(argument, UnreadableError(f"cannot read {argument}: {error.strerror or error}"))
 
 
+def named_files(arguments: Sequence[str]) -> Iterator[Path]:
+    """Every file that `trace_inputs` would open for these arguments, none of which is opened."""
+    for argument in arguments:
+        if not argument:
+            continue
+        path = Path("/dev/stdin" if argument == STDIN else argument)
+        with suppress(OSError):  # what may not be looked at is not read either
+            if path.is_dir():
+                yield from _in_folder(path)[0]
+            elif not path.exists() and glob.has_magic(argument):
+                yield from named_files(_matching(argument))
+            else:
+                yield path
+
+
 def _of_argument(argument: str, max_bytes: int, stdin: IO[bytes] | None) -> Iterator[TraceInput]:
     path = Path(argument)
     if not argument:
@@ -62,7 +78,7 @@ def _of_argument(argument: str, max_bytes: int, stdin: IO[bytes] | None) -> Iter
         for error in errors:
             yield TraceInput(error.filename, UnreadableError(f"cannot read {error.filename}: {error.strerror}"))
     elif not path.exists() and glob.has_magic(argument):
-        matching = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        matching = _matching(argument)
         if not matching:
             raise UnreadableError(f"no file matches {argument}")
         yield from trace_inputs(matching, max_bytes)
@@ -72,6 +88,10 @@ def _of_argument(argument: str, max_bytes: int, stdin: IO[bytes] | None) -> Iter
         yield from archived_traces(path, max_bytes)
     else:
         yield TraceInput(argument, path)
+
+
+def _matching(pattern: str) -> list[str]:
+    return sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
 
 
 def _in_folder(folder: Path) -> tuple[list[Path], list[OSError]]:

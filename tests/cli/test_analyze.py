@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,45 @@ def test_a_trace_that_is_read_is_never_replaced(tmp_path: Path) -> None:
     trace.write_bytes(Path(TRACE).read_bytes())
     result = runner.invoke(application, ["analyze", TRACE, str(trace), "-o", str(trace), "--force"])
     assert result.exit_code == 2
+    assert trace.read_bytes() == Path(TRACE).read_bytes()
+
+
+@pytest.mark.parametrize("named", ["{}", "{}/deeper", "{}/*/*.gz", "{}/**/r0.json.gz", "{}/deeper/link.json.gz"])
+@pytest.mark.parametrize("side", ["trace", "baseline"])
+def test_a_trace_that_is_read_is_never_replaced_however_it_was_named(tmp_path: Path, named: str, side: str) -> None:
+    trace = tmp_path / "deeper" / "r0.json.gz"
+    trace.parent.mkdir()
+    trace.write_bytes(Path(TRACE).read_bytes())
+    (trace.parent / "link.json.gz").symlink_to(trace)
+    folder = named.format(tmp_path)
+    typed = [folder] if side == "trace" else [TRACE, "--against", folder]
+    result = runner.invoke(application, ["analyze", *typed, "-o", str(trace), "--force"])
+    assert result.exit_code == 2
+    assert "is a file that is read: it would be lost" in result.stderr
+    assert trace.read_bytes() == Path(TRACE).read_bytes()
+
+
+def test_a_file_beside_the_traces_that_is_none_may_be_replaced(tmp_path: Path) -> None:
+    (tmp_path / "r0.json.gz").write_bytes(Path(TRACE).read_bytes())
+    kept = tmp_path / "answer"
+    kept.write_text("an older one")
+    result = runner.invoke(application, ["analyze", str(tmp_path), "-o", str(kept), "--force"])
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(kept.read_bytes())["kind"] == "analyze"
+
+
+def test_what_is_piped_from_a_file_is_never_replaced_by_it(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.json.gz"
+    trace.write_bytes(Path(TRACE).read_bytes())
+    with trace.open("rb") as stdin:
+        done = subprocess.run(
+            [sys.executable, "-m", "profiler", "analyze", "-", "-o", str(trace), "--force"],
+            stdin=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2, done.stderr
     assert trace.read_bytes() == Path(TRACE).read_bytes()
 
 

@@ -64,7 +64,7 @@ def test_a_verb_that_reads_never_replaces_what_it_reads(
     source, output = ways[way]
     result = runner.invoke(application, [verb, str(source), "-o", str(output), "--force"])
     assert result.exit_code == 2
-    assert "is the report that is read" in result.stderr
+    assert "is a file that is read" in result.stderr
     assert "--force" not in result.stderr
     assert report.read_bytes() == before
 

@@ -12,7 +12,7 @@ from typing import IO, cast
 import pytest
 
 from profiler.errors import UnreadableError
-from profiler.session.trace_inputs import TraceInput, trace_inputs
+from profiler.session.trace_inputs import TraceInput, named_files, trace_inputs
 from profiler.trace.trace_file import MAX_BYTES
 
 TEXT = b'{"traceEvents": []}'
@@ -66,6 +66,13 @@ def test_a_folder_gives_all_its_traces_sorted_and_nothing_else(folder: Path) -> 
 def test_a_pattern_that_the_shell_left_alone_is_expanded(folder: Path) -> None:
     assert list(sources([f"{folder}/*.json"])) == ["b.json"]
     assert sources([f"{folder}/*.zip"]) == {"*.zip": f"no file matches {folder}/*.zip"}
+
+
+def test_all_files_that_would_be_opened_are_known_before_any_is(folder: Path) -> None:
+    arguments = [str(folder), f"{folder}/d*", f"{folder}/*.gz", f"{folder}/gone.json", "", f"{folder}/*.zip"]
+    opened = [each.name for each in trace_inputs(arguments) if isinstance(each.source, Path)]
+    assert [str(path) for path in named_files(arguments)] == opened
+    assert len(opened) == 6
 
 
 def test_an_archive_gives_its_members_one_by_one(tmp_path: Path) -> None:
