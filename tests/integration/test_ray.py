@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from profiler.errors import FailedError, UnreadableError
+from profiler.progress import SilentProgress
 from profiler.session.analyze import analyze
 from profiler.session.ray_map import map_on_ray
 from profiler.session.trace_inputs import TraceInput
@@ -95,6 +96,37 @@ def test_where_nobody_listens_ray_is_not_asked(form: str, monkeypatch: pytest.Mo
         address = form.format(taken.getsockname()[1])
         with pytest.raises(FailedError, match=r"no Ray cluster answers at .*: Connection refused"):
             list(map_on_ray(given("a"), size_of, address))
+
+
+@pytest.fixture
+def cluster_without_cpus() -> Iterator[str]:
+    """The address of one that is a head node alone, of which most are set up not to work."""
+    from ray.cluster_utils import Cluster
+
+    head = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    yield head.address
+    head.shutdown()
+
+
+class Told(SilentProgress):
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_on_a_cluster_without_a_free_cpu_it_says_what_it_waits_for_and_gives_up(
+    cluster_without_cpus: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("profiler.session.ray_map._SOON_S", 0.1)
+    monkeypatch.setattr("profiler.session.ray_map._FREE_CPU_S", 2.0)
+    progress = Told()
+    with pytest.raises(FailedError, match=r"has had no free CPU for 2 s; try: ray status"):
+        analyze(*FILES, ray=cluster_without_cpus, progress=progress)
+    assert progress.notes == ["waiting for a free CPU of the Ray cluster, 2 s at most"]
 
 
 def unreachable(*_: object, **__: object) -> None:
