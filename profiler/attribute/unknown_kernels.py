@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from enum import StrEnum
 
 import numpy as np
@@ -54,30 +55,45 @@ class UnknownKernels:
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
         self._launched_by = np.append(timeline.host.kind, -1)
-        self._compiled_names = [_COMPILED_OPERATION.search(name) is not None for name in timeline.names]
+        self._compiled_kernels = _matching(_COMPILED_KERNEL, timeline.names)
+        self._compiled_operations = _matching(_COMPILED_OPERATION, timeline.names)
         self._has_shapes = any(timeline.operations.shapes)
 
     def why(self, row: int, *, in_doubt: bool = False) -> WhyUnknown:
         """Of one row of the device; `in_doubt` where its work is known, and what limits it is not."""
-        device, operations = self._timeline.device, self._timeline.operations
-        call, operation = int(device.call[row]), int(device.operation[row])
-        if in_doubt:
-            return WhyUnknown.IN_DOUBT
-        if self._launched_by[call] == Call.GRAPH_LAUNCH:
-            return WhyUnknown.REPLAYED
-        if _COMPILED_KERNEL.search(self._timeline.names[device.name[row]]) or self._is_compiled(operation):
-            return WhyUnknown.COMPILED
-        if operation < 0:
-            return WhyUnknown.NO_LAUNCH if call < 0 and len(operations) else WhyUnknown.NO_OPERATION
-        return WhyUnknown.NO_RULE if self._has_shapes else WhyUnknown.NO_SHAPES
+        (why,) = self.of(np.array([row]), np.array([in_doubt]))
+        return why
 
-    def _is_compiled(self, operation: int) -> bool:
+    def of(self, rows: Ints, in_doubt: Flags) -> list[WhyUnknown]:
+        """As `why`, of many rows; both columns have shape (n,)."""
+        device = self._timeline.device
+        call, operation = device.call[rows], device.operation[rows]
+        reasons = (
+            (in_doubt, WhyUnknown.IN_DOUBT),
+            (self._launched_by[call] == Call.GRAPH_LAUNCH, WhyUnknown.REPLAYED),
+            (self._compiled_kernels[device.name[rows]] | self._are_compiled(operation), WhyUnknown.COMPILED),
+            ((operation < 0) & (call < 0) & (len(self._timeline.operations) > 0), WhyUnknown.NO_LAUNCH),
+            (operation < 0, WhyUnknown.NO_OPERATION),
+        )
+        otherwise = WhyUnknown.NO_RULE if self._has_shapes else WhyUnknown.NO_SHAPES
+        numbers = np.select([holds for holds, _ in reasons], range(len(reasons)), len(reasons)).tolist()
+        return [(*(why for _, why in reasons), otherwise)[number] for number in numbers]
+
+    def _are_compiled(self, operation: Ints) -> Flags:
+        """Which of these rows of operations are compiled, or within one that is."""
         operations = self._timeline.operations
-        while operation >= 0:
-            if self._compiled_names[operations.name[operation]]:
-                return True
-            operation = int(operations.parent[operation])
-        return False
+        found = np.zeros(len(operation), np.bool_)
+        rising, around = np.flatnonzero(operation >= 0), operation[operation >= 0]
+        while len(rising):
+            found[rising] = self._compiled_operations[operations.name[around]]
+            outer = operations.parent[around]
+            higher = (outer >= 0) & ~found[rising]
+            rising, around = rising[higher], outer[higher]
+        return found
+
+
+def _matching(pattern: re.Pattern[str], names: Sequence[str]) -> Flags:
+    return np.array([pattern.search(name) is not None for name in names], np.bool_)
 
 
 class Reason(Struct, frozen=True):
@@ -91,7 +107,7 @@ def reasons(timeline: Timeline, rows: Ints, own_ns: Ints, in_doubt: Flags) -> li
     """Why unknown device rows, all columns of shape (n,), are so; the longest first, trifles left out."""
     unknown = UnknownKernels(timeline)
     spent: Counter[WhyUnknown] = Counter()
-    for row, ns, doubtful in zip(rows.tolist(), own_ns.tolist(), in_doubt.tolist(), strict=True):
-        spent[unknown.why(row, in_doubt=doubtful)] += ns
+    for why, ns in zip(unknown.of(rows, in_doubt), own_ns.tolist(), strict=True):
+        spent[why] += ns
     total = spent.total()
     return [Reason(why, ns) for why, ns in spent.most_common() if ns >= _MENTIONED * total]
