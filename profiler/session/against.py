@@ -10,7 +10,7 @@ from pathlib import Path
 from profiler import __version__
 from profiler.compare.analyses import compare_analyses
 from profiler.compare.kernel_times import KernelTime, kernel_times, summed
-from profiler.errors import UnreadableError
+from profiler.errors import InterruptedByUser, UnreadableError
 from profiler.progress import Progress
 from profiler.report.analysis import RankAnalysis
 from profiler.report.analysis_comparison import AnalysisComparison
@@ -23,6 +23,8 @@ from profiler.trace.narrowing import Narrowing
 from profiler.trace.trace_file import MAX_BYTES, TraceSource
 
 _Contents = list[tuple[RankAnalysis, list[KernelTime]]]
+
+_EXAMPLE = "bottleneck analyze after.json.gz --against before.json.gz"
 
 
 def analyze_against(
@@ -39,14 +41,20 @@ def analyze_against(
 ) -> AnalysisComparison:
     """What changed from `baseline` to `traces`, each one trace or the ranks of a job; options are those of `analyze`.
 
-    Raises `UnreadableError` where one of the two sides has no trace that can be read.
+    Raises `UnreadableError` where one of the two sides has no trace that can be read, `InterruptedByUser` with nothing:
+    a part of the ranks of one side cannot be compared with all of the other.
     """
     sides = _Sides([str(each) for each in baseline], [str(each) for each in traces], max_bytes)
     work = partial(_contents, measured=ceilings, parts_only=parts_only, narrowing=narrowing, max_bytes=max_bytes)
-    outcomes = list(each_outcome(sides.inputs(), work, jobs=jobs, ray=ray, progress=progress))
+    outcomes: list[Outcome[_Contents]] = []
+    try:
+        for outcome in each_outcome(sides.inputs(), work, jobs=jobs, ray=ray, progress=progress, noted=False):
+            outcomes.append(outcome)  # noqa: PERF402 - how many there were is told after an interrupt
+    except KeyboardInterrupt as interrupt:
+        raise InterruptedByUser(_lost(len(outcomes))) from interrupt
     outcomes.sort(key=lambda outcome: outcome.number)
     before, after = outcomes[: sides.baseline], outcomes[sides.baseline :]
-    old, new = _read(before), _read(after)
+    old, new = _read(before, "of the baseline"), _read(after, "to compare with the baseline")
     answer = compare_analyses(
         [rank for rank, _ in old],
         [rank for rank, _ in new],
@@ -87,9 +95,16 @@ def _contents(
     return [(rank, kernel_times(timeline)) for rank, timeline in devices]
 
 
-def _read(outcomes: Sequence[Outcome[_Contents]]) -> _Contents:
+def _read(outcomes: Sequence[Outcome[_Contents]], side: str) -> _Contents:
     """What could be read of one side."""
     failures = [each.result for each in outcomes if isinstance(each.result, Failure)]
-    if failures and len(failures) == len(outcomes):
-        raise UnreadableError(failures[0].reason, failures[0].hint)
+    if len(failures) == len(outcomes):
+        first = failures[0] if failures else Failure("none was named")
+        more = f" (nor {len(failures) - 1} more)" if len(failures) > 1 else ""
+        raise UnreadableError(f"no trace {side} could be read{more}: {first.reason}", first.hint or _EXAMPLE)
     return [rank for each in outcomes if not isinstance(each.result, Failure) for rank in each.result]
+
+
+def _lost(traces: int) -> str:
+    were_read = "1 trace was read" if traces == 1 else f"{traces} traces were read"
+    return f"{were_read}; a comparison takes all of both sides, so nothing is kept"

@@ -23,8 +23,12 @@ def each_outcome(
     jobs: int | None = None,
     ray: str | None = None,
     progress: Progress | None = None,
+    noted: bool = True,
 ) -> Iterator[Outcome[Result]]:
-    """What `work` makes of each input as soon as it is known, here or on a cluster, while progress is told."""
+    """What `work` makes of each input as soon as it is known, here or on a cluster, while progress is told.
+
+    What cannot be read is noted at once; not so with `noted` false, for a caller who tells of it in the end.
+    """
     progress = progress or SilentProgress()
     progress.stage("reading traces")
     told = False
@@ -35,7 +39,7 @@ def each_outcome(
             # Why a single input could not be read, the error says: notes are from the second one on.
             for each in () if first is None else (outcome,) if told else (first, outcome):
                 told = True
-                if isinstance(each.result, Failure):
+                if noted and isinstance(each.result, Failure):
                     progress.note(each.result.reason)
             first = first or outcome
             progress.advance()

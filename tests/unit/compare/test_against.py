@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from profiler.compare.kernel_times import KernelTime
 from profiler.compare.matching import matched
-from profiler.errors import UnreadableError
+from profiler.errors import InterruptedByUser, UnreadableError
+from profiler.progress import SilentProgress
 from profiler.report.analysis import Family, PartName
 from profiler.report.analysis_comparison import AnalysisComparison, Basis, MatchedBy, OperationChange
+from profiler.session import against
 from profiler.session.against import analyze_against
 from tests.unit.trace.trace_events import (
     PUBLIC_TRACES,
@@ -189,11 +192,51 @@ def test_ranks_are_summed(tmp_path: Path) -> None:
     assert "times are sums over ranks: 1 of the baseline, 2 of this" in answer.notes
 
 
-def test_a_side_that_cannot_be_read_is_an_error_and_one_rank_of_it_a_note(tmp_path: Path) -> None:
+def test_one_rank_that_cannot_be_read_is_a_note(tmp_path: Path) -> None:
     good = written(tmp_path, "good.json", launched("aten::mm", [0, 100]))
     bad = tmp_path / "bad.json"
     bad.write_text("nothing")
-    with pytest.raises(UnreadableError, match=r"bad.json"):
-        analyze_against([good], [bad])
     answer = analyze_against([good, bad], [good])
-    assert any("bad.json" in note for note in answer.notes)
+    assert [note for note in answer.notes if "bad.json" in note] == [answer.notes[-1]]
+
+
+class Told(SilentProgress):
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_side_that_cannot_be_read_is_an_error_that_names_it_once(tmp_path: Path, jobs: int) -> None:
+    good = written(tmp_path, "good.json", launched("aten::mm", [0, 100]))
+    gone = tmp_path / "gone.json"
+    progress = Told()
+    why = f"cannot read {gone}: No such file or directory"
+    with pytest.raises(UnreadableError) as of_baseline:
+        analyze_against([good, good], [gone], jobs=jobs, progress=progress)
+    assert of_baseline.value.message == f"no trace of the baseline could be read: {why}"
+    assert of_baseline.value.hint == "bottleneck analyze after.json.gz --against before.json.gz"
+    with pytest.raises(UnreadableError) as of_others:
+        analyze_against([gone, tmp_path / "none.json"], [good], jobs=jobs, progress=progress)
+    assert of_others.value.message == f"no trace to compare with the baseline could be read (nor 1 more): {why}"
+    assert progress.notes == []
+
+
+def test_an_interrupt_says_that_nothing_is_kept_and_how_much_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = against.analyzed_devices
+
+    def interrupted(name: str, *rest: Any) -> object:
+        if "slow_host" in name:
+            raise KeyboardInterrupt
+        return read(name, *rest)
+
+    monkeypatch.setattr(against, "analyzed_devices", interrupted)
+    baseline = [RECORDINGS / f"{name}.json.gz" for name in ("tiny_kernels", "copy_stream")]
+    with pytest.raises(InterruptedByUser) as interrupt:
+        analyze_against([RECORDINGS / "slow_host.json.gz"], baseline, jobs=1)
+    assert interrupt.value.message == "2 traces were read; a comparison takes all of both sides, so nothing is kept"
+    assert interrupt.value.partial is None
