@@ -18,6 +18,7 @@ _COSTS, _SERVER, _GENERATED, _SLO = "What it costs", "The server", "With poisson
 _LENGTHS = "N, uniform:LOW:HIGH, exponential:MEAN or lognormal:MEDIAN:SIGMA"
 _POLICIES = "serial, static, continuous, priority, shortest-first"
 _MOST_REQUESTS, _MOST_LISTED = 20_000_000, 10_000
+_MAX_BYTES = 1 << 30
 _MOST = 1e9
 
 
@@ -113,6 +114,9 @@ def simulate(
     listed: Annotated[
         int, _whole("--list-requests", "Requests that the JSON lists.", OUTPUT_PANEL, least=0)
     ] = _MOST_LISTED,
+    max_bytes: Annotated[
+        int, typer.Option("--max-bytes", metavar="BYTES", min=1, help="The longest text of a log to read or unpack.")
+    ] = _MAX_BYTES,
     form: FormatOption = Format.TABLE,
     output: Annotated[
         Path | None,
@@ -137,15 +141,14 @@ def simulate(
     from profiler.errors import InterruptedByUser
     from profiler.report.simulation import Simulation
     from profiler.report.store import check_writable
-    from profiler.serving.generated import is_inline
     from profiler.serving.outcome import Slo
     from profiler.serving.policies import USUAL
     from profiler.serving.policies.policy import Limits
     from profiler.session.simulate import simulate as run
-    from profiler.session.simulate_inputs import CostSource, Generator, read_inputs
+    from profiler.session.simulate_inputs import PROCESSES, CostSource, Generator, log_file, read_inputs
 
     if output is not None:
-        for read in (costs, None if is_inline(requests) else Path(requests)):
+        for read in (costs, log_file(requests)):
             check_writable(output, force=force, source=read)
     limits = Limits(
         slots=slots,
@@ -159,7 +162,7 @@ def simulate(
     source = CostSource(prefill_tokens_per_s, decode_tokens_per_s, costs, fit, weight_bytes)
     generator = Generator(rate, count, prompt_tokens, output_tokens, seed)
     with progress_on(Console(stderr=True)) as progress:
-        log, basis = read_inputs(requests, generator, source, limits, replicas, progress)
+        log, basis = read_inputs(requests, generator, source, policy or USUAL, limits, replicas, progress, max_bytes)
         try:
             answer = run(
                 log,
@@ -169,7 +172,7 @@ def simulate(
                 limits=limits,
                 replicas=replicas,
                 slo=Slo(slo_ttft_ms, slo_tpot_ms, slo_e2e_ms),
-                seed=seed if rate is not None else None,
+                seed=seed if requests in PROCESSES else None,
                 most_listed=listed,
                 progress=progress,
             )
@@ -184,11 +187,8 @@ def simulate(
 
 
 def _emit(answer: Simulation, form: Format, output: Path | None) -> None:
-    from profiler.cli.output import emit_blocks
+    from profiler.cli.output import hand_over
     from profiler.render.simulation_blocks import simulation_blocks
     from profiler.report.simulation import encode_simulation
-    from profiler.report.store import write_atomically
 
-    if output is not None:
-        write_atomically(output, encode_simulation(answer))
-    emit_blocks(simulation_blocks(answer), form, lambda: encode_simulation(answer))
+    hand_over(lambda: simulation_blocks(answer), form, lambda: encode_simulation(answer), output)

@@ -19,10 +19,11 @@ from profiler.report.cost_surface import CostSurface, DecodeCost, PrefillCost
 from profiler.report.vocabulary import Tier
 from profiler.serving.fleet import serve
 from profiler.serving.ledger import Ledger
-from profiler.serving.log import RequestLog
+from profiler.serving.log import MOST_NS, RequestLog
 from profiler.serving.policies.policy import Limits
 from profiler.serving.request_file import read_requests, request_rows
 from profiler.serving.surface import SurfaceCosts
+from profiler.serving.text_lines import MAX_BYTES
 
 _TIMES = ("queued_ts", "scheduled_ts", "first_token_ts", "last_token_ts")
 _NS_PER_S = 10**9
@@ -47,19 +48,32 @@ class MeasuredLog:
     first_token_ns: NDArray[np.int64]
     finish_ns: NDArray[np.int64]
 
+    def that_fit(self, kv_tokens: int | None) -> MeasuredLog:
+        """Without those that are longer than the KV memory: a server that has no more never served them."""
+        if kv_tokens is None or not len(self.log):
+            return self
+        places = np.flatnonzero(self.log.prompt_tokens + self.log.output_tokens <= kv_tokens)
+        begin = self.log.arrival_ns[places[:1]]
+        arrival, start, first, finish = (
+            times[places] - begin for times in (self.log.arrival_ns, self.start_ns, self.first_token_ns, self.finish_ns)
+        )
+        return MeasuredLog(self.log.taken(places, arrival), start, first, finish)
 
-def read_measured(path: Path) -> MeasuredLog:
+
+def read_measured(path: Path, max_bytes: int = MAX_BYTES) -> MeasuredLog:
     """A file whose rows have `queued_ts`, `scheduled_ts`, `first_token_ts` and `last_token_ts`, in seconds.
 
     Raises `UnreadableError` where they have not.
     """
-    log = read_requests(path)
+    log = read_requests(path, max_bytes)
+    rows = request_rows(path, max_bytes)
     try:
-        seconds = np.array([[float(row[name]) for name in _TIMES] for row in request_rows(path) if row is not None])
-    except (KeyError, TypeError, ValueError) as error:
+        seconds = np.array([[float(row[name]) for name in _TIMES] for row in rows if row is not None])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         hint = f"a log whose rows have {', '.join(_TIMES)}"
         raise UnreadableError(f"{path} holds no measured times to fit costs to", hint) from error
-    if log.findings or len(seconds) != len(log) or not (np.diff(seconds, axis=1) >= 0).all():
+    sane = np.isfinite(seconds).all() and float(np.ptp(seconds)) * _NS_PER_S <= MOST_NS
+    if log.findings or len(seconds) != len(log) or not sane or not (np.diff(seconds, axis=1) >= 0).all():
         raise UnreadableError(f"{path} has rows that make no sense, so costs cannot be fitted to it")
     order = np.argsort(seconds[:, 0], kind="stable")
     times = np.rint((seconds - seconds[:, 0].min()) * _NS_PER_S).astype(np.int64)[order]
@@ -76,9 +90,10 @@ def fitted_costs(
 ) -> CostSurface:
     """The surface with which the first `number` requests come out as they were measured.
 
-    All requests of the log arrive; only the times of these are looked at. `tried` is called for each simulation.
-    Raises `UnreadableError` for fewer than ten.
+    All requests of the log that fit into the KV memory arrive; only the times of these are looked at. `tried` is called
+    for each simulation. Raises `UnreadableError` for fewer than ten.
     """
+    measured = measured.that_fit(limits.kv_tokens)
     number = min(number, len(measured.log))
     if number < _LEAST_REQUESTS:
         raise UnreadableError(f"costs cannot be fitted to {number} requests", f"at least {_LEAST_REQUESTS}")

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profiler.errors import UsageError
-from profiler.serving.log import MOST_TOKENS, RequestLog, Rows
+from profiler.serving.log import MOST_NS, MOST_TOKENS, RequestLog, Rows
+from profiler.serving.request_file import shortened
 
-_INLINE = re.compile(r"(\d+):(\d+)(?:@(\d+(?:\.\d+)?))?")
+# Digits as many as 64 bits hold; what has more is no number that anybody meant.
+_INLINE = re.compile(r"(\d{1,18}):(\d{1,18})(?:@(\d{1,18}(?:\.\d{1,18})?))?")
 _NS_PER_S = 10**9
-MOST_REQUESTS = 20_000_000
 LENGTHS = "N, uniform:LOW:HIGH, exponential:MEAN or lognormal:MEDIAN:SIGMA"
 
 
@@ -29,7 +30,9 @@ def inline_requests(text: str) -> RequestLog:
     for each in text.split(","):
         match = _INLINE.fullmatch(each.strip())
         if match is None:
-            raise UsageError(f"{each!r} is no request", "PROMPT:OUTPUT or PROMPT:OUTPUT@SECONDS, such as 500:100@1.5")
+            raise UsageError(
+                f"{shortened(each)!r} is no request", "PROMPT:OUTPUT or PROMPT:OUTPUT@SECONDS, such as 500:100@1.5"
+            )
         prompt, output, seconds = match.groups()
         rows.add(round(float(seconds or 0) * _NS_PER_S), int(prompt), int(output))
     return rows.log("what was typed")
@@ -55,11 +58,11 @@ class Lengths:
             kind, values = "", []
         needed = {"constant": 1, "uniform": 2, "exponential": 1, "lognormal": 2}.get(kind)
         meant = len(values) == needed and all(math.isfinite(value) for value in values)
-        if not meant or not 1 <= values[0] <= MOST_TOKENS or (kind == "uniform" and not values[0] <= values[1]):
-            raise UsageError(f"{text!r} is no distribution of lengths", LENGTHS)
-        if values[1:] and not 0 <= values[1] <= (MOST_TOKENS if kind == "uniform" else 10):
-            raise UsageError(f"{text!r} is no distribution of lengths", LENGTHS)
-        return cls(kind, *values)
+        if meant and 1 <= values[0] <= MOST_TOKENS:
+            least, most = (values[0], MOST_TOKENS) if kind == "uniform" else (0, 10)
+            if all(least <= value <= most for value in values[1:]):
+                return cls(kind, *values)
+        raise UsageError(f"{shortened(text)!r} is no distribution of lengths", LENGTHS)
 
     def drawn(self, number: int, random: np.random.Generator) -> NDArray[np.int64]:
         """So many of them."""
@@ -82,10 +85,14 @@ def generated_requests(
 
     Gaps are gamma-distributed with `burstiness` as their shape, as in vLLM's benchmark: 1 is a Poisson process, less
     comes in bursts, more is more even. The same seed gives the same requests.
+    Raises `UsageError` where they would come over more than ten years.
     """
     random = np.random.default_rng(seed)
     gaps = random.gamma(burstiness, 1 / (rate_per_s * burstiness), number)
     gaps[0] = 0.0
-    arrival_ns = np.rint(np.cumsum(gaps) * _NS_PER_S).astype(np.int64)
+    arrivals = np.cumsum(gaps) * _NS_PER_S
+    if arrivals[-1] > MOST_NS:
+        raise UsageError(f"{number:,} requests at {rate_per_s:g} a second come over ten years", "a higher --rate")
+    arrival_ns = np.rint(arrivals).astype(np.int64)
     nothing = np.zeros(number, np.int64)
     return RequestLog(arrival_ns, prompt.drawn(number, random), output.drawn(number, random), nothing, nothing[:0])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +15,8 @@ Columns = NDArray[np.int64]
 # Longer than any model's context by a factor of ten: such a length is a slip of whoever wrote the log.
 MOST_TOKENS = 10_000_000
 # Arrivals are nanoseconds in 64 bits, and so is everything that is added to them: ten years leave room for that.
-_MOST_NS = 10 * 365 * 86_400 * 10**9
+MOST_NS = 10 * 365 * 86_400 * 10**9
+MOST_REQUESTS = 20_000_000
 LATE = "arrived before the one above it; sorted"
 
 
@@ -55,11 +56,11 @@ class Rows:
 
     def __init__(self) -> None:
         self.findings: Counter[str] = Counter()
-        self._arrival_ns: list[int] = []
-        self._prompt: list[int] = []
-        self._output: list[int] = []
-        self._priority: list[int] = []
-        self._tenant: list[int] = []
+        self._arrival_ns = array("q")
+        self._prompt = array("q")
+        self._output = array("q")
+        self._priority = array("q")
+        self._tenant = array("q")
         self._tenants: dict[str, int] = {}
 
     def add(self, arrival_ns: int, prompt_tokens: int, output_tokens: int, priority: int = 0, tenant: str = "") -> None:
@@ -74,6 +75,9 @@ class Rows:
         self._priority.append(priority)
         self._tenant.append(self._tenants.setdefault(tenant, len(self._tenants)))
 
+    def __len__(self) -> int:
+        return len(self._arrival_ns)
+
     def leave_out(self, cause: str) -> None:
         """Count a row that holds no request."""
         self.findings[cause] += 1
@@ -84,9 +88,9 @@ class Rows:
             causes = "; ".join(f"{count} {cause}" for cause, count in self.findings.items()) or "it is empty"
             raise UnreadableError(f"{name} holds no request: {causes}", "columns arrival_s,prompt_tokens,output_tokens")
         first = min(self._arrival_ns)
-        if max(self._arrival_ns) - first > _MOST_NS:
+        if max(self._arrival_ns) - first > MOST_NS:
             raise UnreadableError(f"{name}: arrivals span over ten years", "check the unit: arrival_s or arrival_ms")
-        arrival = np.array([each - first for each in self._arrival_ns], np.int64)
+        arrival = _column(self._arrival_ns) - first
         late = int(np.count_nonzero(np.diff(arrival) < 0))
         if late:
             self.findings[LATE] += late
@@ -97,7 +101,7 @@ class Rows:
             _column(self._prompt)[order],
             _column(self._output)[order],
             _column(self._priority)[order],
-            _column(self._tenant)[order] if named else _column([]),
+            _column(self._tenant)[order] if named else np.zeros(0, np.int64),
             tuple(name or "(none)" for name in self._tenants) if named else (),
             dict(self.findings),
         )
@@ -115,5 +119,5 @@ def _flaw(arrival_ns: int, prompt_tokens: int, output_tokens: int, priority: int
     return ""
 
 
-def _column(values: Sequence[int]) -> Columns:
-    return np.array(values, np.int64)
+def _column(values: array[int]) -> Columns:
+    return np.frombuffer(values, np.int64)

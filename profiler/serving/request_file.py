@@ -6,20 +6,28 @@ import csv
 import gzip
 import io
 import math
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import chain, repeat
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import msgspec
 
 from profiler.errors import UnreadableError
-from profiler.serving.log import RequestLog, Rows
+from profiler.serving.log import MOST_REQUESTS, RequestLog, Rows
+from profiler.serving.text_lines import MAX_BYTES, MOST_OF_A_LINE, TextLines
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _NO_NUMBER = "without a usable number"
 _BEFORE_ZERO = "arriving before 0"
+_A_LOG = "a CSV file with a header, or JSON lines"
+_COLUMNS = "columns arrival_s,prompt_tokens,output_tokens"
+# What looks like this is a name, and no content: only such is repeated to whoever reads an error.
+_NAME = re.compile(r"[a-z_][a-z0-9_]{0,63}", re.ASCII)
 _Row = Mapping[str, Any]
 
 
@@ -54,42 +62,61 @@ _ARRIVAL: dict[str, Callable[[Any], int]] = {
 }
 _PROMPT = ("prompt_tokens", "contexttokens", "input_length", "input_toks", "input_tokens")
 _OUTPUT = ("output_tokens", "generatedtokens", "output_length", "output_toks", "generated_tokens")
-_TENANT, _PRIORITY = ("tenant", "user"), ("priority",)
+# A tenant is named as it is given. A user may be somebody's name or address: users are numbered.
+_TENANT, _USER, _PRIORITY = "tenant", "user", "priority"
 
 
-def read_requests(path: Path) -> RequestLog:
+def read_requests(path: Path, max_bytes: int = MAX_BYTES) -> RequestLog:
     """The requests of a file, plain or gzipped. Rows that hold none are counted by their cause.
 
-    Raises `UnreadableError` where the file cannot be read, has no such columns, or holds no request.
+    Raises `UnreadableError` where the file cannot be read, has no such columns, holds no request, too many of them, or
+    more than `max_bytes` of text.
     """
     columns: _Columns | None = None
     rows = Rows()
-    for row in request_rows(path):
+    for row in request_rows(path, max_bytes):
         if row is None:
             rows.leave_out("that is no record")
             continue
         if columns is None:
             columns = _Columns(row, path)
         columns.add_to(rows, row)
+        if len(rows) > MOST_REQUESTS:
+            raise UnreadableError(f"{path} holds more than {MOST_REQUESTS:,} requests", "a part of it")
     return rows.log(str(path))
 
 
-def request_rows(path: Path) -> Iterator[_Row | None]:
-    """Each row with its names in lower case; None for one that cannot be parsed. Raises `UnreadableError`."""
+def request_rows(path: Path, max_bytes: int = MAX_BYTES) -> Iterator[_Row | None]:
+    """Each row with its names in lower case; None for one that cannot be parsed, or is too long.
+
+    Raises `UnreadableError`.
+    """
     try:
         with path.open("rb") as raw:
-            packed = raw.read(2) == _GZIP_MAGIC
-        with gzip.open(path) if packed else path.open("rb") as file:
+            file = gzip.GzipFile(fileobj=raw) if raw.peek(2).startswith(_GZIP_MAGIC) else raw
             text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-            first = text.readline()
-            lines = _chained(first, text)
-            yield from _json_rows(lines) if first.lstrip().startswith("{") else _csv_rows(lines)
+            yield from _rows(TextLines(text, str(path), max_bytes), path)
     except OSError as error:
         raise UnreadableError(f"cannot read {path}: {error.strerror or error}") from error
     except (EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
+        raise UnreadableError(f"{path} is no log of requests: {error}", _A_LOG) from error
+
+
+def _rows(lines: TextLines, path: Path) -> Iterator[_Row | None]:
+    first = next((line for line in lines if not line.isspace()), "")
+    if lines.left_out():
+        raise UnreadableError(f"{path} begins with a line of over {MOST_OF_A_LINE:,} characters", _A_LOG)
+    if not first:
+        raise UnreadableError(f"{path} holds no request: it is empty", _A_LOG)
+    if first.lstrip().startswith("["):
         raise UnreadableError(
-            f"{path} is no log of requests: {error}", "a CSV file with a header, or JSON lines"
-        ) from error
+            f"{path} holds a JSON array, not a record a line", f"jq -c '.[]' {quote(str(path))} > log.jsonl"
+        )
+    found = _json_rows if first.lstrip().startswith("{") else _csv_rows
+    for row in found(chain([first], lines), path):
+        yield row
+        yield from repeat(None, lines.left_out())
+    yield from repeat(None, lines.left_out())
 
 
 class _Columns:
@@ -99,15 +126,14 @@ class _Columns:
         found = [next((name for name in names if name in row), None) for names in (_ARRIVAL, _PROMPT, _OUTPUT)]
         arrival, prompt, output = found
         if arrival is None or prompt is None or output is None:
-            named = ", ".join(str(name) for name in row) or "nothing"
-            raise UnreadableError(
-                f"{path} has no columns of arrival, prompt tokens and output tokens, but {shortened(named)}",
-                "columns arrival_s,prompt_tokens,output_tokens",
-            )
+            named = shortened(", ".join(row) or "nothing") if all(map(_NAME.fullmatch, row)) else ""
+            rest = f", but {named}" if named else ": its first line names none"
+            raise UnreadableError(f"{path} has no columns of arrival, prompt tokens and output tokens{rest}", _COLUMNS)
         self._arrival, self._prompt, self._output = arrival, prompt, output
-        self._tenant = next((name for name in _TENANT if name in row), None)
-        self._priority = next((name for name in _PRIORITY if name in row), None)
+        self._group = next((name for name in (_TENANT, _USER) if name in row), None)
+        self._priority = _PRIORITY if _PRIORITY in row else None
         self._parse = _ARRIVAL[arrival]
+        self._users: dict[str, str] = {}
 
     def add_to(self, rows: Rows, row: _Row) -> None:
         try:
@@ -120,14 +146,19 @@ class _Columns:
         if arrival_ns < 0:
             rows.leave_out(_BEFORE_ZERO)
             return
-        tenant = row.get(self._tenant) if self._tenant else None
-        rows.add(arrival_ns, prompt, output, priority, "" if tenant is None else str(tenant))
+        group = row.get(self._group) if self._group else None
+        rows.add(arrival_ns, prompt, output, priority, "" if group is None else self._named(str(group)))
+
+    def _named(self, group: str) -> str:
+        if self._group != _USER or not group:
+            return group
+        return self._users.setdefault(group, f"user {len(self._users) + 1}")
 
 
-def _json_rows(lines: Iterator[str]) -> Iterator[_Row | None]:
+def _json_rows(lines: Iterator[str], _: Path) -> Iterator[_Row | None]:
     decode = msgspec.json.Decoder(dict[str, Any]).decode
     for line in lines:
-        if line.isspace():
+        if not line or line.isspace():
             continue
         try:
             yield {name.lower(): value for name, value in decode(line).items()}
@@ -135,17 +166,17 @@ def _json_rows(lines: Iterator[str]) -> Iterator[_Row | None]:
             yield None
 
 
-def _csv_rows(lines: Iterator[str]) -> Iterator[_Row | None]:
+def _csv_rows(lines: Iterator[str], path: Path) -> Iterator[_Row | None]:
     reader = csv.reader(lines)
     names = [name.strip().lower() for name in next(reader, [])]
+    empty = True
     for cells in reader:
         if cells:
+            empty = False
             yield dict(zip(names, cells, strict=False))
-
-
-def _chained(first: str, rest: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from rest
+    if empty:
+        _Columns(dict.fromkeys(names), path)  # of other columns, that is what to say
+        raise UnreadableError(f"{path} holds no request: it has a header and no rows", _COLUMNS)
 
 
 def _whole(value: Any) -> int:

@@ -112,8 +112,8 @@ def simulate(
         sources["kv_tokens"] = Source(note="what the report found free, at its bytes a token")
     elif limits.kv_tokens is None:
         sources["kv_tokens"] = Source(missing="the KV memory is taken to be endless: --kv-tokens")
-    _check(policies, limits)
-    log = _that_fit(log, limits)
+    check_server(policies, limits)
+    log = that_fit(log, limits)
     alone_ns = basis.costs.alone_ns(log.prompt_tokens, log.output_tokens)
     if float(alone_ns.sum()) + float(log.arrival_ns[-1]) > _LONGEST_NS:
         raise UsageError("these requests would take over two years, one after the other", "fewer tokens, higher speeds")
@@ -150,7 +150,8 @@ def simulate(
     return answer(complete=True)
 
 
-def _check(policies: Sequence[str], limits: Limits) -> None:
+def check_server(policies: Sequence[str], limits: Limits) -> None:
+    """Raises `UsageError` for policies that there are not, and for limits that contradict each other."""
     unknown = [policy for policy in policies if policy not in POLICIES]
     if unknown or not policies:
         raise UsageError(
@@ -163,7 +164,7 @@ def _check(policies: Sequence[str], limits: Limits) -> None:
         )
 
 
-def _that_fit(log: RequestLog, limits: Limits) -> RequestLog:
+def that_fit(log: RequestLog, limits: Limits) -> RequestLog:
     """Without those that would never find room. Raises `UsageError` where that leaves none."""
     if limits.kv_tokens is None:
         return log
@@ -173,7 +174,7 @@ def _that_fit(log: RequestLog, limits: Limits) -> RequestLog:
     if not fits.any():
         raise UsageError(f"no request fits into a KV memory of {limits.kv_tokens:,} tokens", "more --kv-tokens")
     places = np.flatnonzero(fits)
-    kept = log.taken(places, log.arrival_ns[places])
+    kept = log.taken(places, log.arrival_ns[places] - log.arrival_ns[places[0]])
     return replace(kept, findings=log.findings | {_NEVER_FITS: len(log) - len(places)})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from profiler.serving.generated import Lengths, generated_requests, inline_reque
 from profiler.serving.log import RequestLog
 from profiler.serving.policies.policy import Limits
 from profiler.serving.request_file import read_requests, shortened
-from profiler.session.simulate import Basis, constant_basis, report_basis, surface_basis
+from profiler.serving.text_lines import MAX_BYTES
+from profiler.session.simulate import Basis, check_server, constant_basis, report_basis, surface_basis, that_fit
 
 # The shape of the gamma distribution of the gaps between arrivals.
 PROCESSES = {"poisson": 1.0, "bursty": 0.25}
@@ -53,23 +55,45 @@ class CostSource:
 
 
 def read_inputs(
-    requests: str, generator: Generator, source: CostSource, limits: Limits, replicas: int, progress: Progress
+    requests: str,
+    generator: Generator,
+    source: CostSource,
+    policies: Sequence[str],
+    limits: Limits,
+    replicas: int,
+    progress: Progress,
+    max_bytes: int = MAX_BYTES,
 ) -> tuple[RequestLog, Basis]:
     """The log and its costs.
 
-    Raises `UsageError` for what cannot be meant, `UnreadableError` for files that hold something else.
+    Raises `UsageError` for what cannot be meant, before anything is read where that can be, and `UnreadableError` for
+    files that hold something else.
     """
     source.check()
+    check_server(policies, limits)
     if source.fit is not None:
+        path = _fitted_to(requests, generator)
         progress.stage("read the requests")
-        measured = read_measured(_file(requests))
+        measured = read_measured(path, max_bytes)
+        that_fit(measured.log, limits)
         return measured.log, _fitted(measured, source, source.fit, limits, replicas, progress)
     basis = _basis(source)
     progress.stage("read the requests")
-    return _log(requests, generator), basis
+    return _log(requests, generator, max_bytes), basis
 
 
-def _log(requests: str, generator: Generator) -> RequestLog:
+def log_file(requests: str) -> Path | None:
+    """The file that `requests` names; None where nothing of that name is there, or no file is meant."""
+    if requests in PROCESSES or is_inline(requests):
+        return None
+    path = Path(requests)
+    try:
+        return path if path.exists() else None
+    except OSError:  # longer than any name
+        return None
+
+
+def _log(requests: str, generator: Generator, max_bytes: int) -> RequestLog:
     if requests in PROCESSES:
         if generator.rate_per_s is None:
             raise UsageError(f"{requests} requests come at a rate", f"bottleneck simulate {requests} --rate 8")
@@ -82,23 +106,31 @@ def _log(requests: str, generator: Generator) -> RequestLog:
             seed=generator.seed,
         )
     if generator.rate_per_s is not None:
-        raise UsageError(f"{requests} has its own arrivals: --rate is for poisson and bursty", "without --rate")
+        raise _has_its_own_arrivals(requests)
     if is_inline(requests):
         return inline_requests(requests)
-    return read_requests(_file(requests))
-
-
-def _file(requests: str) -> Path:
-    path = Path(requests)
-    try:
-        there = path.exists()
-    except OSError:  # longer than any name
-        there = False
-    if not there:
+    path = log_file(requests)
+    if path is None:
         raise UsageError(
             f"there is no file {shortened(requests)}", "a log, PROMPT:OUTPUT,... such as 500:100,1000:300, or poisson"
         )
+    return read_requests(path, max_bytes)
+
+
+def _fitted_to(requests: str, generator: Generator) -> Path:
+    path = log_file(requests)
+    if path is None:
+        raise UsageError(
+            f"there is no file {shortened(requests)} to fit costs to",
+            "--fit with a log whose server wrote down its times",
+        )
+    if generator.rate_per_s is not None:
+        raise _has_its_own_arrivals(requests)
     return path
+
+
+def _has_its_own_arrivals(requests: str) -> UsageError:
+    return UsageError(f"{shortened(requests)} has its own arrivals: --rate is for poisson and bursty", "without --rate")
 
 
 def _basis(source: CostSource) -> Basis:

@@ -16,9 +16,12 @@ from profiler.cli.application import application
 from profiler.report.simulation import Simulation, simulation_schema
 from profiler.report.store import encode
 from profiler.serving import generated
+from profiler.serving.log import MOST_REQUESTS
 from profiler.serving.policies import POLICIES, USUAL
 from profiler.serving.policies.policy import Limits
+from profiler.serving.text_lines import MAX_BYTES
 from profiler.session import simulate as session
+from profiler.session import simulate_inputs
 from tests.cli.test_startup import HEAVY, imported_by
 from tests.unit.attribute.kept_reports import kept_report
 from tests.unit.serving.requests import real_log, surface
@@ -33,6 +36,25 @@ def answered(*typed: str) -> dict[str, Any]:
     assert result.exit_code == 0, result.output
     found: dict[str, Any] = json.loads(result.stdout)
     return found
+
+
+def measured_log(folder: Path) -> Path:
+    """Thirty requests with a server's times, a third of them longer than 300 tokens."""
+    path = folder / "measured.jsonl"
+    rows = [
+        {
+            "arrival_time": number,
+            "input_toks": 900 if number % 3 == 0 else 100,
+            "output_toks": 100,
+            "queued_ts": number,
+            "scheduled_ts": number + 0.01,
+            "first_token_ts": number + 0.05,
+            "last_token_ts": number + 2,
+        }
+        for number in range(30)
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path
 
 
 def refused(*typed: str) -> str:
@@ -127,6 +149,48 @@ def test_costs_can_be_fitted_to_a_log_with_server_times() -> None:
     assert policy["preemptions"] > 0
 
 
+@pytest.mark.parametrize(
+    ("typed", "what"),
+    [
+        (["--policy", "best"], "no policy called best"),
+        (["--token-budget", "8"], "cannot decode for 256 slots"),
+        (["--rate", "8"], "--rate is for poisson and bursty"),
+        (["--kv-tokens", "100"], "no request fits into a KV memory of 100 tokens"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_costs_are_fitted(
+    typed: list[str], what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulate_inputs, "fitted_costs", None)
+    assert what in refused(str(measured_log(tmp_path)), "--fit", "20", *typed)
+
+
+def test_what_does_not_fit_is_left_out_of_the_fit_and_counted(tmp_path: Path) -> None:
+    log = measured_log(tmp_path)
+    answer = answered(str(log), "--fit", "20", "--kv-tokens", "300", "--policy", "continuous")
+    assert (answer["requests"], answer["seed"]) == (20, None)
+    assert answer["findings"] == [{"cause": "longer than the KV memory", "count": 10}]
+
+
+def test_more_text_than_allowed_is_refused(tmp_path: Path) -> None:
+    result = runner.invoke(application, ["simulate", str(measured_log(tmp_path)), *SPEEDS, "--max-bytes", "99"])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "holds more than 99 bytes of text" in " ".join(result.stderr.split())
+
+
+def test_endless_slots_of_many_servers_are_no_more_work() -> None:
+    many = ["--slots", "1000000", "--replicas", "1024", "--token-budget", "1000000", "--policy", "continuous"]
+    assert answered("1:1", *SPEEDS, *many)["policies"][0]["slots"] == 1_000_000
+
+
+def test_users_are_not_named(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("user,arrival_s,prompt_tokens,output_tokens\nann@example.org,0,1,1\nbob,1,1,1\n")
+    result = runner.invoke(application, ["simulate", str(log), *SPEEDS, "--format", "json"])
+    assert "user 2" in result.stdout
+    assert "ann@" not in result.output
+
+
 def test_generated_requests_are_the_same_for_the_same_seed() -> None:
     typed = ["poisson", "--rate", "9", "--count", "200", *SPEEDS, "--policy", "continuous"]
     first, same, other = (answered(*typed, "--seed", seed) for seed in ("3", "3", "4"))
@@ -184,6 +248,10 @@ def test_all_policies_and_options_of_the_server_count() -> None:
         ([FOUR, *SPEEDS, "--slots", "0"], "0 is not between 1 and 1e+06"),
         ([FOUR, *SPEEDS, "--batch-window-ms", "nan"], "nan is not between 0 and"),
         ([FOUR, *SPEEDS, "--kv-tokens", "100"], "no request fits"),
+        (["5" * 5000 + ":1", *SPEEDS], "there is no file 555"),
+        (["1:1@" + "9" * 400, *SPEEDS], "there is no file 1:1@999"),
+        ([FOUR, "--fit", "50"], f"there is no file {FOUR} to fit costs to"),
+        (["poisson", "--rate", "8", "--fit", "50"], "there is no file poisson to fit costs to"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(typed: list[str], what: str) -> None:
@@ -228,7 +296,8 @@ def test_help_repeats_what_the_code_says() -> None:
     assert ", ".join(POLICIES) == verb._POLICIES
     assert list(POLICIES)[: len(USUAL)] == list(USUAL)
     assert generated.LENGTHS == verb._LENGTHS
-    assert generated.MOST_REQUESTS == verb._MOST_REQUESTS
+    assert MOST_REQUESTS == verb._MOST_REQUESTS
+    assert MAX_BYTES == verb._MAX_BYTES
     assert session.MOST_LISTED == verb._MOST_LISTED
     answer = answered(FOUR, *SPEEDS)["setup"]
     limits = Limits()

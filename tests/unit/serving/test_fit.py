@@ -51,11 +51,28 @@ def row(number: int, **changed: object) -> str:
     return json.dumps({name: value for name, value in (whole | changed).items() if value is not None})
 
 
+def test_costs_are_fitted_to_those_that_fit_into_the_memory(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text("\n".join(row(number, input_toks=900 if number % 3 == 0 else 5) for number in range(30)))
+    measured = read_measured(path)
+    kept = measured.that_fit(100)
+    assert len(kept.log) == 20
+    assert kept.log.arrival_ns[0] == 0
+    assert (kept.finish_ns - kept.log.arrival_ns == 9 * 10**9).all()
+    surface = fitted_costs(measured, 20, Limits(kv_tokens=100, slots=8), 1)
+    assert surface == fitted_costs(kept, 20, Limits(kv_tokens=100, slots=8), 1)
+    with pytest.raises(UnreadableError, match="cannot be fitted to 0 requests"):
+        fitted_costs(measured, 20, Limits(kv_tokens=9), 1)
+
+
 @pytest.mark.parametrize(
     ("rows", "what"),
     [
         ([row(1, first_token_ts=None)], "no measured times"),
         ([row(1, first_token_ts="x")], "no measured times"),
+        ([row(1, first_token_ts=10**400)], "no measured times"),
+        ([row(1, last_token_ts=1e300)], "make no sense"),
+        ([row(1, last_token_ts="inf")], "make no sense"),
         ([row(1, last_token_ts=0)], "make no sense"),
         ([row(1), row(2, input_toks=-1)], "make no sense"),
         ([row(1), row(2)], "cannot be fitted to 2 requests"),

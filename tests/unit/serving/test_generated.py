@@ -18,11 +18,20 @@ def test_requests_can_be_typed_with_times_or_without() -> None:
     assert log.prompt_tokens.tolist() == [500, 1000, 4000]
 
 
-@pytest.mark.parametrize("text", ["log.csv", "500", "500:100:3", "500:100@", "-5:10", ""])
+@pytest.mark.parametrize(
+    "text",
+    ["log.csv", "500", "500:100:3", "500:100@", "-5:10", "", "5" * 5000 + ":1", "1:" + "5" * 19, "1:1@" + "9" * 400],
+)
 def test_other_text_is_no_request(text: str) -> None:
     assert not is_inline(text)
-    with pytest.raises(UsageError, match="is no request"):
+    with pytest.raises(UsageError, match="is no request") as caught:
         inline_requests(text)
+    assert len(caught.value.message) < 120
+
+
+def test_a_rate_at_which_they_would_come_for_ever_is_refused() -> None:
+    with pytest.raises(UsageError, match="over ten years"):
+        generated_requests(1e-6, 20_000, FIXED, FIXED, burstiness=1, seed=1)
 
 
 @pytest.mark.parametrize("burstiness", [1.0, 0.25])
@@ -60,7 +69,20 @@ def test_no_length_is_below_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "normal:5:1", "uniform:5", "uniform:9:5", "lognormal:500:99", "exponential:x", "0", "-3", "nan", "1e9"]
+    "text",
+    [
+        "",
+        "normal:5:1",
+        "uniform:5",
+        "uniform:9:5",
+        "lognormal:500:99",
+        "exponential:x",
+        "0",
+        "-3",
+        "nan",
+        "1e9",
+        "9" * 5000,
+    ],
 )
 def test_lengths_that_cannot_be_meant_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="no distribution of lengths"):

@@ -213,6 +213,12 @@ def test_requests_that_never_fit_are_left_out_and_counted() -> None:
     assert answer.warnings[-1].code == "log_rows"
 
 
+def test_time_counts_from_the_first_that_fits() -> None:
+    log = log_of((0, 5000, 10), (7, 10, 10), (9, 10, 10))
+    answer = simulate(log, BASIS, name="", policies=["serial"], limits=Limits(kv_tokens=1000))
+    assert (answer.span_ms, answer.policies[0].makespan_ms) == (2000, 2200.5)
+
+
 @pytest.mark.parametrize(
     ("log", "options", "what"),
     [

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from profiler.errors import UnreadableError
+from profiler.serving import request_file, text_lines
 from profiler.serving.log import LATE
 from profiler.serving.request_file import read_requests
 from tests.unit.serving.requests import SECOND, real_log
@@ -107,7 +109,11 @@ def test_a_line_that_is_no_record_is_left_out(tmp_path: Path, line: str) -> None
     ("text", "what"),
     [
         ("", "holds no request: it is empty"),
-        (HEADER, "holds no request: it is empty"),
+        ("\n \n", "holds no request: it is empty"),
+        (HEADER, "holds no request: it has a header and no rows"),
+        (f"{HEADER}\n\n", "holds no request: it has a header and no rows"),
+        ("a,b\n", "no columns of arrival, prompt tokens and output tokens, but a, b"),
+        ('\n [{"arrival_s": 0, "prompt_tokens": 5, "output_tokens": 6}]', "holds a JSON array, not a record a line"),
         (f"{HEADER}1,0,0\n", "holds no request: 1 without a prompt"),
         ("a,b\n1,2\n", "no columns of arrival, prompt tokens and output tokens, but a, b"),
         (f"{HEADER}0,1,1\n999999999,1,1\n", "span over ten years"),
@@ -117,6 +123,76 @@ def test_a_file_without_requests_is_refused_in_a_line(tmp_path: Path, text: str,
     with pytest.raises(UnreadableError, match="(?s)" + what.replace("(", r"\(")) as caught:
         read_requests(written(tmp_path, text))
     assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("row", ["Ann Smith,17,9", "0,100,20", "ann@example.org,x,y"])
+def test_a_row_of_data_where_a_header_should_be_is_not_repeated(tmp_path: Path, row: str) -> None:
+    for text in (f"{row}\n", f"{row}\n{row}\n"):
+        with pytest.raises(UnreadableError, match="its first line names none") as caught:
+            read_requests(written(tmp_path, text))
+        assert row.split(",")[0] not in caught.value.message.replace(str(tmp_path), "")
+
+
+@pytest.mark.parametrize(
+    "text", [f"\n  \n{HEADER}1,5,6\n", '\n\r\n{"arrival_s": 1, "prompt_tokens": 5, "output_tokens": 6}\n']
+)
+def test_blank_lines_before_the_first_row_do_not_count(tmp_path: Path, text: str) -> None:
+    log = read_requests(written(tmp_path, text))
+    assert (len(log), log.findings) == (1, {})
+
+
+def test_tenants_keep_their_names_and_users_are_numbered(tmp_path: Path) -> None:
+    rows = "0,5,6,ann@example.org\n1,5,6,bob\n2,5,6,\n3,5,6,ann@example.org\n"
+    names = {}
+    for column in ("tenant", "user"):
+        log = read_requests(written(tmp_path, f"{HEADER.strip()},{column}\n{rows}"))
+        names[column] = [log.tenants[each] for each in log.tenant]
+    assert names["tenant"] == ["ann@example.org", "bob", "(none)", "ann@example.org"]
+    assert names["user"] == ["user 1", "user 2", "(none)", "user 1"]
+
+
+GOOD = '{"arrival_s": 0, "prompt_tokens": 5, "output_tokens": 6}\n'
+
+
+@pytest.mark.parametrize(("first", "good"), [("", GOOD), (HEADER, "0,5,6\n")])
+def test_a_line_that_is_too_long_is_left_out_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str, good: str
+) -> None:
+    monkeypatch.setattr(text_lines, "MOST_OF_A_LINE", 100)
+    long = "0" * 1234
+    log = read_requests(written(tmp_path, f"{first}{good}{long}\n{long}\r\n{good}{long}"))
+    assert (len(log), log.findings) == (2, {"that is no record": 3})
+
+
+def test_a_packed_line_without_an_end_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv.gz"
+    path.write_bytes(gzip.compress(b"0" * (64 << 20), 1))
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnreadableError, match="begins with a line of over 4,194,304 characters"):
+            read_requests(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 40 << 20
+
+
+@pytest.mark.parametrize("name", ["log.csv", "log.csv.gz"])
+def test_no_more_is_read_than_allowed(tmp_path: Path, name: str) -> None:
+    text = HEADER + "1,5,6\n" * 10_000
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(text.encode()) if name.endswith("gz") else text.encode())
+    assert len(read_requests(path, max_bytes=len(text))) == 10_000
+    with pytest.raises(UnreadableError, match=f"holds more than {len(text) - 1} bytes of text") as caught:
+        read_requests(path, max_bytes=len(text) - 1)
+    assert "--max-bytes" in caught.value.hint
+
+
+def test_no_more_requests_are_kept_than_can_be_simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_file, "MOST_REQUESTS", 3)
+    assert len(read_requests(written(tmp_path, HEADER + "1,5,6\n" * 3))) == 3
+    with pytest.raises(UnreadableError, match="holds more than 3 requests"):
+        read_requests(written(tmp_path, HEADER + "1,5,6\n" * 4))
 
 
 @pytest.mark.parametrize("content", [b"\x1f\x8bnot gzip", b"\xff\xfe\x00binary", gzip.compress(b"x" * 9999)[:40]])
