@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from msgspec import Struct
 
-from profiler.attribute.replay import ActivityCosts, Calibration, Floats
+from profiler.attribute.replay import ActivityCosts, Calibration, Floats, overlap_ratios, queued_at
 from profiler.report.vocabulary import Resource
 from profiler.trace.distinct import values
 from profiler.trace.graph import DependencyGraph
@@ -64,17 +64,23 @@ class _Pass:
         self._waits = {call: rows for call, rows in enumerate(graph.waits_for) if rows}
         self._wake_us = graph.wake_us
 
-        # In the order in which they run: those of one launch by their rows, those launched before the step first.
-        launched_by = np.array(graph.launched_by, np.int64)
-        self._order = np.argsort(launched_by, kind="stable")
-        self._launcher = launched_by[self._order]
+        # In the order in which they run: those queued by one call by their rows, those queued before the step first.
+        queued = queued_at(graph)
+        self._order = np.argsort(queued, kind="stable")
+        self._queued = queued[self._order]
+        self._launcher = np.array(graph.launched_by, np.int64)[self._order]
+        # Calls whose activities are queued with a later one: when they issued is kept. Of what nobody launched: 0.
+        apart = self._launcher[(self._launcher >= 0) & (self._launcher < self._queued)]
+        self._issued_apart = {-1: np.zeros(len(runs)), **dict.fromkeys(values(apart).tolist(), np.empty(0))}
         self._lane = np.unique(np.array(graph.stream, np.int64), return_inverse=True)[1].reshape(-1)[self._order]
         delay_us = np.array(graph.issue_delay_us)[self._order]
         self._late_us = np.maximum(delay_us, 0.0)
         self._early_us = np.minimum(delay_us, 0.0) if (delay_us < 0).any() else None
-        self._gap_us = np.array(graph.stream_gap_us)[self._order]
-        place = np.empty(len(launched_by), np.int64)
-        place[self._order] = np.arange(len(launched_by))
+        self._gap_us = np.maximum(np.array(graph.stream_gap_us), 0.0)[self._order]
+        overlap = overlap_ratios(graph)[self._order]
+        self._overlap = overlap if overlap.any() else None
+        place = np.empty(len(queued), np.int64)
+        place[self._order] = np.arange(len(queued))
         self._held = {int(place[row]): others for row, others in enumerate(graph.held_by) if others}
         self._held_places = np.array(sorted(self._held), np.int64)
 
@@ -91,15 +97,15 @@ class _Pass:
 
     def periods_us(self) -> Floats:
         """Replay the step, and give the period of each run."""
-        self._run_device(0, int(np.searchsorted(self._launcher, 0)), None, 0)
+        self._run_device(0, int(np.searchsorted(self._queued, 0)), None, 0)
         for first, last in self._stretches():
             ends = self._run_host(first, last)
-            begin, end = np.searchsorted(self._launcher, (first, last))
+            begin, end = np.searchsorted(self._queued, (first, last))
             self._run_device(int(begin), int(end), ends, first)
             if last - 1 in self._waits:
                 self._block(last - 1)
         done = self._clock + _outer(self._tail_us, self._host).T
-        # On a stream nothing ends before what ran before it.
+        # The end of a lane is that of whatever ended last on it.
         period: Floats = np.maximum(done.max(axis=0, initial=0.0), self._lane_end.max(axis=0, initial=0.0))
         return period
 
@@ -124,6 +130,8 @@ class _Pass:
             found += self._clock[thread, :, None]
             ends[:, mine] = found
             self._clock[thread] = found[:, -1]
+        for call in self._issued_apart.keys() & range(first, last):
+            self._issued_apart[call] = ends[:, call - first].copy()
         return ends
 
     def _block(self, call: int) -> None:
@@ -148,7 +156,7 @@ class _Pass:
         if self._early_us is not None:
             ready += _outer(self._early_us[rows], self._calling)
         if issued is not None:
-            ready += issued[:, self._launcher[rows] - first_call]
+            ready += self._issues(rows, issued, first_call)
         if begin in self._held:
             held = self._kept[[self._number[row] for row in self._held[begin]]].max(axis=0)
             np.maximum(ready[:, 0], held, out=ready[:, 0])
@@ -157,20 +165,35 @@ class _Pass:
         duration = self._durations_us(begin, end)
         occupied = _outer(self._gap_us[rows], self._latency)
         occupied += duration
+        if self._overlap is not None:
+            occupied -= self._overlap[rows] * duration
         ready += duration
         ends = ready
         for lane, mine in _groups(self._lane[rows]):
             # end = max(ready, the end before it + gap) + duration: a running maximum, less the time occupied so far.
-            so_far = np.cumsum(occupied[:, mine], axis=1)
+            adds = occupied[:, mine] if self._overlap is None else np.maximum(occupied[:, mine], 0.0)
+            so_far = np.cumsum(adds, axis=1)
             found = ready[:, mine] - so_far
             np.maximum.accumulate(found, axis=1, out=found)
             np.maximum(found, self._lane_end[lane, :, None], out=found)
             found += so_far
-            ends[:, mine] = found
+            if self._overlap is None:
+                ends[:, mine] = found
+            else:  # some may be over before what ran before them
+                before = np.concatenate([self._lane_end[lane, :, None], found[:, :-1]], axis=1)
+                ends[:, mine] = np.maximum(ready[:, mine], before + occupied[:, mine])
             self._lane_end[lane] = found[:, -1]
         low, high = np.searchsorted(self._kept_places, (begin, end))
         for place in self._kept_places[low:high].tolist():
             self._kept[self._number[int(self._order[place])]] = ends[:, place - begin]
+
+    def _issues(self, rows: slice, issued: Floats, first_call: int) -> Floats:
+        """When the calls that launched these places were through; `issued` are the times of a stretch's own calls."""
+        launcher = self._launcher[rows]
+        times: Floats = issued[:, np.maximum(launcher - first_call, 0)]
+        for place in np.flatnonzero(launcher < first_call).tolist():
+            times[:, place] = self._issued_apart[int(launcher[place])]
+        return times
 
     def _durations_us(self, begin: int, end: int) -> Floats:
         """How long these places take in each run, shape (runs, end - begin)."""

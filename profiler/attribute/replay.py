@@ -20,8 +20,6 @@ from profiler.trace.timeline import Ints
 
 Floats = NDArray[np.float64]
 
-ON_DEVICE = (Resource.DRAM, Resource.TENSOR, Resource.ISSUE, Resource.PCIE, Resource.LINK, Resource.DISK)
-
 
 class ActivityCosts(Struct, frozen=True, eq=False):
     """Microseconds of each device row, shape (n,): `fixed + exposed + max(needs)` is its time.
@@ -104,6 +102,22 @@ class Replayed(Struct):
     input_us: list[tuple[float, float]] = field(default_factory=list)  # begin and end of each wait for a data loader
 
 
+def queued_at(graph: DependencyGraph) -> Ints:
+    """Of each device row the call with which it enters its stream, shape (n,); -1 before the first."""
+    queued: Ints = np.maximum.accumulate(np.array(graph.launched_by, np.int64))
+    return queued
+
+
+def overlap_ratios(graph: DependencyGraph) -> Floats:
+    """How much of each row's own time lies before the end of what its stream ran before, shape (n,).
+
+    0 where a gap lies between them, above 1 for a row that is over before that end. Faster kernels overlap for less.
+    """
+    gap_us, lasts_us = np.array(graph.stream_gap_us, np.float64), np.array(graph.duration_us, np.float64)
+    overlaps = (gap_us < 0) & (lasts_us > 0)
+    return np.divide(-gap_us, lasts_us, out=np.zeros(len(gap_us)), where=overlaps)
+
+
 def replay(
     graph: DependencyGraph,
     costs: ActivityCosts,
@@ -119,6 +133,7 @@ def replay(
     duration = (costs.durations_us(speeds) * calibration.kernel_scale).tolist()
 
     launches: list[list[int]] = [[] for _ in graph.thread]
+    issues = [0.0] * (len(graph.thread) + 1)  # the last is of what nobody launched
     result = Replayed(
         period_us=0.0,
         call_start_us=[0.0] * len(graph.thread),
@@ -130,16 +145,18 @@ def replay(
         issued_us=[0.0] * len(duration),
     )
     stream_end: dict[int, float] = {}
+    overlap_us = overlap_ratios(graph) * np.array(duration)
+    gaps = (np.maximum(graph.stream_gap_us, 0.0) * latency - overlap_us).tolist()
     # A judgement replays a step thousands of times: what the loop reads is looked up once.
-    streams, delays, gaps, held_by = graph.stream, graph.issue_delay_us, graph.stream_gap_us, graph.held_by
+    streams, delays, held_by, launched_by = graph.stream, graph.issue_delay_us, graph.held_by, graph.launched_by
     issued_us, start_us, end_us, bound_by = result.issued_us, result.start_us, result.end_us, result.bound_by
 
-    def run(row: int, issued: float) -> None:
-        stream, delay = streams[row], delays[row]
+    def run(row: int) -> None:
+        stream, delay, issued = streams[row], delays[row], issues[launched_by[row]]
         ready, bound = issued + delay * (latency if delay > 0 else calling), "launch"
         before = stream_end.get(stream)
         if before is not None:
-            free = before + gaps[row] * latency
+            free = before + gaps[row]
             if free >= ready:
                 ready, bound = free, "stream"
         for other in held_by[row]:
@@ -148,13 +165,14 @@ def replay(
         if ready < 0.0:
             ready = 0.0
         issued_us[row], start_us[row], bound_by[row] = issued, ready, bound
-        end_us[row] = stream_end[stream] = ready + duration[row]
+        end = end_us[row] = ready + duration[row]
+        stream_end[stream] = end if before is None or end > before else before
 
-    for row, launcher in enumerate(graph.launched_by):
-        if launcher >= 0:
-            launches[launcher].append(row)
+    for row, call in enumerate(queued_at(graph).tolist()):
+        if call >= 0:
+            launches[call].append(row)
         else:
-            run(row, 0.0)
+            run(row)
 
     clock = [0.0] * len(graph.tail_us)
     for call, thread in enumerate(graph.thread):
@@ -163,8 +181,9 @@ def replay(
             result.input_us.append((clock[thread], arrived))
         start = arrived + graph.gap_us[call] * host
         end = start + graph.call_us[call] * calling
+        issues[call] = end
         for row in launches[call]:
-            run(row, end)
+            run(row)
         waited = graph.waits_for[call]
         if waited:
             released = max(result.end_us[row] for row in waited)

@@ -91,7 +91,7 @@ def exclusive_ns(device: DeviceEvents) -> Ints:
     """Nanoseconds that each device row has for itself, shape (n,); their sum is the busy time.
 
     An instant under k rows of the same precedence gives each 1/k. What integers cannot divide, at most k - 1 ns between
-    two events, goes to the row that lasts longest of those running.
+    two events, goes to the row that ends last of those running.
     """
     own = np.zeros(len(device), np.int64)
     edges = distinct(np.concatenate([device.start_ns, device.end_ns])).reshape(-1)
@@ -109,10 +109,10 @@ def exclusive_ns(device: DeviceEvents) -> Ints:
         each, rest = np.divmod(np.where(running > 0, free, 0), np.maximum(running, 1))
         before = np.concatenate([[0], np.cumsum(each)])
         own[rows] += before[last] - before[first]
-        longest = _longest_so_far(device.end_ns[rows])
+        last = intervals.last_so_far(device.end_ns[rows])
         odd = np.flatnonzero(rest)
         begun = np.searchsorted(first, odd, side="right") - 1
-        np.add.at(own, rows[longest[begun]], rest[odd])
+        np.add.at(own, rows[last[begun]], rest[odd])
         free = np.where(running > 0, 0, free)
     return own
 
@@ -129,12 +129,6 @@ def idle_gaps(device: DeviceEvents) -> tuple[Ints, Ints]:
     lasting = np.flatnonzero((device.end_ns > device.start_ns) | follows)
     lasting = lasting[np.argsort(device.start_ns[lasting], kind="stable")]
     return gaps, np.append(lasting, -1)[np.searchsorted(device.start_ns[lasting], gaps[:, 1])]
-
-
-def _longest_so_far(ends: Ints) -> Ints:
-    """For each position the one up to it with the latest end."""
-    leads = ends == np.maximum.accumulate(ends)
-    return np.maximum.accumulate(np.where(leads, np.arange(len(ends)), 0))
 
 
 def _streams(device: DeviceEvents) -> list[StreamTime]:

@@ -1,6 +1,6 @@
 """The critical path of a trace: from its end back to its start, what each instant waited for.
 
-Walked backwards. A row of the device waited for the last of three things: the row before it in its stream, one of
+Walked backwards. A row of the device waited for the last of three things: what ran before it in its stream, a row of
 another stream that an event made it wait for, or its launch. From a launch on, the host's thread was at work, back to
 where a call had blocked until the device was done; there the path goes on with what it had waited for. The dependencies
 are those of the `DependencyGraph`, the times the trace's own: the segments are contiguous and sum to the span exactly.
@@ -16,7 +16,7 @@ from msgspec import Struct
 from profiler.report.trace_waits import PathKind
 from profiler.trace.graph import WAKE_UP_NS, DependencyGraph
 from profiler.trace.timeline import Activity, Ints, Timeline
-from profiler.trace.waits import UNEXPLAINED_WAIT_NS, block_host, previous_in_stream
+from profiler.trace.waits import UNEXPLAINED_WAIT_NS, block_host, ends_last_before
 
 # In this order the kinds of `CriticalPath.kind` are numbered.
 PATH_KINDS = tuple(PathKind)
@@ -69,8 +69,9 @@ class _Walk:
         # Of each row of the graph: lists, as the walk asks for one row at a time.
         rows, calls = np.array(graph.source_row, np.int64), np.array(graph.source_call, np.int64)
         begin, end, stages = device.start_ns[rows], device.end_ns[rows], block_host(device)[rows]
-        before = previous_in_stream(np.arange(len(rows)), np.array(graph.stream, np.int64), -1)
-        free = np.append(end, self.start_ns)[before]
+        before = ends_last_before(end, np.array(graph.stream, np.int64))
+        # A row that began before the end of those before it waited for one of them to come that far.
+        free = np.minimum(np.append(end, self.start_ns)[before], begin)
         self._begin, self._end, self._stages = begin.tolist(), end.tolist(), stages.tolist()
         self._before, self._free = before.tolist(), free.tolist()
         self._activity = _ACTIVITY_NUMBERS[device.kind[rows]].tolist()
@@ -81,7 +82,7 @@ class _Walk:
         launch = np.array(graph.launched_by, np.int64)
         alone = np.array([not held for held in graph.held_by], np.bool_)
         early = (launch >= 0) & ~stages & (np.append(call_end, self.end_ns)[launch] <= free)
-        soon = (free <= begin) & (begin - free < UNEXPLAINED_WAIT_NS)
+        soon = begin - free < UNEXPLAINED_WAIT_NS
         self._queued: list[bool] = ((before >= 0) & alone & early & soon).tolist()
 
     def back(self) -> None:
@@ -94,7 +95,9 @@ class _Walk:
             if self._begin[row] <= self._at:
                 row = self._along_queue(row)
             self._reach(self._begin[row], None, row)
-            row = self._bound_by(row)
+            bound_by = self._bound_by(row)
+            # Rows wait for earlier ones only. A graph that says otherwise has no path back from here.
+            row = bound_by if bound_by is not None and bound_by < row else None
         self._reach(self.start_ns, PathKind.UNKNOWN, -1)
 
     def _along_queue(self, row: int) -> int:

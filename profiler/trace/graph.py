@@ -17,8 +17,8 @@ from profiler.trace.timeline import Call, Ints, Timeline
 from profiler.trace.waits import (
     LaunchOrder,
     block_host,
+    ends_last_before,
     held_by,
-    previous_in_stream,
     recorded_activities,
     stream_keys,
     waited_for,
@@ -37,7 +37,9 @@ class DependencyGraph(Struct, frozen=True):
     `gap_us` is host work before a call, after `input_us` of waiting for a data loader; `call_us` is the call itself,
     without the time it spent blocked; `wake_us` is what a blocking call takes after the activity it waited for.
     `issue_delay_us` lies between the end of the launching call and the start of the activity on an idle stream,
-    `stream_gap_us` between the end of the activity before it in the stream and its start when the launch came early.
+    `stream_gap_us` between the end of what ran before it in the stream and its start when the launch came early; below
+    zero for one that began before that end, and then it lasts as long as `duration_us` says for as much of an overlap.
+    An activity enters its stream with the last call that launched one of the rows up to it.
     """
 
     thread: list[int]
@@ -49,7 +51,7 @@ class DependencyGraph(Struct, frozen=True):
     kind: list[str]
     waits_for: list[list[int]]  # device rows that a blocking call waits for; empty ones may be one and the same
     tail_us: list[float]  # host work of each thread after its last call
-    launched_by: list[int]  # host row of each device row; -1: launched before the step
+    launched_by: list[int]  # host row of each device row; -1: launched before the step, or nobody knows by what
     stream: list[int]
     start_us: list[float]
     duration_us: list[float]
@@ -100,7 +102,7 @@ def build_graph(step: Timeline, start_ns: int, end_ns: int) -> DependencyGraph:
         kind=[_CALL_NAMES[kind] for kind in step.host.kind[order.host_rows].tolist()],
         waits_for=waits_for,
         tail_us=host.tail_us,
-        launched_by=order.place.tolist(),
+        launched_by=order.launched_by.tolist(),
         stream=stream_keys(device)[rows].tolist(),
         start_us=((device.start_ns[rows] - start_ns) / 1e3).tolist(),
         duration_us=((device.end_ns[rows] - device.start_ns[rows]) / 1e3).tolist(),
@@ -123,7 +125,7 @@ def _delays(order: LaunchOrder, held_by: list[list[int]], start_ns: int) -> tupl
     begin, end, call = device.start_ns[rows], device.end_ns[rows], device.call[rows]
     launched = call >= 0
     called, issued = (np.append(column, 0)[call] for column in (host.start_ns, host.end_ns))
-    before = previous_in_stream(end, stream_keys(device)[rows], _NEVER)
+    before = np.append(end, _NEVER)[ends_last_before(end, stream_keys(device)[rows])]
     follows = before > _NEVER
     held_until = np.full(len(rows), _NEVER)
     for index, others in enumerate(held_by):
@@ -143,12 +145,15 @@ def _delays(order: LaunchOrder, held_by: list[list[int]], start_ns: int) -> tupl
     issue[by_launch] = (np.maximum(begin, called) - issued)[by_launch] / 1e3
     issue[by_start] = np.maximum(begin - start_ns, 0)[by_start] / 1e3
     # Where no gap was seen there is none to add: the fixed cost of a kernel is the period of the smallest.
-    return _as_usual(issue), _as_usual(gap)
+    issue, gap = _as_usual(issue, launched), _as_usual(gap, launched)
+    overlaps = follows & (begin < before)
+    gap[overlaps] = (begin - before)[overlaps] / 1e3
+    return issue, gap
 
 
-def _as_usual(seen: Floats) -> Floats:
-    """With the median of what was seen where nothing was."""
-    known = np.sort(seen[~np.isnan(seen)])
+def _as_usual(seen: Floats, launched: NDArray[np.bool_]) -> Floats:
+    """With the median of what was seen where nothing was; what is not known to be launched is not usual."""
+    known = np.sort(seen[~np.isnan(seen) & launched])
     # `numpy.median` does the same, and imports numpy's masked arrays to do so: 7 ms.
     middle = known[(len(known) - 1) // 2 : len(known) // 2 + 1]
     return np.where(np.isnan(seen), middle.mean() if len(known) else 0.0, seen)
@@ -191,7 +196,7 @@ def _host_times(order: LaunchOrder, waits_for: list[list[int]], start_ns: int, e
         released, begun = int(ends[waited].max()), int(begin[place])
         if released > begun and abs(int(end[place]) - released) < WAKE_UP_NS:
             # A call that waits for its own activity had issued it at the activity's start. A sync blocks at once.
-            own = [int(starts[index]) for index in waited if order.place[index] == place]
+            own = [int(starts[index]) for index in waited if order.launched_by[index] == place]
             call_us[place] = (max(min(own, default=begun), begun) - begun) / 1e3
             wake_us[place] = (int(end[place]) - released) / 1e3
     return _HostTimes(thread, input_us, (begin - free) / 1e3 - input_us, call_us, wake_us, tail)

@@ -89,3 +89,10 @@ def covered_before(merged: Ints, instants: Ints) -> Ints:
     row = np.searchsorted(merged[:, 0], instants, side="right") - 1
     inside = np.clip(instants - merged[row, 0], 0, lengths[row])
     return np.where(row < 0, 0, before[np.maximum(row, 0)] + inside)
+
+
+def last_so_far(ends: Ints) -> Ints:
+    """For each position the one up to it with the latest end, of several the last, shape (n,)."""
+    leads = ends == np.maximum.accumulate(ends)
+    found: Ints = np.maximum.accumulate(np.where(leads, np.arange(len(ends)), 0))
+    return found
