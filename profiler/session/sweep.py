@@ -22,6 +22,7 @@ from profiler.workload.phase import RunnablePhase
 
 # What a phase, and one point of it, may take on a device of any speed. What would take longer is left out.
 _PHASE_SECONDS, _POINT_SECONDS = 60.0, 20.0
+_GRID_SECONDS = 45.0  # the rest is for what tests the grid
 _RETAKES = 2
 
 
@@ -52,7 +53,7 @@ class Sweep:
         self._bench, self._model = bench, model
         self._plan = replace(Plan.sweep(), repeats=min(Plan.sweep().repeats, bench.plan.repeats))
         self._prefill, self._decode = SweptPhase("prefill", prefill), SweptPhase("decode", decode)
-        self._phase_ends_ns = 0
+        self._ends_ns = 0
 
     def run(self) -> None:
         """Measure both phases; points that have no room, or would take too long, are left out.
@@ -61,9 +62,11 @@ class Sweep:
         """
         with self._model.measuring():
             for phase in (self._prefill, self._decode):
-                self._phase_ends_ns = self._bench.clock() + round(_PHASE_SECONDS * 1e9)
+                begins_ns = self._bench.clock()
+                self._ends_ns = begins_ns + round(_GRID_SECONDS * 1e9)
                 self._first_row(phase)
                 self._other_rows(phase)
+                self._ends_ns = begins_ns + round(_PHASE_SECONDS * 1e9)
                 self._between(phase)
                 self._once_more(phase)
 
@@ -151,14 +154,14 @@ class Sweep:
         known_s = min(phase.times[known].samples) / 1000 * (FEWEST_WARMUPS + self._plan.fewest_repeats)
         usual_s = fmean(phase.took_s)
         expected_s = [max(known_s * self._model.growth(phase.name, known, size), usual_s) for size in row]
-        left_s = max(self._phase_ends_ns - self._bench.clock(), 0) / 1e9
+        left_s = max(self._ends_ns - self._bench.clock(), 0) / 1e9
         if max(expected_s) > _POINT_SECONDS:
             raise _LeftOutError(
                 f"{row[-1]} could take {max(expected_s):,.0f} s, over the {_POINT_SECONDS:.0f} of a point"
             )
         if sum(expected_s) > left_s:
             raise _LeftOutError(
-                f"it could take {sum(expected_s):,.0f} s, {left_s:,.0f} of {_PHASE_SECONDS:.0f} are left"
+                f"it could take {sum(expected_s):,.0f} s, {left_s:,.0f} of {_GRID_SECONDS:.0f} are left"
             )
 
     def _measured(self, phase: SweptPhase, size: Size) -> Distribution:
