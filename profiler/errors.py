@@ -69,11 +69,11 @@ class WillNotFitError(UnsupportedError):
 
 
 class InterruptedByUser(BottleneckError):  # noqa: N818 - it is no error
-    """Ctrl-C: what was measured is kept in `partial`."""
+    """Ctrl-C: what was measured is kept in `partial`. `message` says what became of it where that is not all."""
 
     exit_code = 130
 
-    def __init__(self, message: str = "interrupted", hint: str = "", *, partial: object | None = None) -> None:
+    def __init__(self, message: str = "", hint: str = "", *, partial: object | None = None) -> None:
         super().__init__(message, hint)
         self.partial = partial
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from profiler.cli.formats import Format
 
 if TYPE_CHECKING:
+    from profiler.render.document import Block
     from profiler.report.analysis import Analysis
 
 
@@ -22,9 +23,10 @@ def analyze_and_show(
     """
     # Nothing here is worth several threads, and to start them takes longer than to import the rest of numpy.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from profiler.cli.output import hand_over
     from profiler.cli.progress import progress_on_stderr
     from profiler.errors import InterruptedByUser
-    from profiler.report.analysis import Analysis
+    from profiler.report.analysis import Analysis, encode_analysis
     from profiler.session.analyze import analyze
 
     interrupted = None
@@ -35,23 +37,12 @@ def analyze_and_show(
             if not isinstance(interrupt.partial, Analysis):
                 raise
             answer, interrupted = interrupt.partial, interrupt
-    _emit(answer, form, output)
+    hand_over(lambda: _blocks(answer), form, lambda: encode_analysis(answer), output)
     if interrupted is not None:
         raise interrupted
 
 
-def _emit(answer: Analysis, form: Format, output: Path | None) -> None:
-    from profiler.report.analysis import encode_analysis
+def _blocks(answer: Analysis) -> list[Block]:
+    from profiler.render.analysis_blocks import analysis_blocks  # which JSON does not need
 
-    if output is not None:
-        from profiler.report.store import write_atomically
-
-        write_atomically(output, encode_analysis(answer))
-    from profiler.cli.output import emit_blocks, write
-
-    if form is Format.JSON:
-        write(encode_analysis(answer))
-        return
-    from profiler.render.analysis_blocks import analysis_blocks
-
-    emit_blocks(analysis_blocks(answer), form, lambda: encode_analysis(answer))
+    return analysis_blocks(answer)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from profiler.cli.analyze import analyze
-from profiler.cli.boundary import Boundary
+from profiler.cli.boundary import Boundary, Verb
 from profiler.cli.calibrate import calibrate
 from profiler.cli.doctor import doctor
 from profiler.cli.endpoint import endpoint
@@ -31,23 +31,24 @@ application = typer.Typer(
 
 _MEASURE, _READ, _MACHINE = "Measure", "Read", "This machine"
 
-application.command(rich_help_panel=_MEASURE)(profile)
-application.command(rich_help_panel=_MEASURE)(endpoint)
-application.command(rich_help_panel=_READ)(analyze)
-application.command(rich_help_panel=_READ)(simulate)
-application.command(rich_help_panel=_READ)(show)
-application.command(rich_help_panel=_READ)(whatif)
-application.command(rich_help_panel=_READ)(models)
-application.command(rich_help_panel=_READ)(schema)
-application.command(rich_help_panel=_MACHINE)(doctor)
-application.command(rich_help_panel=_MACHINE)(calibrate)
+application.command(cls=Verb, rich_help_panel=_MEASURE)(profile)
+application.command(cls=Verb, rich_help_panel=_MEASURE)(endpoint)
+application.command(cls=Verb, rich_help_panel=_READ)(analyze)
+application.command(cls=Verb, rich_help_panel=_READ)(simulate)
+application.command(cls=Verb, rich_help_panel=_READ)(show)
+application.command(cls=Verb, rich_help_panel=_READ)(whatif)
+application.command(cls=Verb, rich_help_panel=_READ)(models)
+application.command(cls=Verb, rich_help_panel=_READ)(schema)
+application.command(cls=Verb, rich_help_panel=_MACHINE)(doctor)
+application.command(cls=Verb, rich_help_panel=_MACHINE)(calibrate)
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
         from profiler import __version__
+        from profiler.cli.output import write
 
-        typer.echo(f"bottleneck {__version__}")
+        write(f"bottleneck {__version__}\n".encode())
         raise typer.Exit
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from profiler.cli.failures import tell
-from profiler.cli.interrupts import kept_interrupts
+from profiler.cli.streams import answering
+from profiler.errors import BottleneckError, InterruptedByUser
 from profiler.printable import printable
 
 _ARGUMENTS, _DEBUG = "bottleneck.arguments", "bottleneck.debug"
@@ -17,6 +17,23 @@ _ARGUMENTS, _DEBUG = "bottleneck.arguments", "bottleneck.debug"
 
 class Boundary(TyperGroup):
     """Runs a verb. Usage errors are Typer's own (exit code 2); every other failure is told here."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run what was typed; tell what happens before there is a verb."""
+        try:
+            return super().main(*args, **options)
+        except (BottleneckError, KeyboardInterrupt) as error:
+            raise SystemExit(tell(error)) from error
+        except SystemExit as end:
+            # Typer leaves without a word here, and only here: a verb that was interrupted does not end with its Exit.
+            if end.code == InterruptedByUser.exit_code and isinstance(end.__context__, typer.Exit):
+                tell(KeyboardInterrupt())
+            raise
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help as answers are written."""
+        with answering():
+            super().format_help(ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Remember what was typed before it is taken apart."""
@@ -26,12 +43,20 @@ class Boundary(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the verb; on failure say what, why and what to type next."""
         try:
-            with kept_interrupts():
-                return super().invoke(ctx)
+            return super().invoke(ctx)
         except (Exception, KeyboardInterrupt) as error:
             if _is_typers_own(error):
                 raise
-            raise typer.Exit(tell(error, debug=bool(ctx.meta.get(_DEBUG)))) from error
+            raise SystemExit(tell(error, debug=bool(ctx.meta.get(_DEBUG)))) from error
+
+
+class Verb(TyperCommand):
+    """One verb."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help as answers are written."""
+        with answering():
+            super().format_help(ctx, formatter)
 
 
 def typed_command(ctx: typer.Context) -> str:
@@ -48,7 +73,5 @@ def remember_debug(ctx: typer.Context, wanted: bool) -> bool:
 
 
 def _is_typers_own(error: BaseException) -> bool:
-    """Usage errors, exits and aborts, and the closed pipe of `bottleneck models | head`."""
-    if isinstance(error, OSError):
-        return error.errno == errno.EPIPE
+    """Usage errors, exits and aborts."""
     return isinstance(error, (typer.Exit, typer.Abort)) or hasattr(error, "format_message")

@@ -19,15 +19,12 @@ def compare_and_show(
     """What changed from `baseline` to `traces`, with the options of `analyze_against`; keep the JSON in `output`."""
     from rich.console import Console
 
-    from profiler.cli.output import emit_blocks
+    from profiler.cli.output import hand_over
     from profiler.cli.progress import progress_on
     from profiler.render.comparison_blocks import comparison_blocks
     from profiler.report.analysis_comparison import encode_comparison
-    from profiler.report.store import write_atomically
     from profiler.session.against import analyze_against
 
     with progress_on(Console(stderr=True)) as progress:
         answer = analyze_against(traces, baseline, progress=progress, **options)
-    if output is not None:
-        write_atomically(output, encode_comparison(answer))
-    emit_blocks(comparison_blocks(answer), form, lambda: encode_comparison(answer))
+    hand_over(lambda: comparison_blocks(answer), form, lambda: encode_comparison(answer), output)

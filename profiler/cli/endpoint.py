@@ -164,11 +164,8 @@ def endpoint(
 
 
 def _emit(answer: Endpoint, form: Format, output: Path | None) -> None:
-    from profiler.cli.output import emit_blocks
+    from profiler.cli.output import hand_over
     from profiler.render.endpoint_blocks import endpoint_blocks
     from profiler.report.endpoint import encode_endpoint
-    from profiler.report.store import write_atomically
 
-    if output is not None:
-        write_atomically(output, encode_endpoint(answer))
-    emit_blocks(endpoint_blocks(answer), form, lambda: encode_endpoint(answer))
+    hand_over(lambda: endpoint_blocks(answer), form, lambda: encode_endpoint(answer), output)

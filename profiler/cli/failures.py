@@ -11,10 +11,8 @@ from profiler.errors import BottleneckError, InterruptedByUser, bug
 def tell(error: Exception | KeyboardInterrupt, *, debug: bool = False) -> int:
     """Tell it; the exit code. With `debug` the traceback comes first."""
     if isinstance(error, InterruptedByUser | KeyboardInterrupt):
-        partial = getattr(error, "partial", None)
-        kept = "nothing was measured yet" if partial is None else "what was measured before is kept"
         with suppress(KeyboardInterrupt):  # who presses it twice knows it already
-            _say(error, kept, "", debug, label="interrupted")
+            _say(error, _what_is_kept(error), "", debug, label="interrupted")
         return InterruptedByUser.exit_code
     if isinstance(error, BottleneckError):
         _say(error, error.message, error.hint, debug)
@@ -22,6 +20,14 @@ def tell(error: Exception | KeyboardInterrupt, *, debug: bool = False) -> int:
     unexpected = bug(error)
     _say(error, unexpected.message, unexpected.hint, debug)
     return BottleneckError.exit_code
+
+
+def _what_is_kept(error: InterruptedByUser | KeyboardInterrupt) -> str:
+    if isinstance(error, InterruptedByUser) and error.message:
+        return error.message
+    if getattr(error, "partial", None) is None:
+        return "nothing was measured yet"
+    return "what was measured before is kept"
 
 
 def _say(error: BaseException, message: str, hint: str, debug: bool, *, label: str = "error") -> None:

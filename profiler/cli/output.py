@@ -9,8 +9,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from profiler.cli.formats import Format
+from profiler.cli.streams import answering
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from profiler.render.document import Block
@@ -19,11 +22,15 @@ if TYPE_CHECKING:
 # What a terminal that knows only ASCII is shown for the signs that the tables use.
 _PLAIN = dict(zip(map(ord, "–…─█▓▒▞░·µ"), "-.-#=+%:.u", strict=True))
 _FILE_WIDTH = 120
+_KEEP = "-o FILE on another disk"
 
 
-def emit_report(report: Report, form: Format) -> None:
-    """Write a report to stdout."""
-    write(report_bytes(report, form)) if form is not Format.TABLE else _show(report)
+def emit_report(report: Report, form: Format, output: Path | None = None) -> None:
+    """Write a report to stdout and, before, its JSON to `output`."""
+    from profiler.render.report_blocks import report_blocks
+    from profiler.report.store import encode
+
+    hand_over(lambda: report_blocks(report), form, lambda: encode(report), output)
 
 
 def report_bytes(report: Report, form: Format) -> bytes:
@@ -43,32 +50,55 @@ def report_bytes(report: Report, form: Format) -> bytes:
             return text.getvalue().encode()
 
 
+def hand_over(
+    blocks: Callable[[], list[Block]], form: Format, as_json: Callable[[], bytes], output: Path | None
+) -> None:
+    """Write an answer to stdout, as blocks or as the JSON that holds the same.
+
+    The JSON goes to `output` before: a terminal that went away must not cost the answer, nor a disk that is full.
+    """
+    kept = None
+    with answering(elsewhere=_KEEP):
+        try:
+            if output is not None:
+                from profiler.report.store import write_atomically
+
+                write_atomically(output, as_json())
+                kept = output
+        finally:
+            with answering(kept, _KEEP):
+                _show(blocks, form, as_json)
+
+
 def emit_blocks(blocks: list[Block], form: Format, as_json: Callable[[], bytes]) -> None:
-    """Write blocks, or the JSON that holds the same, to stdout."""
-    match form:
-        case Format.JSON:
-            write(as_json())
-        case Format.MARKDOWN:
-            from profiler.render import markdown
-
-            write(markdown.render_blocks(blocks).encode())
-        case Format.TABLE:
-            from profiler.render import table
-
-            table.render_blocks(blocks, _console())
+    """The same for a verb without `-o`."""
+    with answering():
+        _show(lambda: blocks, form, as_json)
 
 
 def write(text: bytes) -> None:
     """Write text as it is to stdout."""
+    with answering():
+        _write(text)
+
+
+def _show(blocks: Callable[[], list[Block]], form: Format, as_json: Callable[[], bytes]) -> None:
+    match form:
+        case Format.JSON:
+            _write(as_json())
+        case Format.MARKDOWN:
+            from profiler.render import markdown
+
+            _write(markdown.render_blocks(blocks()).encode())
+        case Format.TABLE:
+            from profiler.render import table
+
+            table.render_blocks(blocks(), _console())
+
+
+def _write(text: bytes) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(text)
-    sys.stdout.buffer.flush()
-
-
-def _show(report: Report) -> None:
-    from profiler.render import table
-
-    table.render(report, _console())
 
 
 def _console() -> Console:

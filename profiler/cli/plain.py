@@ -28,17 +28,11 @@ def run_plainly(arguments: Sequence[str]) -> None:
     gc.set_threshold(_OBJECTS)
     from profiler.cli.analysis import analyze_and_show
     from profiler.cli.failures import tell
-    from profiler.cli.interrupts import kept_interrupts
 
     try:
-        with kept_interrupts():
-            analyze_and_show(**typed)
-        sys.stdout.flush()
+        analyze_and_show(**typed)
         sys.stderr.flush()
         os._exit(0)  # all is said, and nothing is open: to take the interpreter apart takes a tenth of the whole time
-    except BrokenPipeError:  # `bottleneck analyze ... | head`; what is left in the buffer goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(1) from None
     except (Exception, KeyboardInterrupt) as error:
         raise SystemExit(tell(error)) from error
 

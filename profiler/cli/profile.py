@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -14,9 +14,6 @@ from profiler.cli.choices import Attention, DType, Mode, Offload, Weights
 from profiler.cli.options import OUTPUT_PANEL, RUN_PANEL, DebugOption, DeviceOption, ForceOption, Format, FormatOption
 from profiler.errors import BottleneckError, UsageError
 from profiler.session.request import NEW_TOKENS, ProfileRequest
-
-if TYPE_CHECKING:
-    from profiler.report.records import Report
 
 _MODEL, _WORK, _SWEEP = "The model", "The request", "Costs for simulate"
 
@@ -208,6 +205,7 @@ def profile(
 
     from rich.console import Console
 
+    from profiler.cli.output import emit_report
     from profiler.cli.progress import progress_on
     from profiler.session.profile import profile_model
 
@@ -218,7 +216,7 @@ def profile(
     except BottleneckError as failure:
         _hand_over_partial(failure, form, output)
         raise
-    _hand_over(report, form, output)
+    emit_report(report, form, output)
 
 
 def _check_outputs(output: Path | None, trace_out: Path | None, *, force: bool) -> None:
@@ -239,20 +237,9 @@ def _check_model(model: str) -> None:
     resolve(model)
 
 
-def _hand_over(report: Report, form: Format, output: Path | None) -> None:
-    """The file first: a terminal that went away must not cost the measurement, nor a disk that is full."""
-    from profiler.cli.output import emit_report
-    from profiler.report.store import encode, write_atomically
-
-    try:
-        if output is not None:
-            write_atomically(output, encode(report))
-    finally:
-        emit_report(report, form)
-
-
 def _hand_over_partial(failure: BottleneckError, form: Format, output: Path | None) -> None:
+    from profiler.cli.output import emit_report
     from profiler.report.records import Report
 
     if isinstance(failure.partial, Report):
-        _hand_over(failure.partial, form, output)
+        emit_report(failure.partial, form, output)

@@ -31,6 +31,7 @@ def schema(
     """Print the JSON Schema of a report, or of another result."""
     import json
 
+    from profiler.cli.output import write
     from profiler.report.analysis import analysis_schema
     from profiler.report.analysis_comparison import comparison_schema
     from profiler.report.endpoint import endpoint_schema
@@ -46,4 +47,4 @@ def schema(
         Kind.SIMULATE: simulation_schema,
         Kind.ENDPOINT: endpoint_schema,
     }
-    typer.echo(json.dumps(schemas[kind](), indent=2))
+    write(json.dumps(schemas[kind](), indent=2).encode() + b"\n")

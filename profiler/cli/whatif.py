@@ -71,9 +71,9 @@ def whatif(
     """
     from profiler import __version__
     from profiler.attribute.whatif_report import what_if
-    from profiler.cli.output import emit_blocks
+    from profiler.cli.output import hand_over
     from profiler.render.whatif_blocks import whatif_blocks
-    from profiler.report.store import check_writable, load_report, write_atomically
+    from profiler.report.store import check_writable, load_report
     from profiler.report.whatif import Knob, encode_whatif
 
     if output is not None:
@@ -94,9 +94,7 @@ def whatif(
         phase=phase,
         tool_version=__version__,
     )
-    if output is not None:
-        write_atomically(output, encode_whatif(answer))
-    emit_blocks(whatif_blocks(answer), form, lambda: encode_whatif(answer))
+    hand_over(lambda: whatif_blocks(answer), form, lambda: encode_whatif(answer), output)
 
 
 def _datasheet(name: str, measured_on: str) -> Datasheet:

@@ -47,10 +47,25 @@ def test_an_error_says_what_and_what_next_and_exits_with_its_code(
     assert result.exit_code == code
     assert result.stdout == ""
     if kind is errors.InterruptedByUser:
-        assert result.stderr.endswith("interrupted: nothing was measured yet\n")
+        assert result.stderr.endswith("interrupted: it needs [16] GB and 8 are free\n")
     else:
         assert result.stderr.endswith("error: it needs [16] GB and 8 are free\ntry: use --dtype float16\n")
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("failure", "kept"),
+    [
+        (errors.InterruptedByUser(), "nothing was measured yet"),
+        (KeyboardInterrupt(), "nothing was measured yet"),
+        (errors.InterruptedByUser(partial="a report"), "what was measured before is kept"),
+    ],
+)
+def test_an_interrupt_says_what_is_kept(monkeypatch: pytest.MonkeyPatch, failure: BaseException, kept: str) -> None:
+    fake_session.install(monkeypatch, failure)
+    result = runner.invoke(application, ["profile", "tiny"])
+    assert result.exit_code == 130
+    assert result.stderr.endswith(f"interrupted: {kept}\n")
 
 
 def test_a_long_line_is_not_broken_so_that_it_can_be_copied(monkeypatch: pytest.MonkeyPatch) -> None:
