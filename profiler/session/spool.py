@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
-import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from profiler.errors import UnreadableError
 from profiler.session.trace_inputs import TraceInput
+
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
 
 # Up to here they are sent as they are; it is what a few processes may hold without being noticed.
 _HELD_BYTES = 4 << 20
@@ -48,6 +50,9 @@ class Spool:
             each.source.unlink(missing_ok=True)
 
     def _file(self, start: bytes, rest: io.BufferedReader[io.RawIOBase]) -> Path:
+        import shutil  # these two take longer to import than a small trace to read, and few need them
+        from tempfile import TemporaryDirectory
+
         self._folder = self._folder or TemporaryDirectory(prefix="bottleneck-")
         self._files += 1
         path = Path(self._folder.name, str(self._files))

@@ -271,6 +271,14 @@ def test_a_script_without_a_guard_reads_many_traces(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == (f"{len(FILES)}\n", "")
 
 
+def test_for_a_single_trace_nothing_is_imported_that_only_several_need() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "profiler", "analyze", FILES[0], "--parts-only"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "profiler.session.trace_map" in imported
+    assert not imported & {"tempfile", "shutil", "tarfile", "psutil", "multiprocessing", "profiler.device.host_memory"}
+
+
 def test_work_may_carry_what_it_needs() -> None:
     found = by_number(map_traces(given("a", "b"), partial(scaled, factor=3), jobs=2))
     assert found == [3, 3]
