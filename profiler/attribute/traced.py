@@ -18,16 +18,18 @@ from profiler.attribute.kernel_groups import JudgedRows, slowest_groups
 from profiler.attribute.kernel_table import MOST_KERNELS
 from profiler.attribute.kernel_work import kernels_work
 from profiler.attribute.parts import split
+from profiler.attribute.recording_advice import for_ceilings, for_doubt, for_findings, for_replay, for_unknown
 from profiler.attribute.roofline import rooflines
 from profiler.attribute.shares import class_shares, share_records, share_table
 from profiler.attribute.trace_ceilings import TraceCeilings
+from profiler.attribute.traced_advice import traced_advice
 from profiler.attribute.traced_evidence import traced_sentences
 from profiler.attribute.traced_parts import OTHER_PARTS, TracedJudgement, traced_parts
-from profiler.attribute.traced_scenarios import hinges_on_unknown, leader, traced_limits, traced_scenarios
+from profiler.attribute.traced_scenarios import hinges_on_unknown, leader, traced_limits, traced_scenarios, tracer_doubt
 from profiler.attribute.unknown_kernels import Reason, reasons
-from profiler.attribute.verdict import judge, refuse, trusted
+from profiler.attribute.verdict import judge, nearest_rival, refuse, trusted
 from profiler.report.analysis import PartName
-from profiler.report.vocabulary import Resource
+from profiler.report.vocabulary import Resource, VerdictState
 from profiler.trace.accounting import Accounting
 from profiler.trace.graph import DependencyGraph
 from profiler.trace.integrity import Finding, Severity
@@ -37,6 +39,9 @@ from profiler.trace.timeline import Activity, Ints, Timeline
 _MOST_OFF = 0.1
 # Of the busy time: from here on, what nobody knows outweighs what is known.
 _MOST_UNKNOWN = 0.5
+
+# Of the busy time: what nobody knows of more makes a verdict unclear.
+_WORTH_KNOWING = 0.1
 
 _KERNEL_PARTS = {
     Resource.DRAM: PartName.KERNEL_DRAM,
@@ -72,7 +77,7 @@ def judge_traced(
     parts = traced_parts(names, own, idle_ns, told.span_ns)
     fatal = [finding.message for finding in findings if finding.severity is Severity.FATAL]
     if fatal:
-        return TracedJudgement(parts, [], refuse(*fatal), kernels)
+        return TracedJudgement(parts, [], refuse(*fatal), kernels, for_findings(findings))
 
     scenarios = traced_scenarios(graph, limited, facts, ceilings.peaks)
     replayed = scenarios[0].run()
@@ -82,7 +87,7 @@ def judge_traced(
             f"a replay of its dependencies takes {replayed.period_us / 1e3:.3g} ms instead of {told.span_ns / 1e6:.3g}"
         )
         reason = f"{reason} ms: what waited for what cannot be told from this trace"
-        return TracedJudgement(parts, [], refuse(reason), kernels)
+        return TracedJudgement(parts, [], refuse(reason), kernels, [for_replay()])
 
     table = share_table(scenarios)
     by_class = class_shares(table)
@@ -90,23 +95,33 @@ def judge_traced(
     if ceilings.peaks.dram_bytes_per_s:
         has_work = facts.flags(lambda kernel: kernel.bytes is not None)
         found = reasons(timeline, rows[is_unknown], own[is_unknown], has_work[is_unknown])
-        why = _reasons_words(found, unknown_ns)
+        why, to_record = _reasons_words(found, unknown_ns), for_unknown(found, told.busy_ns)
     else:
-        why = ceilings.note
+        why, to_record = ceilings.note, [for_ceilings(ceilings.note)]
     if unknown_ns > _MOST_UNKNOWN * told.busy_ns and hinges_on_unknown(scenarios, by_class):
         spent = f"{unknown_ns / told.busy_ns:.0%} of the busy time"
         reason = f"{spent} is in kernels of which nobody knows what limits them: {why}"
-        return TracedJudgement(parts, [], refuse(reason), kernels)
+        return TracedJudgement(parts, [], refuse(reason), kernels, to_record)
     shares = share_records(table)
+    causes = split(graph, replayed, limited.causes, limited.tiers)
     verdict = judge(
         by_class,
         shares,
-        split(graph, replayed, limited.causes, limited.tiers),
+        causes,
         evidence=traced_sentences(leader(by_class[0]), parts, told, why),
         trust=(1 - unknown_ns / told.span_ns) * (1 - off),
     )
     whole_ratio = prod(1 - finding.lost_ratio for finding in findings if finding.severity is Severity.WARNING)
-    return TracedJudgement(parts, shares, trusted(verdict, whole_ratio), kernels)
+    verdict = nearest_rival(trusted(verdict, whole_ratio), by_class)
+    advice = traced_advice(scenarios, shares, causes, limited.causes)
+    if verdict.state is not VerdictState.INCONCLUSIVE:
+        return TracedJudgement(parts, shares, verdict, kernels, advice)
+    doubt = tracer_doubt(scenarios, by_class)
+    if doubt is not None:
+        advice = [for_doubt(told.span_ns), *advice]
+    elif unknown_ns > _WORTH_KNOWING * told.busy_ns:
+        advice = [*to_record[:1], *advice]
+    return TracedJudgement(parts, shares, verdict, kernels, advice, doubt)
 
 
 def _part_names(graph: DependencyGraph, limited: Limited) -> list[PartName]:

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from profiler.report.analysis import PartName, TracePart
 from profiler.report.records import Share, Verdict
 from profiler.report.roofline import KernelRoofline
+from profiler.report.trace_advice import TraceAdvice
 from profiler.trace.accounting import Accounting
 from profiler.trace.timeline import Activity, DeviceEvents, Ints
 
@@ -23,12 +24,17 @@ OTHER_PARTS = {
 
 
 class TracedJudgement(Struct, frozen=True):
-    """What one trace says: parts that sum to its span, shares (none where refused), verdict, slowest kernels."""
+    """What one trace says: parts that sum to its span, shares (none where refused), verdict, slowest kernels, advice.
+
+    `doubt` is what makes an inconclusive verdict so; None where two classes are too close to call.
+    """
 
     parts: list[TracePart]
     shares: list[Share]
     verdict: Verdict
     kernels: list[KernelRoofline] = field(default_factory=list)
+    advice: list[TraceAdvice] = field(default_factory=list)
+    doubt: str | None = None
 
 
 def parts_of_device(device: DeviceEvents, told: Accounting, own_ns: Ints) -> list[TracePart]:

@@ -12,9 +12,9 @@ from profiler.attribute.calibration import Calibrated
 from profiler.attribute.replay import Calibration
 from profiler.attribute.scenarios import UNKNOWN_AS_MEMORY, as_limited_by, kernel_readings
 from profiler.attribute.shares import Scenario
-from profiler.attribute.verdict import ClassShares
+from profiler.attribute.verdict import ClassShares, judge
 from profiler.report.evidence import Peaks
-from profiler.report.vocabulary import BottleneckClass, Cause, Resource
+from profiler.report.vocabulary import BottleneckClass, Cause, Resource, VerdictState
 from profiler.trace.graph import DependencyGraph
 from profiler.trace.timeline import Call
 
@@ -80,6 +80,19 @@ def hinges_on_unknown(scenarios: Sequence[Scenario], by_class: Sequence[ClassSha
     leaders = {scenario.label: leader(shares) for scenario, shares in zip(scenarios, by_class, strict=True)}
     pairs = ((AS_TRACED, UNKNOWN_AS_MEMORY), (UNTRACED_LAUNCHES, f"{UNTRACED_LAUNCHES}, {UNKNOWN_AS_MEMORY}"))
     return any(other in leaders and leaders[one] is not leaders[other] for one, other in pairs)
+
+
+def tracer_doubt(scenarios: Sequence[Scenario], by_class: Sequence[ClassShares]) -> str | None:
+    """What hinges on how much the tracer slowed the host; None where the verdict is as unclear if it did nothing."""
+    labelled = list(zip((scenario.label for scenario in scenarios), by_class, strict=True))
+    as_traced = [shares for label, shares in labelled if not label.startswith((SLOWED, UNTRACED_LAUNCHES))]
+    if judge(as_traced, [], []).state is not VerdictState.CLEAR:
+        return None
+    first, slowed = leader(by_class[0]), by_class[-1]
+    times = f"a host {1 / _MOST_SLOWED.host_scale:.0f} times as fast"
+    other = leader(slowed)
+    then = f"its share is {slowed[first]:.2f}" if other is first else f"{other} leads"
+    return f"how much of that the tracer did cannot be told (with {times}, {then})"
 
 
 def leader(shares: ClassShares) -> BottleneckClass:

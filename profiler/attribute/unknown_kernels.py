@@ -29,7 +29,7 @@ class WhyUnknown(StrEnum):
     NO_OPERATION = "launched outside of any operation"
     NO_SHAPES = "launched by operations whose shapes were not recorded"
     NO_RULE = "launched by operations of which it is not known what they move"
-    IN_DOUBT = "special functions near the bandwidth, which may issue as well as wait"
+    IN_DOUBT = "for special functions, near the bandwidth, which may issue as well as wait"
 
     @property
     def next_step(self) -> str:
@@ -39,7 +39,10 @@ class WhyUnknown(StrEnum):
 
 _COUNT = "count what they move and issue: `bottleneck profile --counters`, or Nsight Compute"
 _NEXT_STEPS = {
-    WhyUnknown.REPLAYED: "record the same step launched op by op, too (no CUDA graphs, record_shapes=True)",
+    WhyUnknown.REPLAYED: (
+        "let `bottleneck profile --mode graph` join the replay with its operations, or record the step launched op by "
+        "op, too (record_shapes=True)"
+    ),
     WhyUnknown.COMPILED: "record it without torch.compile, too (record_shapes=True)",
     WhyUnknown.NO_LAUNCH: "let the device run empty (torch.cuda.synchronize()) before the recording begins",
     WhyUnknown.NO_OPERATION: "record the CPU's activity, too (ProfilerActivity.CPU, record_shapes=True)",

@@ -84,6 +84,15 @@ def is_apart(shares: ClassShares) -> bool:
     return shares[leader] - shares[runner_up] >= TIE
 
 
+def nearest_rival(verdict: Verdict, by_scenario: Sequence[ClassShares]) -> Verdict:
+    """The same inconclusive verdict, with the class that may have most of all others as its runner-up."""
+    if verdict.state is not VerdictState.INCONCLUSIVE:
+        return verdict
+    others = (klass for klass in by_scenario[0] if klass is not verdict.class_)
+    rival = max(others, key=lambda klass: _interval(by_scenario, klass)[1])
+    return structs.replace(verdict, runner_up=rival, runner_up_share=by_scenario[0][rival])
+
+
 def undermined(verdict: Verdict, reasons: Sequence[str]) -> Verdict:
     """The same verdict where something makes its numbers doubtful: it is not clear, says why, and is half as sure."""
     if not reasons or verdict.state is VerdictState.REFUSED:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from profiler.render.answer import certainty, verdict_statements
 from profiler.render.document import (
     Bar,
     Beside,
@@ -23,13 +22,18 @@ from profiler.render.numbers import aligned, count, duration, percent
 from profiler.render.phase_blocks import share_blocks
 from profiler.render.roofline_blocks import roofline_blocks
 from profiler.render.traced_phase_blocks import job_phase_blocks, traced_phase_blocks
+from profiler.render.traced_verdict import advice_blocks, traced_verdict_blocks
 from profiler.render.waits_blocks import waits_blocks
-from profiler.render.words import PARTS, sentence
+from profiler.render.words import PARTS, RESOURCES, sentence
 from profiler.report.analysis import Analysis, Overlap, RankAnalysis
-from profiler.report.vocabulary import BottleneckClass, VerdictState
+from profiler.report.records import Share
+from profiler.report.vocabulary import BottleneckClass, Resource, VerdictState
 
 _NS_PER_MS = 1e6
 _UNKNOWN = "unknown"
+# A trace tells only waits for input of this resource, whatever made it late: reading, decoding or resizing.
+_RESOURCES = {**RESOURCES, Resource.DISK: "the input pipeline"}
+_TOGETHER = 0.8  # shares of one resource at a time that sum to less leave much that none of them gains
 
 
 def analysis_blocks(answer: Analysis) -> list[Block]:
@@ -50,16 +54,14 @@ def analysis_blocks(answer: Analysis) -> list[Block]:
 
 
 def _rank(rank: RankAnalysis) -> list[Block]:
-    blocks: list[Block] = [*verdict_statements("This trace", rank.verdict)]
-    if rank.verdict.state is not VerdictState.REFUSED:
-        blocks.append(Statement(certainty(rank.verdict), Tone.FAINT))
+    blocks = traced_verdict_blocks(rank)
     blocks.append(Facts(tuple(_facts(rank))))
     blocks += traced_phase_blocks(rank.phases, rank.span_ns)
     if rank.parts:
         parts = _parts(rank)
         blocks.append(Heading("The span, part by part", 2))
         blocks.append(_bar(rank))
-        shares = share_blocks(rank.shares)
+        shares = _shares(rank.shares)
         blocks += [Beside(tuple(parts), tuple(shares))] if shares else parts
         families, streams = _families(rank), _streams(rank)
         blocks += [Beside(tuple(families), tuple(streams))] if families and streams else [*families, *streams]
@@ -68,6 +70,7 @@ def _rank(rank: RankAnalysis) -> list[Block]:
     evidence = rank.verdict.evidence[1:] if rank.verdict.state is not VerdictState.REFUSED else []
     if evidence:
         blocks += [Heading("Why", 2), Bullets(tuple(sentence(text) for text in evidence))]
+    blocks += advice_blocks(rank.advice)
     if rank.integrity:
         told = (f"{sentence(each.message)} Effect: {each.effect}." for each in rank.integrity)
         blocks += [Heading("Is the trace whole?", 2), Bullets(tuple(told))]
@@ -123,6 +126,15 @@ def _parts(rank: RankAnalysis) -> list[Block]:
     )
     total = ("", "sum", "(the span)", aligned(whole, whole), percent(sum(part.fraction for part in rank.parts)))
     return [Grid(columns, (*rows, total), total=True)]
+
+
+def _shares(shares: list[Share]) -> list[Block]:
+    blocks = share_blocks(shares, names=_RESOURCES)
+    gained = sum(share.share for share in shares)
+    if blocks and gained < _TOGETHER:
+        told = f"{percent(1 - gained)} of the time depends on several of them at once: no single one gains it."
+        blocks.append(Statement(told))
+    return blocks
 
 
 def _families(rank: RankAnalysis) -> list[Block]:

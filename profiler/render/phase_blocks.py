@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from profiler.render.answer import certainty, verdict_statements
 from profiler.render.counter_blocks import counter_blocks
 from profiler.render.document import (
@@ -38,7 +40,7 @@ from profiler.render.numbers import (
 from profiler.render.telemetry_blocks import telemetry_blocks
 from profiler.render.words import CAUSES, RESOURCES, listed, sentence
 from profiler.report.records import Copies, Growth, LoadLeg, Phase, Share, Sources, Streams
-from profiler.report.vocabulary import BottleneckClass
+from profiler.report.vocabulary import BottleneckClass, Resource
 
 # A resource whose share and its upper end stay below this is named in one line instead of a row.
 _SHARE_SMALLEST = 0.01
@@ -179,8 +181,10 @@ def _parts(phase: Phase) -> list[Block]:
     return [Heading("Part by part", 2), Grid(columns, (*rows, total), total=True)]
 
 
-def share_blocks(shares: list[Share], title: str = "What would help") -> list[Block]:
-    """The shares of all resources that have any; the others in one line."""
+def share_blocks(
+    shares: list[Share], title: str = "What would help", names: Mapping[Resource, str] = RESOURCES
+) -> list[Block]:
+    """The shares of all resources that have any; the others in one line. `names` are what resources are called."""
     if not shares:
         return []
     columns = (
@@ -194,7 +198,7 @@ def share_blocks(shares: list[Share], title: str = "What would help") -> list[Bl
     shown = [share for share in ranked if max(abs(share.share), share.high) >= _SHARE_SMALLEST]
     rows = tuple(
         (
-            RESOURCES[share.resource],
+            names[share.resource],
             Gauge(share.share, share.low, share.high),
             ratio(share.share),
             interval(share.low, share.high, ratio),
@@ -203,7 +207,7 @@ def share_blocks(shares: list[Share], title: str = "What would help") -> list[Bl
         for share in shown
     )
     steps = listed(times(step) for step in sorted({share.step for share in shares}))
-    hidden = [RESOURCES[share.resource] for share in ranked if share not in shown]
+    hidden = [names[share.resource] for share in ranked if share not in shown]
     text = f"Replayed with each speed at {steps}."
     text += f" No effect: {listed(hidden)}." if hidden else ""
     return [Heading(title, 2), *([Grid(columns, rows)] if rows else []), Statement(text, Tone.FAINT)]

@@ -16,8 +16,8 @@ _ROOFS = {Resource.DRAM: "memory", Resource.TENSOR: "matrix units"}
 
 
 def roofline_blocks(kernels: list[KernelRoofline]) -> list[Block]:
-    """The slowest kernels, a line each, and why numbers are missing; nothing where no kernel's work is known."""
-    if not any(kernel.flops is not None for kernel in kernels):
+    """The slowest kernels, a line each, and why numbers are missing."""
+    if not kernels:
         return []
     columns = (
         Column("kernel", flexible=True, shortest=18),
@@ -34,7 +34,8 @@ def roofline_blocks(kernels: list[KernelRoofline]) -> list[Block]:
     notes = Footnotes()
     shown = kernels[:_KERNELS_SHOWN]
     rows = tuple(_row(kernel, shown[0].ns / _NS_PER_MS, notes) for kernel in shown)
-    blocks: list[Block] = [Heading("Slowest kernels beneath the roofline", 2), Grid(columns, rows)]
+    beneath = " beneath the roofline" if any(kernel.roof is not None for kernel in shown) else ""
+    blocks: list[Block] = [Heading(f"Slowest kernels{beneath}", 2), Grid(columns, rows)]
     if rest := kernels[_KERNELS_SHOWN:]:
         spent = percent(sum(kernel.fraction for kernel in rest))
         blocks.append(Statement(f"The next {len(rest)} take {spent} of the span.", Tone.FAINT))

@@ -15,6 +15,7 @@ from profiler.report.json_text import json_text, schema_of
 from profiler.report.part_name import PartName as PartName
 from profiler.report.records import Share, Sources, Verdict
 from profiler.report.roofline import KernelRoofline
+from profiler.report.trace_advice import TraceAdvice
 from profiler.report.trace_phases import FoundBy, KindFrom, PhaseKind, StepRun, StepTime, Window
 from profiler.report.trace_waits import CriticalPath, HostOperation
 from profiler.report.vocabulary import BottleneckClass
@@ -110,6 +111,7 @@ class PhaseAnalysis(Struct, frozen=True, kw_only=True):
     verdict: Verdict
     notes: list[str] = field(default_factory=list)
     sources: Sources = field(default_factory=dict)
+    doubt: str | None = None  # what makes an inconclusive verdict so; null where two classes are too close to call
 
 
 class RankAnalysis(Struct, frozen=True, kw_only=True):
@@ -135,6 +137,8 @@ class RankAnalysis(Struct, frozen=True, kw_only=True):
     critical_path: CriticalPath | None = None
     host_operations: list[HostOperation] = field(default_factory=list)
     kernels: list[KernelRoofline] = field(default_factory=list)
+    advice: list[TraceAdvice] = field(default_factory=list)
+    doubt: str | None = None
 
 
 class PartSpread(Struct, frozen=True, kw_only=True):

@@ -42,7 +42,6 @@ AS_TRACED = (
 _PARTS_ONLY = (
     "only the parts were asked for (--parts-only): without the host's side nobody can tell what was waited for"
 )
-_TOGETHER = 0.8  # shares of one resource at a time that sum to less leave much that none of them gains
 
 
 def analyze(
@@ -179,9 +178,6 @@ def _analyze_device(part: LookedAt, number: int, measured: Ceilings | None, part
     notes = [ceilings.note]
     if judged.verdict.state is not VerdictState.REFUSED:
         notes.insert(0, AS_TRACED)
-        gained = sum(share.share for share in judged.shares)
-        if gained < _TOGETHER:
-            notes.append(f"{1 - gained:.0%} of the time depends on several resources at once: no single one gains it")
     rank = rank_record(name, ceilings.device, told, timeline, own, judged, findings, notes + phase_notes(part))
     rank = replace(rank, phases=phase_records(part, judged, ceilings))
     return with_waits(rank, followed, graph, findings)

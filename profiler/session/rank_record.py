@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from profiler.attribute.recording_advice import for_findings, for_no_device
 from profiler.attribute.traced_parts import TracedJudgement
 from profiler.attribute.verdict import refuse
 from profiler.report.analysis import IntegrityFinding, Overlap, RankAnalysis, StreamBusy
@@ -41,6 +42,8 @@ def rank_record(
         verdict=judged.verdict,
         shares=judged.shares,
         kernels=judged.kernels,
+        advice=judged.advice,
+        doubt=judged.doubt,
         notes=notes,
         sources={} if device else {"device": Source(missing="the trace does not name its device")},
     )
@@ -64,6 +67,7 @@ def rank_without_device(name: str, told: Accounting, findings: list[Finding]) ->
         integrity=[_finding(each) for each in findings],
         verdict=refuse(*reasons),
         shares=[],
+        advice=for_findings(findings) or [for_no_device()],
         sources=dict.fromkeys(("device", "critical_path"), Source(missing=_NO_DEVICE)),
     )
 

@@ -60,7 +60,9 @@ def test_what_it_rests_on_is_said() -> None:
 
 def test_a_refused_trace_says_why_and_shows_its_parts() -> None:
     text = joined(shown(analysis("decode_b256_graph")))
-    assert text.startswith("NO VERDICT This trace: the evidence cannot carry a verdict. 99% of the busy time is in kernels")
+    assert text.startswith(
+        "NO VERDICT This trace: the evidence cannot carry a verdict. 99% of the busy time is in kernels"
+    )
     assert "kernels: limiter not known" in text
     assert "What would help" not in text
 
@@ -109,3 +111,46 @@ def test_a_job_says_who_waits_for_whom(width: int) -> None:
         in joined(text)
     )
     assert "64 of 64 calls were matched by their order in their process group." in joined(text)
+
+
+def test_a_verdict_that_hinges_on_the_tracer_says_so_in_its_first_sentence() -> None:
+    text = joined(shown(analysis("prefill_b1_512")))
+    assert text.startswith("INCONCLUSIVE This trace, as traced, is held back by scheduling: the host; how much of that")
+    assert "the tracer did cannot be told (with a host 4 times as fast, compute leads)" in text
+    assert "What to do 1. Time the same steps without the profiler" in text
+
+
+def test_the_rival_of_an_unclear_verdict_is_what_may_have_most_and_missing_records_are_named() -> None:
+    path = PUBLIC_TRACES / "h100_qwen1.5_0.5b.json.gz"
+    if not path.exists():
+        pytest.skip("the public trace h100_qwen1.5_0.5b is not on this machine; it is not part of the repository")
+    text = joined(shown(analyze(path)))
+    assert "too close to call between compute and memory" in text
+    assert "then memory 0.15, 0.42 at most; confidence 46%, lowered since launch records are missing." in text
+
+
+def test_a_slow_input_pipeline_is_not_called_storage() -> None:
+    path = PUBLIC_TRACES / "h100_owlv2_large.json.gz"
+    if not path.exists():
+        pytest.skip("the public trace h100_owlv2_large is not on this machine; it is not part of the repository")
+    text = joined(shown(analyze(path)))
+    assert "the input pipeline █" in text
+    assert "storage" not in text
+    assert "1. Prepare the input in more processes ahead of time" in text
+
+
+def test_what_no_single_speed_gains_stands_below_the_shares() -> None:
+    (rank,) = analysis("tiny_kernels").ranks
+    halved = replace(rank, shares=[replace(share, share=share.share / 2) for share in rank.shares])
+    told = "50% of the time depends on several of them at once: no single one gains it."
+    text = joined(shown(replace(analysis("tiny_kernels"), ranks=[halved])))
+    assert told in text
+    assert text.index("What would help") < text.index(told) < text.index("Kernels by family")
+    assert told not in joined(shown(analysis("tiny_kernels")))
+
+
+def test_a_refused_trace_says_what_to_record() -> None:
+    text = joined(shown(analysis("decode_b256_graph")))
+    assert "What to do 1. Let `bottleneck profile --mode graph` join the replay with its operations" in text
+    assert "Slowest kernels kernel" in text
+    assert "it is one of those replayed from a CUDA graph" in text

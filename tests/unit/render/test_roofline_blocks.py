@@ -53,5 +53,13 @@ def test_what_is_missing_has_a_footnote() -> None:
     assert "[1] nobody knows" in text
 
 
-def test_where_no_kernel_has_known_work_there_is_no_table() -> None:
-    assert blocks("decode_b16_graph") == ()
+def test_where_no_kernel_has_known_work_the_slowest_are_still_told_and_why() -> None:
+    text = markdown.render_blocks(list(blocks("decode_b16_graph"))).replace("\\", "")
+    assert "beneath the roofline" not in text
+    assert "gemm 64x16 (nvjet)" in text
+    assert f"| {MISSING} [1] | {MISSING} [1] |" in text
+    assert "[1] it is one of those replayed from a CUDA graph" in text
+
+
+def test_without_kernels_there_is_no_table() -> None:
+    assert roofline_blocks([]) == []
