@@ -6,7 +6,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, Self, cast
 
 from profiler.errors import UnreadableError
 from profiler.session.trace_inputs import TRACE_ENDINGS, TraceInput
@@ -16,6 +16,15 @@ from profiler.trace.gunzip import gunzipped
 _GZIP_MAGIC = b"\x1f\x8b"
 # What `tarfile` reads at once. Its usual 10 KiB make it copy what is left of each piece that was unpacked many times.
 _BLOCK_BYTES = 256 << 10
+# Names and attributes that are too long for a header's block come before it, and `tarfile` reads them whole.
+_BEFORE_A_HEADER = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
+_LONGEST_NAME_BYTES = 1 << 20
 _DAMAGED = (tarfile.TarError, EOFError, zlib.error)
 
 
@@ -29,7 +38,7 @@ def archived_traces(path: Path, max_bytes: int) -> Iterator[TraceInput]:
     try:
         with (
             path.open("rb") as packed,
-            tarfile.open(fileobj=_unpacked(packed), mode="r|*", bufsize=_BLOCK_BYTES) as archive,
+            tarfile.open(fileobj=_unpacked(packed), mode="r|*", bufsize=_BLOCK_BYTES, tarinfo=_Header) as archive,
         ):
             for member in archive:
                 if not member.isfile() or not member.name.endswith(TRACE_ENDINGS):
@@ -52,6 +61,18 @@ def _of_member(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path, ma
     if file is None or member.size > max_bytes:
         return TraceInput(name, UnreadableError(f"{name} holds more than {max_bytes} bytes", MORE))
     return TraceInput(name, _Member(name, file, max_bytes, path))
+
+
+class _Header(tarfile.TarInfo):
+    """A file's header, and what comes before it, which may be no longer than a name can be meant to be."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """What a block says."""
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in _BEFORE_A_HEADER and header.size > _LONGEST_NAME_BYTES:
+            raise tarfile.ReadError(f"a name in it takes {header.size} bytes")
+        return header
 
 
 class _Member(TraceStream):

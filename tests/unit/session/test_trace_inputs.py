@@ -104,6 +104,20 @@ def test_an_archive_that_ends_where_nobody_read_on_is_damaged_too(tmp_path: Path
     assert "damaged archive" in last.source.message
 
 
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_a_name_without_end_is_damage_and_a_long_one_is_none(tmp_path: Path, form: int) -> None:
+    name = "a" * 5_000
+    found: list[dict[str, Path | bytes | str]] = []
+    for number, times in enumerate((1, 1_000)):
+        path = tmp_path / f"{number}.tar.gz"
+        with tarfile.open(path, "w:gz", format=form) as tar:
+            tar.addfile(tarfile.TarInfo(f"{name * times}.json"))
+        found.append(sources([path]))
+    assert found[0] == {f"0.tar.gz:{name}.json": b""}
+    assert found[1].keys() == {"1.tar.gz"}
+    assert "is a damaged archive: a name in it takes 50" in str(found[1]["1.tar.gz"])
+
+
 def test_an_archive_that_was_not_packed_is_read_as_well(tmp_path: Path) -> None:
     path = tmp_path / "ranks.tar"
     path.write_bytes(gzip.decompress(archive(tmp_path / "ranks.tar.gz", {"0.json": TEXT}).read_bytes()))
