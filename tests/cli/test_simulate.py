@@ -178,11 +178,6 @@ def test_more_text_than_allowed_is_refused(tmp_path: Path) -> None:
     assert "holds more than 99 bytes of text" in " ".join(result.stderr.split())
 
 
-def test_endless_slots_of_many_servers_are_no_more_work() -> None:
-    many = ["--slots", "1000000", "--replicas", "1024", "--token-budget", "1000000", "--policy", "continuous"]
-    assert answered("1:1", *SPEEDS, *many)["policies"][0]["slots"] == 1_000_000
-
-
 def test_users_are_not_named(tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
     log.write_text("user,arrival_s,prompt_tokens,output_tokens\nann@example.org,0,1,1\nbob,1,1,1\n")

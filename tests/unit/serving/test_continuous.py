@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from profiler.serving.fleet import serve
@@ -93,8 +95,15 @@ def test_where_memory_is_full_who_would_go_last_is_put_out(policy: str) -> None:
 
 
 def test_slots_that_nobody_needs_take_no_memory() -> None:
-    limits = Limits(slots=1_000_000_000, token_budget=1_000_000_000)
-    assert serve("continuous", log_of((0, 10, 5), (0, 10, 5)), SPEEDS, limits, 1000).slot.tolist() == [0, 0]
+    limits = Limits(slots=1_000_000, token_budget=1_000_000)
+    tracemalloc.start()
+    try:
+        ledger = serve("continuous", log_of((0, 10, 5), (0, 10, 5), (0, 10, 5)), SPEEDS, limits, 2)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert ledger.slot.tolist() == [0, 0, 1]
+    assert peak < 1 << 20
 
 
 def test_one_slot_is_serial() -> None:
