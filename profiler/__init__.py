@@ -7,11 +7,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # to import it takes 10 ms, in which Ctrl-C would meet nobody who tells it
 if TYPE_CHECKING:
+    from typing import Any
+
     from profiler.report.analysis import Analysis as Analysis
     from profiler.report.records import Report as Report
     from profiler.report.store import load_report as load_report

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
 _INTERRUPTED = 130
@@ -20,6 +19,8 @@ def main() -> None:
         sys.stderr.write("interrupted: nothing was measured yet\n")
         raise SystemExit(_INTERRUPTED) from None
     finally:
+        import signal  # not before Ctrl-C is caught
+
         # All is said. A further Ctrl-C could only meet the end of the interpreter, which would show a traceback.
         signal.signal(signal.SIGINT, _leave)
 

@@ -51,6 +51,7 @@ def test_while_what_was_typed_is_taken_apart(monkeypatch: pytest.MonkeyPatch, st
 @pytest.mark.parametrize(
     ("module", "typed"),
     [
+        ("profiler.cli.interrupts", SIMULATE),
         ("profiler.cli.streams", SIMULATE),
         ("profiler.cli.plain", SIMULATE),
         ("profiler.cli.application", SIMULATE),
@@ -78,3 +79,9 @@ def test_while_modules_are_imported(module: str, typed: tuple[str, ...]) -> None
     assert done.returncode == 130
     assert done.stderr.endswith("interrupted: the answer was not written whole\n" if typed == ("--help",) else TOLD)
     assert all(line.startswith("[") for line in done.stderr.splitlines()[:-1])  # stages, and nothing else
+
+
+def test_nothing_that_takes_a_while_is_imported_before_there_is_somebody_to_tell_it() -> None:
+    code = "import sys; before = set(sys.modules); import profiler.cli; print(*set(sys.modules) - before)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) <= {"__future__", "profiler", "profiler.cli"}
