@@ -34,14 +34,17 @@ def fact_columns(
     gemm_flops_per_s: Mapping[str, float | None],
     compute_capability: tuple[int, int] | None = None,
 ) -> FactColumns:
-    """The facts alone of the device rows of `graph`, in its order; rows that are alike share what is known of them."""
-    rows = np.array(graph.source_row, np.int64)
+    """The facts alone of the device rows of `graph`, in its order; rows that are alike share what is known of them.
+
+    A row that a window clips is as long here as it was: its bytes and FLOPs are those of all of it.
+    """
+    rows, whole_ns = np.array(graph.source_row, np.int64), step.device.whole_ns
     alike = _numbered(_told(step, rows, work))
     first = np.zeros(alike.max(initial=-1) + 1, np.int64)
     first[alike[::-1]] = rows[::-1]
     return FactColumns(
         activity=np.array(graph.activity, np.int64),
-        duration_us=np.array(graph.duration_us, np.float64),
+        duration_us=np.array(graph.duration_us, np.float64) if whole_ns is None else whole_ns[rows] / 1e3,
         kernels=[_kernel_facts(step, row, work, gemm_flops_per_s, compute_capability) for row in first.tolist()],
         kernel=alike,
     )

@@ -10,6 +10,7 @@ import numpy as np
 from msgspec import Struct
 
 from profiler.attribute.activities import FactColumns, Limited
+from profiler.attribute.limiter import Floats
 from profiler.attribute.unknown_kernels import UnknownKernels, WhyUnknown
 from profiler.report.evidence import KernelFacts
 from profiler.report.vocabulary import Resource
@@ -70,8 +71,9 @@ def slowest_groups(timeline: Timeline, judged: JudgedRows, own_ns: Ints, most: i
     group, keys = _grouped(timeline, judged, rows, shapes)
     own, sums = (_sums(group, values[rows], len(keys)) for values in (own_ns, _lasts(timeline, judged.rows)))
     calls = np.bincount(group, minlength=len(keys))
-    flops = _amounts(judged, rows, group, [each.flops for each in judged.kernels])
-    moved = _amounts(judged, rows, group, [each.bytes for each in judged.kernels])
+    inside = timeline.device.inside_ratio[judged.rows[rows]]
+    flops = _amounts(judged, rows, group, inside, [each.flops for each in judged.kernels])
+    moved = _amounts(judged, rows, group, inside, [each.bytes for each in judged.kernels])
     slowest = np.argsort(-own, kind="stable")[:most].tolist()
     limiters = _limiters(judged, rows, group, own_ns, slowest)
     first = np.zeros(len(keys), np.int64)
@@ -169,10 +171,12 @@ def _sums(group: Ints, values: Ints, count: int) -> Ints:
     return sums
 
 
-def _amounts(judged: JudgedRows, rows: Ints, group: Ints, of_facts: list[float | None]) -> list[float | None]:
-    """The sum over each group, None where one of its rows has none."""
+def _amounts(
+    judged: JudgedRows, rows: Ints, group: Ints, inside_ratio: Floats, of_facts: list[float | None]
+) -> list[float | None]:
+    """The sum over each group of what falls into the window, None where one of its rows has none."""
     each = np.array([np.nan if value is None else value for value in of_facts], np.float64)[judged.kernel[rows]]
-    return [None if np.isnan(total) else total for total in np.bincount(group, each).tolist()]
+    return [None if np.isnan(total) else total for total in np.bincount(group, each * inside_ratio).tolist()]
 
 
 def _limiters(

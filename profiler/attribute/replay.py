@@ -50,6 +50,13 @@ class ActivityCosts(Struct, frozen=True, eq=False):
             self.fixed_us[rows], needs_us, self.exposed_us[rows] if len(self.exposed_us) else self.exposed_us
         )
 
+    def part(self, ratio: Floats) -> ActivityCosts:
+        """Of rows that count only in part, shape (n,), that part of their costs."""
+        needs_us = {resource: column * ratio for resource, column in self.needs_us.items()}
+        return ActivityCosts(
+            self.fixed_us * ratio, needs_us, self.exposed_us * ratio if len(self.exposed_us) else self.exposed_us
+        )
+
     def durations_us(self, speeds: Mapping[Resource, float]) -> Floats:
         """How long each row takes when resources run `speeds` times as fast."""
         times = self.fixed_us / speeds.get(Resource.LATENCY, 1.0)

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from profiler.attribute.calibration import Calibrated
 from profiler.attribute.periods import Run, periods_us
-from profiler.attribute.replay import ActivityCosts, Calibration, Replayed, replay
+from profiler.attribute.replay import ActivityCosts, Calibration, Floats, Replayed, replay
 from profiler.report.records import Share
 from profiler.report.vocabulary import BottleneckClass, Resource
 from profiler.trace.graph import DependencyGraph
@@ -40,6 +41,14 @@ class Scenario(Struct, frozen=True):
     def run(self, speeds: Mapping[Resource, float] | None = None) -> Replayed:
         """The step at these speeds."""
         return replay(self.graph, self.costs, self.calibration, speeds)
+
+
+def inside_window(scenarios: Sequence[Scenario], inside_ratio: Floats) -> list[Scenario]:
+    """The scenarios where a window clips rows: each costs the part that lies inside, shape (n,)."""
+    if (inside_ratio == 1).all():
+        return list(scenarios)
+    costs = {id(each.costs): each.costs.part(inside_ratio) for each in scenarios}
+    return [replace(each, costs=costs[id(each.costs)]) for each in scenarios]
 
 
 Table = list[dict[Resource, float]]

@@ -20,7 +20,7 @@ from profiler.attribute.kernel_work import kernels_work
 from profiler.attribute.parts import split
 from profiler.attribute.recording_advice import for_ceilings, for_doubt, for_findings, for_replay, for_unknown
 from profiler.attribute.roofline import rooflines
-from profiler.attribute.shares import class_shares, share_records, share_table
+from profiler.attribute.shares import class_shares, inside_window, share_records, share_table
 from profiler.attribute.trace_ceilings import TraceCeilings
 from profiler.attribute.traced_advice import traced_advice
 from profiler.attribute.traced_evidence import traced_sentences
@@ -59,10 +59,13 @@ def judge_traced(
     graph: DependencyGraph,
     ceilings: TraceCeilings,
     findings: Sequence[Finding],
+    *,
+    with_advice: bool = True,
 ) -> TracedJudgement:
     """The judgement of a trace with device activities.
 
     `own_ns` is the exclusive time of each device row, `idle_ns` the idle time by cause, `graph` that of the whole span.
+    Without advice none of it is replayed.
     """
     facts = fact_columns(
         timeline, graph, kernels_work(timeline), ceilings.gemm_flops_per_s, ceilings.compute_capability
@@ -79,7 +82,8 @@ def judge_traced(
     if fatal:
         return TracedJudgement(parts, [], refuse(*fatal), kernels, for_findings(findings))
 
-    scenarios = traced_scenarios(graph, limited, facts, ceilings.peaks)
+    inside_ratio = timeline.device.inside_ratio[rows]
+    scenarios = inside_window(traced_scenarios(graph, limited, facts, ceilings.peaks), inside_ratio)
     replayed = scenarios[0].run()
     off = abs(replayed.period_us * 1e3 / told.span_ns - 1)
     if off > _MOST_OFF:
@@ -113,7 +117,7 @@ def judge_traced(
     )
     whole_ratio = prod(1 - finding.lost_ratio for finding in findings if finding.severity is Severity.WARNING)
     verdict = nearest_rival(trusted(verdict, whole_ratio), by_class)
-    advice = traced_advice(scenarios, shares, causes, limited.causes)
+    advice = traced_advice(scenarios, shares, causes, limited.causes) if with_advice else []
     if verdict.state is not VerdictState.INCONCLUSIVE:
         return TracedJudgement(parts, shares, verdict, kernels, advice)
     doubt = tracer_doubt(scenarios, by_class)

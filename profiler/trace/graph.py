@@ -37,9 +37,9 @@ class DependencyGraph(Struct, frozen=True):
     `gap_us` is host work before a call, after `input_us` of waiting for a data loader; `call_us` is the call itself,
     without the time it spent blocked; `wake_us` is what a blocking call takes after the activity it waited for.
     `issue_delay_us` lies between the end of the launching call and the start of the activity on an idle stream,
-    `stream_gap_us` between the end of what ran before it in the stream and its start when the launch came early; below
-    zero for one that began before that end, and then it lasts as long as `duration_us` says for as much of an overlap.
-    An activity enters its stream with the last call that launched one of the rows up to it.
+    `stream_gap_us` between the end of what ran before it in the stream and its start when the launch came early, below
+    zero where it began before that end: so much of its `duration_us` lies under what ran before. An activity enters
+    its stream with the last call that launched one of the rows up to it.
     """
 
     thread: list[int]

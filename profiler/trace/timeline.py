@@ -72,6 +72,7 @@ class DeviceEvents(Struct, frozen=True):
     operation: Ints  # row in Operations: the innermost operation around the launch
     group: Ints  # of collectives: index into Timeline.names of the process group; -1 where the trace does not say
     window_ns: tuple[int, int] | None = None  # what of the trace was cut out; None for all of it
+    whole_ns: Ints | None = None  # how long each row lasts, clipped or not; None where no window was cut out
 
     def __len__(self) -> int:
         return len(self.start_ns)
@@ -82,6 +83,14 @@ class DeviceEvents(Struct, frozen=True):
         if self.window_ns is not None:
             return self.window_ns
         return (int(self.start_ns.min()), int(self.end_ns.max())) if len(self) else (0, 0)
+
+    @property
+    def inside_ratio(self) -> NDArray[np.float64]:
+        """The part of each row's time that the window holds, shape (n,); 1 for what takes none."""
+        ratio = np.ones(len(self))
+        if self.whole_ns is not None:
+            np.divide(self.end_ns - self.start_ns, self.whole_ns, out=ratio, where=self.whole_ns > 0)
+        return ratio
 
 
 class HostCalls(Struct, frozen=True):

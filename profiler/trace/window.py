@@ -19,9 +19,9 @@ HostTable = TypeVar("HostTable", HostCalls, Operations, Ranges)
 def window(timeline: Timeline, start_ns: int, end_ns: int, *, followed: bool = False) -> Timeline:
     """What runs in [start, end), renumbered; references to rows outside become -1.
 
-    Device rows, host calls, operations and ranges are clipped. A call or operation from before the window stays if it
-    launched what runs within, as one that takes no time at the start: nothing within waits for it. A call within that
-    launched only what runs later is plain host work here.
+    Device rows, host calls, operations and ranges are clipped; of device rows it is kept how long they were. A call or
+    operation from before the window stays if it launched what runs within, as one that takes no time at the start:
+    nothing within waits for it. A call within that launched only what runs later is plain host work here.
 
     With `followed`, what starts next on the device is there as well, without duration at the window's end. It ends the
     idle time before it: the graph of a window needs it to know what that time was spent waiting for. The host's calls
@@ -57,6 +57,7 @@ def window(timeline: Timeline, start_ns: int, end_ns: int, *, followed: bool = F
             call=new_call[cut.call],
             operation=new_operation[cut.operation],
             window_ns=(start_ns, end_ns),
+            whole_ns=cut.end_ns - cut.start_ns if cut.whole_ns is None else cut.whole_ns,
         ),
         host=replace(
             host,

@@ -211,6 +211,16 @@ def test_what_follows_on_a_window_is_no_part_of_it() -> None:
     assert (found.calls, found.flops, found.sum_ns) == (2, 2.0, 23_000)
 
 
+def test_of_a_run_that_a_window_clips_only_the_part_inside_counts() -> None:
+    whole = timeline_of(*product(0, 1, 4), *product(20, 2, 4))  # of 11 and 12 us
+    part = window(whole, int(whole.device.start_ns[0]), int(whole.device.end_ns[1]) - 9_000)
+    (found,) = slowest_groups(part, judged(part, [facts(60.0, 120.0)], [0, 0]), np.array([5, 6]), 10)
+    assert (found.calls, found.sum_ns) == (2, 14_000)
+    assert (found.flops, found.bytes) == (60 * 1.25, 120 * 1.25)
+    again = window(part, int(part.device.start_ns[0]), int(part.device.end_ns[1]) - 1_000)
+    assert again.device.inside_ratio.tolist() == [1, 2 / 12]
+
+
 def test_inputs_that_are_no_sizes_are_not_shown() -> None:
     inputs = {"Input Dims": [["secret", 4], [], [[2, 3], [4]], [5, 6], {"a": 1}, [True]]}
     timeline = timeline_of(operation("aten::cat", 0, 4, **inputs), call("cudaLaunchKernel", 1, 2, 1), kernel(5, 1, 1))
