@@ -95,6 +95,29 @@ def test_a_kernel_that_was_seen_before_its_launching_call_returned_moves_with_th
     assert run(step, {HOST: 2}).start_us == [7]
 
 
+def test_kernels_of_one_stream_overlap_as_they_did_and_for_less_time_when_they_are_faster():
+    works = [
+        Work(0, {DRAM: 10}),
+        Work(0, {DRAM: 10}, stream_gap=-4),
+        Work(0, {DRAM: 2}, stream_gap=-5),
+        Work(0, {DRAM: 3}),
+    ]
+    step = graph_of([HostCall()], works)
+    assert run(step).end_us == [10, 16, 13, 19]
+    assert run(step, {DRAM: 2}).end_us == [5, 8, 6.5, 9.5]
+
+
+def test_what_nobody_launched_runs_after_what_its_stream_ran_before():
+    works = [Work(0, {DRAM: 10}), Work(-1, {DRAM: 4}, stream_gap=3), Work(1, {DRAM: 1})]
+    assert run(graph_of([HostCall(gap=5), HostCall(gap=1)], works)).start_us == [5, 18, 22]
+
+
+def test_what_another_thread_queued_first_waits_for_its_own_launch():
+    works = [Work(1, {DRAM: 1}), Work(0, {DRAM: 4}, delay=2)]
+    step = graph_of([HostCall(gap=30), HostCall(gap=5, thread=1)], works, tail=[0, 0])
+    assert run(step).start_us == [5, 32]
+
+
 def test_what_was_launched_before_the_step_runs_from_its_start():
     assert run(graph_of([HostCall(gap=10)], [Work(-1, {DRAM: 4}), Work(0, {DRAM: 1})])).start_us == [0, 10]
 

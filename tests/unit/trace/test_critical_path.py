@@ -232,10 +232,12 @@ def test_streams_that_would_wait_for_each_other_s_later_events_do_not() -> None:
 
 
 def test_a_graph_that_runs_in_a_circle_has_a_path_to_where_it_closes() -> None:
-    timeline = timeline_of(launch(0, 1), launch(3, 2), kernel(5, 10, 1, stream=7), kernel(30, 10, 2, stream=8))
-    graph = replace(span_graph(timeline, account(timeline.device)), held_by=[[1], [0]])
+    kernels = [kernel(5, 10, 1), kernel(30, 10, 2, stream=8), kernel(50, 10, 3, stream=9)]
+    timeline = timeline_of(launch(0, 1), launch(3, 2), launch(6, 3), *kernels)
+    graph = replace(span_graph(timeline, account(timeline.device)), held_by=[[], [2], [1]])
     path = critical_path(timeline, graph)
-    assert [PATH_KINDS[kind] for kind in path.kind.tolist()] == [KERNEL, PathKind.OTHER_STREAM, KERNEL]
+    kinds = [PATH_KINDS[kind] for kind in path.kind.tolist()]
+    assert kinds == [PathKind.UNKNOWN, KERNEL, PathKind.OTHER_STREAM, KERNEL]
 
 
 def eager(orphans: Container[int] = (), kernel_us: float = 5, period_us: float = 20) -> Timeline:

@@ -164,6 +164,45 @@ def test_nothing_is_taken_to_wait_for_what_was_launched_after_it():
     assert found.held_by == [[], []]
 
 
+def test_an_event_that_is_recorded_after_the_wait_for_it_holds_nobody():
+    found = graph(
+        call("cudaStreamWaitEvent", 1, 1, 3),
+        waiting("Stream Wait Event", stream=8, correlation=3, record=2, recorded_on=7),
+        call("cudaEventSynchronize", 3, 1, 4),
+        waiting("Event Sync", stream=-1, correlation=4, record=2, recorded_on=7),
+        launch(10, 2, 1),
+        kernel(15, 100, 1),
+        event_record(14, 2),
+        launch(18, 2, 5),
+        kernel(21, 10, 5, stream=8),
+    )
+    assert (found.held_by, any(found.waits_for)) == ([[], []], False)
+
+
+def test_a_kernel_whose_launch_was_not_recorded_stands_where_it_ran_in_its_stream():
+    found = graph(launch(10, 2, 1), kernel(15, 20, 1), kernel(40, 5), launch(41, 2, 3), kernel(50, 7, 3))
+    assert (found.launched_by, found.duration_us) == ([0, -1, 1], [20, 5, 7])
+    assert found.stream_gap_us[1] == 5  # since nobody knows what it waited for
+
+
+def test_two_threads_that_fill_one_stream_fill_it_in_the_order_in_which_it_runs():
+    late = call("cudaLaunchKernel", 10, 20, 1)  # another thread's call holds the lock
+    found = graph(late, launch(12, 2, 2) | {"tid": 2}, kernel(15, 5, 2), kernel(32, 9, 1))
+    assert (found.launched_by, found.start_us) == ([1, 0], [15, 32])
+
+
+def test_a_kernel_that_began_before_the_end_of_what_its_stream_ran_overlaps_with_that():
+    branches = [kernel(25, 50, 1), kernel(30, 10, 1), kernel(60, 30, 1), kernel(92, 5, 1)]
+    assert graph(launch(10, 5, 1), *branches).stream_gap_us[1:] == [30 - 75, 60 - 75, 2]
+
+
+def test_a_sync_waited_for_what_was_over_when_it_returned_and_on_its_own_stream_first():
+    events = [launch(10, 2, 1), launch(14, 2, 2), kernel(15, 20, 1), kernel(36, 90, 1), kernel(16, 21, 2, stream=8)]
+    assert graph(*events, call("cudaDeviceSynchronize", 20, 18, 9)).waits_for[-1] == [0, 2]
+    own = event("cuda_sync", "Stream Sync", 20, 1, correlation=9, stream=8)
+    assert graph(*events, call("cudaStreamSynchronize", 20, 18, 9), own).waits_for[-1] == [2]
+
+
 def test_a_start_soon_after_its_launch_waited_for_nothing_else():
     found = graph(launch(10, 2, 1), kernel(15, 5, 1), launch(14, 2, 2), kernel(21, 10, 2, stream=8))
     assert found.held_by == [[], []]
