@@ -35,6 +35,11 @@ class _Remedy(Struct, frozen=True):
     speeds: Mapping[Resource, float] = {}
     halves: Cause | None = None
 
+    @property
+    def is_predicted(self) -> bool:
+        """Whether a replay can tell what it gains."""
+        return bool(self.speeds) or self.halves is not None
+
 
 _CAPTURE = _Remedy(
     "capture the step into a CUDA graph, or compile it with torch.compile(mode='reduce-overhead')",
@@ -122,20 +127,19 @@ def traced_advice(
     """
     ms = {part.cause: part.ms for part in parts}
     as_traced, slowed = scenarios[0], scenarios[-1]
+    replays_graphs = "graph_launch" in as_traced.graph.kind
+    worth = [share.resource for share in shares if share.share > 1 - 1 / _WORTH_SAYING]
+    remedies = [remedy for each in worth if (remedy := _remedy(each, ms, replays_graphs=replays_graphs)) is not None]
+    gains = [_gains(scenario, remedies, causes) for scenario in (as_traced, slowed)]
     found: list[TraceAdvice] = []
-    for share in shares:
-        remedy = _remedy(share.resource, ms, replays_graphs="graph_launch" in as_traced.graph.kind)
-        if remedy is None or len(found) == _MOST_ADVICE or share.share <= 1 - 1 / _WORTH_SAYING:
-            continue
-        if not remedy.speeds and remedy.halves is None:
+    for remedy, gain, other in zip(remedies, *gains, strict=True):
+        if not remedy.is_predicted:
             sources = {"speedup": Source(missing=_NO_PREDICTION)}
             found.append(TraceAdvice(action=remedy.action, why=remedy.why, sources=sources))
-            continue
-        gain, other = (_gain(scenario, remedy, causes) for scenario in (as_traced, slowed))
-        if gain >= _WORTH_SAYING:
+        elif gain >= _WORTH_SAYING:
             low, high = min(gain, other), max(gain, other)
             found.append(TraceAdvice(action=remedy.action, why=remedy.why, speedup=gain, low=low, high=high))
-    return found
+    return found[:_MOST_ADVICE]
 
 
 def _remedy(resource: Resource, ms: Mapping[Cause, float], *, replays_graphs: bool) -> _Remedy | None:
@@ -147,8 +151,11 @@ def _remedy(resource: Resource, ms: Mapping[Cause, float], *, replays_graphs: bo
     return _LESS_HOST if remedy is _CAPTURE and replays_graphs else remedy
 
 
-def _gain(scenario: Scenario, remedy: _Remedy, causes: Sequence[Cause]) -> float:
-    costs = scenario.costs if remedy.halves is None else halve_dram(scenario.costs, causes, remedy.halves)
-    runs = [Run(scenario.costs, scenario.calibration, {}), Run(costs, scenario.calibration, remedy.speeds)]
-    before, after = periods_us(scenario.graph, runs).tolist()
-    return before / after if after > 0 else 1.0
+def _gains(scenario: Scenario, remedies: Sequence[_Remedy], causes: Sequence[Cause]) -> list[float]:
+    """What each remedy gains, all replayed in one pass; 1 where nothing is predicted."""
+    runs = [Run(scenario.costs, scenario.calibration, {})]
+    for remedy in remedies:
+        costs = scenario.costs if remedy.halves is None else halve_dram(scenario.costs, causes, remedy.halves)
+        runs.append(Run(costs, scenario.calibration, remedy.speeds))
+    before, *after = periods_us(scenario.graph, runs).tolist()
+    return [before / period if period > 0 else 1.0 for period in after]

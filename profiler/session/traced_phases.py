@@ -63,7 +63,8 @@ def _judged_window(part: LookedAt, start_ns: int, end_ns: int, ceilings: TraceCe
     told = account(seen.device)
     graph = span_graph(seen, told)
     flaws = with_fatal(part.findings, check(seen))
-    return judge_traced(seen, told, exclusive_ns(seen.device), idle_ns(seen, graph), graph, ceilings, flaws)
+    own, idle = exclusive_ns(seen.device), idle_ns(seen, graph)
+    return judge_traced(seen, told, own, idle, graph, ceilings, flaws, with_advice=False)
 
 
 def _record(phase: StepPhase, steps: StepTable, busy_ns: Ints, judge: Judge) -> PhaseAnalysis:
