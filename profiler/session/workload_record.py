@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from profiler.catalogue.architecture import Architecture
+from profiler.printable import printable
 from profiler.report.records import Source, Workload
 from profiler.workload.fit import DTYPE_BYTES
 from profiler.workload.loaded import LoadedModel
@@ -21,7 +22,7 @@ def workload_record(spec: WorkloadSpec, loaded: LoadedModel, command: str | None
         uncounted = Source(missing="the factory's object is no torch.nn.Module whose parameters could be counted")
         missing |= dict.fromkeys(("parameters", "weight_bytes"), uncounted)
     return Workload(
-        model=loaded.source,
+        model=printable(loaded.source),
         source=loaded.source_kind,
         architecture=architecture.model_type if architecture else None,
         parameters=loaded.parameters,

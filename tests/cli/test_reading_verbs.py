@@ -116,7 +116,18 @@ def test_the_version_is_that_of_the_package() -> None:
 
 def test_every_verb_of_this_milestone_is_there_and_no_other() -> None:
     result = runner.invoke(application, ["--help"])
-    for verb in ("profile", "analyze", "simulate", "show", "whatif", "models", "schema", "doctor", "calibrate"):
+    for verb in (
+        "profile",
+        "analyze",
+        "simulate",
+        "endpoint",
+        "show",
+        "whatif",
+        "models",
+        "schema",
+        "doctor",
+        "calibrate",
+    ):
         assert verb in result.stdout
-    for verb in ("endpoint", "compare", "check", "history"):
+    for verb in ("compare", "check", "history"):
         assert verb not in result.stdout
