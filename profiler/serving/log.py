@@ -82,11 +82,14 @@ class Rows:
         """Count a row that holds no request."""
         self.findings[cause] += 1
 
-    def log(self, name: str) -> RequestLog:
-        """All of them, sorted by arrival. Raises `UnreadableError` where there is none, or they span over ten years."""
+    def log(self, name: str, hint: str = "columns arrival_s,prompt_tokens,output_tokens") -> RequestLog:
+        """All of them, sorted by arrival.
+
+        Raises `UnreadableError` where there is none, with `hint` as what to try, or they span over ten years.
+        """
         if not self._arrival_ns:
             causes = "; ".join(f"{count} {cause}" for cause, count in self.findings.items()) or "it is empty"
-            raise UnreadableError(f"{name} holds no request: {causes}", "columns arrival_s,prompt_tokens,output_tokens")
+            raise UnreadableError(f"{name} holds no request: {causes}", hint)
         first = min(self._arrival_ns)
         if max(self._arrival_ns) - first > MOST_NS:
             raise UnreadableError(f"{name}: arrivals span over ten years", "check the unit: arrival_s or arrival_ms")

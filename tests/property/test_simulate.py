@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -132,13 +133,14 @@ def test_work_is_conserved(log: RequestLog, limit: Limits, cost: WholeCosts, pol
         assert there - window * batches <= sums.busy_ns <= there
 
 
-@given(logs, limits, costs, policies, st.integers(1, 3))
+@pytest.mark.parametrize("policy", POLICIES)
+@given(logs, limits, st.integers(130, 400), costs, st.integers(1, 2))
 @unhurried
 def test_the_kv_memory_is_never_overdrawn(
-    log: RequestLog, limit: Limits, cost: WholeCosts, policy: str, replicas: int
+    policy: str, log: RequestLog, limit: Limits, kv_tokens: int, cost: WholeCosts, replicas: int
 ) -> None:
-    for sums in serve(policy, log, cost, limit, replicas).replicas:
-        assert limit.kv_tokens is None or sums.peak_kv_tokens <= limit.kv_tokens
+    for sums in serve(policy, log, cost, replace(limit, kv_tokens=kv_tokens), replicas).replicas:
+        assert sums.peak_kv_tokens <= kv_tokens
 
 
 @given(logs, limits, costs, policies, st.integers(2, 4))

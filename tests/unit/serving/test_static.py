@@ -60,13 +60,15 @@ def test_a_batch_of_one_is_served_as_one_by_one() -> None:
         assert serve(policy, log_of((0, 100, 11)), costs, Limits()).finish.tolist() == [131_550_000]
 
 
-@pytest.mark.parametrize(("padded", "batches"), [(True, 2), (False, 1)])
-def test_a_batch_holds_every_prompt_and_the_longest_output_for_each(padded: bool, batches: int) -> None:
-    limits = Limits(kv_tokens=2900, padded=padded)
+# Padded 2 x 900 and 2 x 900; else 900 + 100 and 2 x 900.
+@pytest.mark.parametrize(
+    ("padded", "kv_tokens", "batches"), [(True, 3600, 1), (True, 3599, 2), (False, 2800, 1), (False, 2799, 2)]
+)
+def test_a_batch_holds_every_prompt_and_the_longest_output_for_each(padded: bool, kv_tokens: int, batches: int) -> None:
+    limits = Limits(kv_tokens=kv_tokens, padded=padded)
     ledger = serve("static", log_of((0, 900, 100), (0, 100, 900)), SPEEDS, limits)
-    # Padded 2 x 900 and 2 x 900; else 900 + 100 and 2 x 900.
     assert len(set(ledger.start)) == batches
-    assert ledger.replicas[0].peak_kv_tokens == (1000 if padded else 2800)
+    assert ledger.replicas[0].peak_kv_tokens == (kv_tokens if batches == 1 else 1000)
 
 
 def test_who_only_memory_left_behind_waits_for_memory() -> None:
