@@ -166,8 +166,8 @@ class DeviceRows(Struct, frozen=True, kw_only=True):
     """Device side of one step in columns, a row an activity, in launch order.
 
     An activity lasts `fixed_us`, `exposed_us` of memory and the largest of its `needs_us` (by resource). It starts
-    `issue_delay_us` after the host row `launched_by` (-1: before the step), `stream_gap_us` after the activity before
-    it in its stream, and after the rows `held_by`, whichever is last.
+    `issue_delay_us` after the host row `launched_by` (-1: before the step, or not known), `stream_gap_us` (below zero
+    where they overlap) after what ran before it in its stream, and after the rows `held_by`, whichever is last.
     """
 
     stream: list[int]
