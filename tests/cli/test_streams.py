@@ -127,7 +127,7 @@ def test_a_reader_that_wants_no_more_ends_it_quietly(verb: str) -> None:
 @pytest.mark.parametrize(
     "verb", [ANALYZE, f"{ANALYZE} --jobs 1", f"{SIMULATE} --count 2"], ids=["plain", "typer", "log"]
 )
-@pytest.mark.parametrize("form", ["json", "markdown"])
+@pytest.mark.parametrize("form", FORMS)
 def test_an_interrupt_while_the_answer_is_written_says_that_it_is_not_whole(verb: str, form: str) -> None:
     code, stderr = interrupted_while_writing(f"{verb} --format {form}")
     assert code == 130
