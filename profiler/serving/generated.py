@@ -15,6 +15,7 @@ from profiler.serving.request_file import shortened
 
 # Digits as many as 64 bits hold; what has more is no number that anybody meant.
 _INLINE = re.compile(r"(\d{1,18}):(\d{1,18})(?:@(\d{1,18}(?:\.\d{1,18})?))?")
+_TYPED = "PROMPT:OUTPUT or PROMPT:OUTPUT@SECONDS, such as 500:100@1.5"
 _NS_PER_S = 10**9
 LENGTHS = "N, uniform:LOW:HIGH, exponential:MEAN or lognormal:MEDIAN:SIGMA"
 
@@ -30,12 +31,10 @@ def inline_requests(text: str) -> RequestLog:
     for each in text.split(","):
         match = _INLINE.fullmatch(each.strip())
         if match is None:
-            raise UsageError(
-                f"{shortened(each)!r} is no request", "PROMPT:OUTPUT or PROMPT:OUTPUT@SECONDS, such as 500:100@1.5"
-            )
+            raise UsageError(f"{shortened(each)!r} is no request", _TYPED)
         prompt, output, seconds = match.groups()
         rows.add(round(float(seconds or 0) * _NS_PER_S), int(prompt), int(output))
-    return rows.log("what was typed")
+    return rows.log("what was typed", _TYPED)
 
 
 @dataclass(frozen=True, slots=True)

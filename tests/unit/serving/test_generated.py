@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from profiler.errors import UsageError
+from profiler.errors import UnreadableError, UsageError
 from profiler.serving.generated import Lengths, generated_requests, inline_requests, is_inline
 from tests.unit.serving.requests import SECOND
 
@@ -27,6 +27,12 @@ def test_other_text_is_no_request(text: str) -> None:
     with pytest.raises(UsageError, match="is no request") as caught:
         inline_requests(text)
     assert len(caught.value.message) < 120
+
+
+def test_typed_requests_that_cannot_be_meant_are_told_how_to_type_them() -> None:
+    with pytest.raises(UnreadableError, match="1 without an output") as caught:
+        inline_requests("500:0")
+    assert "PROMPT:OUTPUT@SECONDS" in caught.value.hint
 
 
 def test_a_rate_at_which_they_would_come_for_ever_is_refused() -> None:
