@@ -91,7 +91,7 @@ def analyze(
     force: ForceOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Judge torch.profiler's traces from anywhere: where their time went, what the GPU waited for, what holds them back.
+    """Judge torch.profiler's traces from anywhere: where time went, what the GPU waited for, what holds them back.
 
     One file is one rank. What cannot be read is named, and the rest analysed.
 
