@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import random
 from functools import cache
 
 import pytest
 
 from profiler.report.analysis import PartName, RankAnalysis
+from profiler.report.trace_waits import PathKind
 from profiler.report.vocabulary import BottleneckClass, Resource, VerdictState
 from profiler.session.analyze import analyze_trace
 from tests.unit.trace.trace_events import PUBLIC_TRACES, RECORDINGS, call, kernel, operation, trace_bytes
@@ -161,3 +165,21 @@ def test_a_host_that_is_late_between_replays_is_still_found() -> None:
     (rank,) = analyze_trace("late", trace_bytes(events, deviceProperties=[{"id": 0, "name": "NVIDIA H100 80GB HBM3"}]))
     assert (rank.verdict.class_, rank.verdict.state) == (BottleneckClass.SCHEDULING, VerdictState.CLEAR)
     assert "between the launches of its graphs" in rank.advice[0].action
+
+
+@pytest.mark.parametrize("name", ["decode_b1_eager", "slow_host", "tiny_kernels", "sync_every_op", "gemm_large"])
+def test_launches_that_were_not_recorded_leave_the_class_of_the_verdict(name: str) -> None:
+    trace = json.loads(gzip.decompress((RECORDINGS / f"{name}.json.gz").read_bytes()))
+    launches = [each for each in trace["traceEvents"] if "LaunchKernel" in each["name"]]
+    lost = {id(each) for each in random.Random(5).sample(launches, max(len(launches) // 20, 1))} | {id(launches[-1])}
+    trace["traceEvents"] = [each for each in trace["traceEvents"] if id(each) not in lost]
+    (rank,) = analyze_trace(name, json.dumps(trace).encode())
+    whole = recorded(name)
+    assert rank.verdict.class_ is whole.verdict.class_
+    assert rank.critical_path is not None
+    assert whole.critical_path is not None
+    unknown, before = (
+        sum(each.fraction for each in path.kinds if each.kind is PathKind.UNKNOWN)
+        for path in (rank.critical_path, whole.critical_path)
+    )
+    assert unknown - before <= len(lost) / len(launches)
