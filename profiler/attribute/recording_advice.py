@@ -59,6 +59,14 @@ def for_doubt(span_ns: int) -> TraceAdvice:
     )
 
 
+def for_pauses(fraction: float) -> TraceAdvice:
+    """Of a trace that is mostly pauses, in which the program did something else."""
+    action = "look at the steps alone: at the phases here, or with --step or --from and --to"
+    return _advice(
+        action, f"nothing was asked of the GPU {fraction:.0%} of the time, which no speed of the host explains"
+    )
+
+
 def for_replay() -> TraceAdvice:
     """Of a trace whose dependencies could not be replayed."""
     return _advice("record a few whole steps, CPU and GPU (schedule(wait=1, warmup=2, active=3))", "")

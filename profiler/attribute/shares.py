@@ -68,7 +68,8 @@ def share_table(
         for resource in (None, *_resources_in_use(scenario))
     ]
     faster = [at if resource is None else {**at, resource: at.get(resource, 1.0) * step} for _, resource in asked]
-    periods = _periods_us([(scenarios[number], speeds) for (number, _), speeds in zip(asked, faster, strict=True)])
+    of_scenario = [scenarios[number] for number, _ in asked]
+    periods = scenario_periods_us(list(zip(of_scenario, faster, strict=True)))
     table: Table = [dict.fromkeys(Resource, 0.0) for _ in scenarios]
     base = 0.0
     for (number, resource), period in zip(asked, periods, strict=True):
@@ -84,7 +85,7 @@ def _resources_in_use(scenario: Scenario) -> list[Resource]:
     return [resource for resource in Resource if resource in on_host or scenario.costs.uses(resource)]
 
 
-def _periods_us(asked: Sequence[tuple[Scenario, Mapping[Resource, float]]]) -> list[float]:
+def scenario_periods_us(asked: Sequence[tuple[Scenario, Mapping[Resource, float]]]) -> list[float]:
     """The periods of scenarios at speeds; those of one graph are replayed together."""
     periods = np.zeros(len(asked))
     graphs = {id(scenario.graph): scenario.graph for scenario, _ in asked}

@@ -18,7 +18,14 @@ from profiler.attribute.kernel_groups import JudgedRows, slowest_groups
 from profiler.attribute.kernel_table import MOST_KERNELS
 from profiler.attribute.kernel_work import kernels_work
 from profiler.attribute.parts import split
-from profiler.attribute.recording_advice import for_ceilings, for_doubt, for_findings, for_replay, for_unknown
+from profiler.attribute.recording_advice import (
+    for_ceilings,
+    for_doubt,
+    for_findings,
+    for_pauses,
+    for_replay,
+    for_unknown,
+)
 from profiler.attribute.roofline import rooflines
 from profiler.attribute.shares import class_shares, inside_window, share_records, share_table
 from profiler.attribute.trace_ceilings import TraceCeilings
@@ -40,6 +47,8 @@ _MOST_OFF = 0.1
 # Of the busy time: from here on, what nobody knows outweighs what is known.
 _MOST_UNKNOWN = 0.5
 
+# Of the span: a host that was elsewhere for longer is no matter of its speed.
+_MOST_PAUSED = 0.5
 # Of the busy time: what nobody knows of more makes a verdict unclear.
 _WORTH_KNOWING = 0.1
 
@@ -118,6 +127,9 @@ def judge_traced(
     whole_ratio = prod(1 - finding.lost_ratio for finding in findings if finding.severity is Severity.WARNING)
     verdict = nearest_rival(trusted(verdict, whole_ratio), by_class)
     advice = traced_advice(scenarios, shares, causes, limited.causes) if with_advice else []
+    paused_ratio = idle_ns.get(PartName.IDLE_NOTHING_ASKED, 0) / told.span_ns
+    if paused_ratio > _MOST_PAUSED:
+        advice = [for_pauses(paused_ratio)]
     if verdict.state is not VerdictState.INCONCLUSIVE:
         return TracedJudgement(parts, shares, verdict, kernels, advice)
     doubt = tracer_doubt(scenarios, by_class)

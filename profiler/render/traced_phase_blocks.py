@@ -105,7 +105,8 @@ def _told(phase: PhaseAnalysis) -> str:
     made_of = ", ".join(f"{percent(part.fraction)} {PARTS[part.part]}" for part in largest)
     told = "" if phase.kind_from is KindFrom.ANNOTATION else f"; {_KINDS[phase.kind_from]}"
     judged = _steps([phase.judged])
-    return f"{phase.name}: {_steps(phase.steps)}, {_FOUND[phase.found_by]}{told}. Of {judged}: {made_of}."
+    doubt = f" Held back so as traced; {phase.doubt}." if phase.doubt else ""
+    return f"{phase.name}: {_steps(phase.steps)}, {_FOUND[phase.found_by]}{told}. Of {judged}: {made_of}.{doubt}"
 
 
 def _steps(runs: list[StepRun]) -> str:

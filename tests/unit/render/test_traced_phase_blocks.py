@@ -16,6 +16,7 @@ from profiler.report.analysis import PhaseAnalysis, RankAnalysis
 from profiler.report.trace_phases import FoundBy, KindFrom, PhaseKind, StepRun
 from profiler.report.vocabulary import BottleneckClass
 from profiler.session.analyze import analyze
+from tests.unit.trace.trace_events import RECORDINGS
 
 TRACE = Path(__file__).parents[2] / "data" / "own" / "smollm135m-graph-trace.json.gz"
 
@@ -82,3 +83,9 @@ def test_a_phase_of_several_ranks_says_how_far_they_differ_and_what_holds_how_ma
 
 def test_ranks_without_phases_have_no_table_of_them() -> None:
     assert job_phase_blocks([replace(rank(), phases=[])]) == []
+
+
+def test_a_phase_that_hinges_on_the_tracer_says_so() -> None:
+    (hinging,) = analyze(RECORDINGS / "decode_b64_graph_body.json.gz").ranks
+    text = " ".join(shown(hinging.phases).split())
+    assert "Held back so as traced; how much of that the tracer did cannot be told" in text
