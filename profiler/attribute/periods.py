@@ -69,16 +69,16 @@ class _Pass:
         self._order = np.argsort(queued, kind="stable")
         self._queued = queued[self._order]
         self._launcher = np.array(graph.launched_by, np.int64)[self._order]
-        # Calls whose activities are queued with a later one: when they issued is kept. Of what nobody launched: 0.
+        # Calls whose activities are queued with a later one: when they issued is kept.
         apart = self._launcher[(self._launcher >= 0) & (self._launcher < self._queued)]
-        self._issued_apart = {-1: np.zeros(len(runs)), **dict.fromkeys(values(apart).tolist(), np.empty(0))}
+        self._issued_apart = dict.fromkeys(values(apart).tolist(), np.empty(0))
+        self._queued_as_launched = bool((self._launcher == self._queued).all())
         self._lane = np.unique(np.array(graph.stream, np.int64), return_inverse=True)[1].reshape(-1)[self._order]
         delay_us = np.array(graph.issue_delay_us)[self._order]
         self._late_us = np.maximum(delay_us, 0.0)
         self._early_us = np.minimum(delay_us, 0.0) if (delay_us < 0).any() else None
         self._gap_us = np.maximum(np.array(graph.stream_gap_us), 0.0)[self._order]
-        overlap = overlap_ratios(graph)[self._order]
-        self._overlap = overlap if overlap.any() else None
+        self._overlap = overlap_ratios(graph)[self._order]
         place = np.empty(len(queued), np.int64)
         place[self._order] = np.arange(len(queued))
         self._held = {int(place[row]): others for row, others in enumerate(graph.held_by) if others}
@@ -165,33 +165,41 @@ class _Pass:
         duration = self._durations_us(begin, end)
         occupied = _outer(self._gap_us[rows], self._latency)
         occupied += duration
-        if self._overlap is not None:
-            occupied -= self._overlap[rows] * duration
+        overlap = self._overlap[rows]
+        overlaps = bool(overlap.any())
+        if overlaps:
+            occupied -= overlap * duration
         ready += duration
         ends = ready
         for lane, mine in _groups(self._lane[rows]):
             # end = max(ready, the end before it + gap) + duration: a running maximum, less the time occupied so far.
-            adds = occupied[:, mine] if self._overlap is None else np.maximum(occupied[:, mine], 0.0)
+            adds = np.maximum(occupied[:, mine], 0.0) if overlaps else occupied[:, mine]
             so_far = np.cumsum(adds, axis=1)
             found = ready[:, mine] - so_far
             np.maximum.accumulate(found, axis=1, out=found)
             np.maximum(found, self._lane_end[lane, :, None], out=found)
             found += so_far
-            if self._overlap is None:
-                ends[:, mine] = found
-            else:  # some may be over before what ran before them
+            if overlaps:  # some may be over before what ran before them
                 before = np.concatenate([self._lane_end[lane, :, None], found[:, :-1]], axis=1)
                 ends[:, mine] = np.maximum(ready[:, mine], before + occupied[:, mine])
+            else:
+                ends[:, mine] = found
             self._lane_end[lane] = found[:, -1]
         low, high = np.searchsorted(self._kept_places, (begin, end))
         for place in self._kept_places[low:high].tolist():
             self._kept[self._number[int(self._order[place])]] = ends[:, place - begin]
 
     def _issues(self, rows: slice, issued: Floats, first_call: int) -> Floats:
-        """When the calls that launched these places were through; `issued` are the times of a stretch's own calls."""
+        """When the calls that launched these places were through, 0 where nobody launched them.
+
+        `issued` are the times of a stretch's own calls.
+        """
         launcher = self._launcher[rows]
         times: Floats = issued[:, np.maximum(launcher - first_call, 0)]
-        for place in np.flatnonzero(launcher < first_call).tolist():
+        if self._queued_as_launched:
+            return times
+        times[:, launcher < 0] = 0.0
+        for place in np.flatnonzero((launcher >= 0) & (launcher < first_call)).tolist():
             times[:, place] = self._issued_apart[int(launcher[place])]
         return times
 
