@@ -39,3 +39,12 @@ def test_a_device_that_nobody_knows_has_no_ceilings_and_says_why(properties: lis
     assert found.peaks.dram_bytes_per_s is None
     assert not any(found.gemm_flops_per_s.values())
     assert "--ceilings" in found.note
+
+
+def test_a_board_of_a_known_card_has_its_datasheet_and_one_of_which_less_is_known_has_none() -> None:
+    board, card, other = (
+        ceilings_of([{"id": 0, "name": name}]).peaks.dram_bytes_per_s
+        for name in ("NVIDIA A100-PG509-200", "NVIDIA A100-SXM4-40GB", "Tesla V100-DGXS-32GB")
+    )
+    assert board == card
+    assert (board is None, other) == (False, None)
