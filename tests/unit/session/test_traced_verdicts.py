@@ -156,11 +156,11 @@ def test_a_trace_without_a_gpu_says_what_to_record() -> None:
 
 
 def test_a_host_that_is_late_between_replays_is_still_found() -> None:
-    # 10 ms of Python before each of four replays, whose traced launches take 3 ms of it: untraced 0.03.
+    # 10 ms of work before each of four replays, whose launches take 3 ms as traced, and untraced 0.03.
     events = []
     for step in range(4):
         start = 14_000.0 * step
-        events.append(call("cudaGraphLaunch", start + 10_000, 3_000, step + 1))
+        events += [operation("work", start, 9_990), call("cudaGraphLaunch", start + 10_000, 3_000, step + 1)]
         events += [kernel(start + 13_000 + 100 * each, 90, step + 1) for each in range(10)]
     (rank,) = analyze_trace("late", trace_bytes(events, deviceProperties=[{"id": 0, "name": "NVIDIA H100 80GB HBM3"}]))
     assert (rank.verdict.class_, rank.verdict.state) == (BottleneckClass.SCHEDULING, VerdictState.CLEAR)
