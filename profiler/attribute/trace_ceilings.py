@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from profiler.catalogue.datasheet import Datasheet, find_datasheet
 from profiler.report.evidence import Peaks
@@ -42,7 +43,10 @@ def ceilings_of(
     sheet = find_datasheet(name) if name is not None else None
     if measured is not None and (name is None or _is_same(name, measured.device)):
         return _ceilings(name or measured.device, mine, sheet or find_datasheet(measured.device), measured)
-    return _ceilings(name, mine, sheet, None)
+    found = _ceilings(name, mine, sheet, None)
+    if measured is None:
+        return found
+    return replace(found, note=f"{found.note}; the ceilings that were given are of {measured.device}: not used")
 
 
 def device_name(properties: Sequence[Mapping[str, Any]], device: int | None = None) -> str | None:

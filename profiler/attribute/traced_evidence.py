@@ -47,7 +47,9 @@ def traced_sentences(
     found = [_sentence(part, why_unknown) for part in worth][:_MOST_SENTENCES]
     kinds_of_idle = sum(part.part.is_idle for part in worth)
     if idle >= _MENTIONED and kinds_of_idle > 1:
-        found.insert(0, f"the GPU was idle {idle:.0%} of {told.span_ns / 1e6:,.3g} ms")
+        span_ms = told.span_ns / 1e6
+        span = f"{span_ms:.3g} ms" if span_ms < 1e3 else f"{span_ms / 1e3:,.1f} s"
+        found.insert(0, f"the GPU was idle {idle:.0%} of {span}")
     return found
 
 

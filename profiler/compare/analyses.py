@@ -69,6 +69,7 @@ def _side(ranks: Sequence[RankAnalysis]) -> Side:
         ranks=[rank.name for rank in ranks],
         devices=sorted({rank.device for rank in ranks if rank.device is not None}),
         held_back_by=list(dict.fromkeys(held_back_by)),
+        clear=sum(rank.verdict.state is VerdictState.CLEAR for rank in ranks),
         span_ns=sum(rank.span_ns for rank in ranks),
         busy_ns=sum(rank.busy_ns for rank in ranks),
         idle_ns=sum(rank.idle_ns for rank in ranks),

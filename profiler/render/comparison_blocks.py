@@ -103,8 +103,12 @@ def _facts(answer: AnalysisComparison) -> tuple[Fact, ...]:
 
 
 def _held(side: Side) -> str:
-    held = listed(klass.value for klass in side.held_back_by) if side.held_back_by else ""
-    return f"held back by {held}" if held else "no verdict"
+    if not side.held_back_by:
+        return "no verdict"
+    held, ranks = listed(klass.value for klass in side.held_back_by), len(side.ranks)
+    if side.clear == ranks:
+        return f"held back by {held}"
+    return f"inconclusive: {held} leads" if not side.clear else f"{held} leads, clear in {side.clear} of {ranks} ranks"
 
 
 def _columns(view: _View, *first: Column) -> tuple[Column, ...]:

@@ -39,6 +39,7 @@ class Side(Struct, frozen=True, kw_only=True):
     ranks: list[str]
     devices: list[str]
     held_back_by: list[BottleneckClass]
+    clear: int  # so many of its verdicts are clear; what holds the others back is what leads there
     span_ns: int
     busy_ns: int
     idle_ns: int

@@ -6,6 +6,7 @@ import pytest
 
 from profiler.attribute.trace_ceilings import GEMM_EFFICIENCY, READ_EFFICIENCY, ceilings_of
 from profiler.catalogue.datasheet import find_datasheet
+from profiler.report.records import Ceilings
 
 H100 = {"id": 0, "name": "NVIDIA H100 80GB HBM3", "numSms": 132, "maxThreadsPerMultiprocessor": 2048, "computeMajor": 9}
 
@@ -48,3 +49,10 @@ def test_a_board_of_a_known_card_has_its_datasheet_and_one_of_which_less_is_know
     )
     assert board == card
     assert (board is None, other) == (False, None)
+
+
+def test_ceilings_of_another_device_are_not_used_and_that_is_said() -> None:
+    measured = Ceilings(device="Intel Xeon", measured_at=None, from_cache=False, ceilings=[])
+    found = ceilings_of([H100], 0, measured)
+    assert "of Intel Xeon: not used" in found.note
+    assert found.peaks == ceilings_of([H100], 0).peaks
