@@ -18,7 +18,9 @@ def collective_blocks(waits: CollectiveWaits, labels: Mapping[str, str]) -> list
     """What every output for people shows; `labels` are the names of the traces as they are shown."""
     blocks: list[Block] = [Heading("Who waits for whom in collectives", 2)]
     if waits.matched:
-        blocks += [_ranks(waits, labels), *_pairs(waits, labels), _worst(waits, labels)]
+        blocks += [_ranks(waits, labels), *_pairs(waits, labels)]
+        if waits.worst:
+            blocks.append(_worst(waits, labels))
         blocks.append(Statement(_basis(waits), Tone.FAINT))
     if waits.notes:
         blocks.append(Bullets(tuple(sentence(note) for note in waits.notes)))
