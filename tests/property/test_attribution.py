@@ -121,9 +121,12 @@ def test_a_step_at_one_scale_takes_that_many_times_its_time(step: Step, scale: f
 def test_shares_are_never_negative_and_sum_to_no_more_than_one(step: Step):
     """They sum to less where two limits tie: neither alone gains anything. Recorded steps have no such ties.
 
-    A host that wakes up early is left out: that part of a wait scales with no speed.
+    A host that wakes up early is left out: that part of a wait scales with no speed. So are kernels that are over
+    before what ran before them in their stream: made faster, they overlap for less and would end later.
     """
-    step = (replace(step[0], wake_us=[max(wake, 0.0) for wake in step[0].wake_us]), step[1])
+    gaps = [max(gap, -lasts) for gap, lasts in zip(step[0].stream_gap_us, step[0].duration_us, strict=True)]
+    wakes = [max(wake, 0.0) for wake in step[0].wake_us]
+    step = (replace(step[0], wake_us=wakes, stream_gap_us=gaps), step[1])
     period = period_us(step)
     scenario = Scenario("as traced", *step, calibrate(*step, period, step[0].host_us))
     shares = share_table([scenario], 1 + 1e-6)[0]
