@@ -102,8 +102,6 @@ def judge_traced(
         reason = f"{reason} ms: what waited for what cannot be told from this trace"
         return TracedJudgement(parts, [], refuse(reason), kernels, [for_replay()])
 
-    table = share_table(scenarios)
-    by_class = class_shares(table)
     unknown_ns = int(own[is_unknown].sum())
     if ceilings.peaks.dram_bytes_per_s:
         has_work = facts.flags(lambda kernel: kernel.bytes is not None)
@@ -111,11 +109,12 @@ def judge_traced(
         why, to_record = _reasons_words(found, unknown_ns), for_unknown(found, told.busy_ns)
     else:
         why, to_record = ceilings.note, [for_ceilings(ceilings.note)]
-    if unknown_ns > _MOST_UNKNOWN * told.busy_ns and hinges_on_unknown(scenarios, by_class):
+    if unknown_ns > _MOST_UNKNOWN * told.busy_ns and hinges_on_unknown(scenarios):
         spent = f"{unknown_ns / told.busy_ns:.0%} of the busy time"
         reason = f"{spent} is in kernels of which nobody knows what limits them: {why}"
         return TracedJudgement(parts, [], refuse(reason), kernels, to_record)
-    shares = share_records(table)
+    table = share_table(scenarios)
+    by_class, shares = class_shares(table), share_records(table)
     causes = split(graph, replayed, limited.causes, limited.tiers)
     verdict = judge(
         by_class,

@@ -11,7 +11,7 @@ from profiler.attribute.activities import RESOURCES, FactColumns, Limited, limit
 from profiler.attribute.calibration import Calibrated
 from profiler.attribute.replay import Calibration
 from profiler.attribute.scenarios import UNKNOWN_AS_MEMORY, as_limited_by, kernel_readings
-from profiler.attribute.shares import Scenario
+from profiler.attribute.shares import Scenario, class_shares, share_table
 from profiler.attribute.verdict import ClassShares, judge
 from profiler.report.evidence import Peaks
 from profiler.report.vocabulary import BottleneckClass, Cause, Resource, VerdictState
@@ -72,13 +72,15 @@ def traced_scenarios(graph: DependencyGraph, limited: Limited, facts: FactColumn
     return [*found, Scenario(SLOWED, slowed, limited.costs, _HOST_GUESSED)]
 
 
-def hinges_on_unknown(scenarios: Sequence[Scenario], by_class: Sequence[ClassShares]) -> bool:
+def hinges_on_unknown(scenarios: Sequence[Scenario]) -> bool:
     """Whether another class leads where unknown kernels wait for memory.
 
     Launches of graphs are known to be faster without a tracer, so that is asked for both of their speeds.
     """
-    leaders = {scenario.label: leader(shares) for scenario, shares in zip(scenarios, by_class, strict=True)}
     pairs = ((AS_TRACED, UNKNOWN_AS_MEMORY), (UNTRACED_LAUNCHES, f"{UNTRACED_LAUNCHES}, {UNKNOWN_AS_MEMORY}"))
+    asked = [scenario for scenario in scenarios if any(scenario.label in pair for pair in pairs)]
+    by_class = class_shares(share_table(asked))
+    leaders = {scenario.label: leader(shares) for scenario, shares in zip(asked, by_class, strict=True)}
     return any(other in leaders and leaders[one] is not leaders[other] for one, other in pairs)
 
 
