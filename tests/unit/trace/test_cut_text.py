@@ -97,7 +97,6 @@ def test_a_named_pipe_is_read_and_never_waited_for(tmp_path: Path) -> None:
         read_kineto(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)  # so that opening the pipe to write does not wait
     writer = os.open(pipe, os.O_WRONLY)
-    os.close(reader)
 
     def write() -> None:
         with os.fdopen(writer, "wb") as file:
@@ -107,4 +106,5 @@ def test_a_named_pipe_is_read_and_never_waited_for(tmp_path: Path) -> None:
     thread.start()
     timeline = read_kineto(pipe)
     thread.join()
+    os.close(reader)  # no sooner: writing to a pipe that nobody has open fails
     assert timeline.flaws == read_kineto(PACKED).flaws
