@@ -23,20 +23,14 @@ def analyze_and_show(
     """
     # Nothing here is worth several threads, and to start them takes longer than to import the rest of numpy.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from profiler.cli.interrupts import whole_or_partial
     from profiler.cli.output import hand_over
     from profiler.cli.progress import progress_on_stderr
-    from profiler.errors import InterruptedByUser
     from profiler.report.analysis import Analysis, encode_analysis
     from profiler.session.analyze import analyze
 
-    interrupted = None
     with progress_on_stderr() as progress:
-        try:
-            answer = analyze(*traces, progress=progress, **options)
-        except InterruptedByUser as interrupt:
-            if not isinstance(interrupt.partial, Analysis):
-                raise
-            answer, interrupted = interrupt.partial, interrupt
+        answer, interrupted = whole_or_partial(lambda: analyze(*traces, progress=progress, **options), Analysis)
     hand_over(lambda: _blocks(answer), form, lambda: encode_analysis(answer), output)
     if interrupted is not None:
         raise interrupted

@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from profiler.cli.load_options import (
+    GENERATED,
+    OutputTokensOption,
+    PromptTokensOption,
+    SeedOption,
+    SloE2eOption,
+    SloTpotOption,
+    SloTtftOption,
+    number,
+    whole,
+)
 from profiler.cli.options import OUTPUT_PANEL, DebugOption, ForceOption, Format, FormatOption
-from profiler.cli.simulate import _GENERATED, _LENGTHS, _SLO, _number, _whole
 
 if TYPE_CHECKING:
     from profiler.report.endpoint import Endpoint
@@ -40,27 +50,23 @@ def endpoint(
         ),
     ] = "poisson",
     rate: Annotated[
-        float | None, _number("--rate", "Requests a second, whether or not those before ended.", _LOAD, "RATE")
+        float | None, number("--rate", "Requests a second, whether or not those before ended.", _LOAD, "RATE")
     ] = None,
     concurrency: Annotated[
-        int | None, _whole("--concurrency", "Instead: so many at once, the next when one ends.", _LOAD, 100_000)
+        int | None, whole("--concurrency", "Instead: so many at once, the next when one ends.", _LOAD, 100_000)
     ] = None,
     max_concurrency: Annotated[
-        int | None, _whole("--max-concurrency", "With --rate: no more than these at once.", _LOAD, 100_000)
+        int | None, whole("--max-concurrency", "With --rate: no more than these at once.", _LOAD, 100_000)
     ] = None,
     knee: Annotated[
         bool,
         typer.Option("--knee", rich_help_panel=_LOAD, help="Raise the rate until goodput falls; say what saturates."),
     ] = False,
-    step_s: Annotated[float, _number("--step-s", "How long each rate is held.", _LOAD, "SECONDS")] = 10.0,
-    count: Annotated[int, _whole("--count", "How many.", _GENERATED, _MOST_REQUESTS)] = 100,
-    prompt_tokens: Annotated[
-        str, typer.Option("--prompt-tokens", metavar="LENGTHS", rich_help_panel=_GENERATED, help=f"{_LENGTHS}.")
-    ] = "lognormal:512:1",
-    output_tokens: Annotated[
-        str, typer.Option("--output-tokens", metavar="LENGTHS", rich_help_panel=_GENERATED, help="In the same way.")
-    ] = "lognormal:128:0.8",
-    seed: Annotated[int, _whole("--seed", "The same seed gives the same requests.", _GENERATED, least=0)] = 0,
+    step_s: Annotated[float, number("--step-s", "How long each rate is held.", _LOAD, "SECONDS")] = 10.0,
+    count: Annotated[int, whole("--count", "How many.", GENERATED, _MOST_REQUESTS)] = 100,
+    prompt_tokens: PromptTokensOption = "lognormal:512:1",
+    output_tokens: OutputTokensOption = "lognormal:128:0.8",
+    seed: SeedOption = 0,
     model: Annotated[
         str | None,
         typer.Option("--model", metavar="NAME", show_default=False, rich_help_panel=_SERVER, help="If it has several."),
@@ -78,9 +84,9 @@ def endpoint(
             help="Environment variable with the API key. Default: OPENAI_API_KEY, if it is set.",
         ),
     ] = None,
-    timeout_s: Annotated[float, _number("--timeout-s", "Give a request up after that.", _SERVER, "SECONDS")] = 600.0,
+    timeout_s: Annotated[float, number("--timeout-s", "Give a request up after that.", _SERVER, "SECONDS")] = 600.0,
     baseline: Annotated[
-        int, _whole("--baseline", "Requests sent alone first, to know the idle server.", _SERVER, 1000)
+        int, whole("--baseline", "Requests sent alone first, to know the idle server.", _SERVER, 1000)
     ] = 8,
     costs: Annotated[
         Path | None,
@@ -92,11 +98,11 @@ def endpoint(
             help="A report of the model by `profile`: what holds its prefill and decode back.",
         ),
     ] = None,
-    slo_ttft_ms: Annotated[float | None, _number("--slo-ttft-ms", "Time to the first token.", _SLO, "MS")] = None,
-    slo_tpot_ms: Annotated[float | None, _number("--slo-tpot-ms", "Time per token after it.", _SLO, "MS")] = None,
-    slo_e2e_ms: Annotated[float | None, _number("--slo-e2e-ms", "Time of the whole request.", _SLO, "MS")] = None,
+    slo_ttft_ms: SloTtftOption = None,
+    slo_tpot_ms: SloTpotOption = None,
+    slo_e2e_ms: SloE2eOption = None,
     listed: Annotated[
-        int, _whole("--list-requests", "Requests that the JSON lists.", OUTPUT_PANEL, least=0)
+        int, whole("--list-requests", "Requests that the JSON lists.", OUTPUT_PANEL, least=0)
     ] = _MOST_LISTED,
     form: FormatOption = Format.TABLE,
     output: Annotated[
@@ -118,8 +124,9 @@ def endpoint(
     """
     from rich.console import Console
 
+    from profiler.cli.interrupts import whole_or_partial
     from profiler.cli.progress import progress_on
-    from profiler.errors import InterruptedByUser, UsageError
+    from profiler.errors import UsageError
     from profiler.report.endpoint import Endpoint
     from profiler.report.store import check_writable
     from profiler.serving.outcome import Slo
@@ -152,12 +159,7 @@ def endpoint(
         phase_verdicts=phase_verdicts(costs),
     )
     with progress_on(Console(stderr=True)) as progress:
-        try:
-            answer, interrupted = drive_endpoint(plan, progress), None
-        except InterruptedByUser as interrupt:
-            if not isinstance(interrupt.partial, Endpoint):
-                raise
-            answer, interrupted = interrupt.partial, interrupt
+        answer, interrupted = whole_or_partial(lambda: drive_endpoint(plan, progress), Endpoint)
     _emit(answer, form, output)
     if interrupted is not None:
         raise interrupted

@@ -1,4 +1,4 @@
-"""Ctrl-C that arrives while an object is being destroyed: Python drops it there."""
+"""Ctrl-C: what was known by then is an answer, too; and where Python would drop it, it is made again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from profiler.errors import InterruptedByUser
+
+Answer = TypeVar("Answer")
 
 # Long enough for the destructor to be over, in which the interrupt would be dropped again.
 _A_MOMENT_S = 0.05
@@ -36,3 +41,18 @@ def kept_interrupts(again: Callable[[], None] = interrupt_in_a_moment) -> Iterat
         yield
     finally:
         sys.unraisablehook = usual
+
+
+def whole_or_partial(run: Callable[[], Answer], kind: type[Answer]) -> tuple[Answer, InterruptedByUser | None]:
+    """What `run` answers; after Ctrl-C what it had of that, and the interrupt, to be raised once that is shown.
+
+    Raises `InterruptedByUser` where it had nothing of that `kind`.
+    """
+    from profiler.errors import InterruptedByUser
+
+    try:
+        return run(), None
+    except InterruptedByUser as interrupt:
+        if not isinstance(interrupt.partial, kind):
+            raise
+        return interrupt.partial, interrupt

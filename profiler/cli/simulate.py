@@ -2,45 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from profiler.cli.load_options import (
+    GENERATED,
+    OutputTokensOption,
+    PromptTokensOption,
+    SeedOption,
+    SloE2eOption,
+    SloTpotOption,
+    SloTtftOption,
+    number,
+    whole,
+)
 from profiler.cli.options import OUTPUT_PANEL, DebugOption, ForceOption, Format, FormatOption
 
 if TYPE_CHECKING:
     from profiler.report.simulation import Simulation
 
-_COSTS, _SERVER, _GENERATED, _SLO = "What it costs", "The server", "With poisson or bursty", "What is promised"
+_COSTS, _SERVER = "What it costs", "The server"
 # Repeated from `profiler.serving`, which `--help` need not import; a test keeps them equal.
-_LENGTHS = "N, uniform:LOW:HIGH, exponential:MEAN or lognormal:MEDIAN:SIGMA"
 _POLICIES = "serial, static, continuous, priority, shortest-first"
 _MOST_REQUESTS, _MOST_LISTED = 20_000_000, 10_000
 _MAX_BYTES = 1 << 30
-_MOST = 1e9
-
-
-def _within(least: float, most: float) -> Callable[[float | None], float | None]:
-    """What is beyond is no wish but a typing error."""
-
-    def check(value: float | None) -> float | None:
-        if value is None or least <= value <= most:  # never true of NaN
-            return value
-        raise typer.BadParameter(f"{value:g} is not between {least:g} and {most:g}")
-
-    return check
-
-
-def _number(option: str, text: str, panel: str, metavar: str, least: float = 1e-6) -> Any:
-    return typer.Option(
-        option, metavar=metavar, callback=_within(least, _MOST), rich_help_panel=panel, help=text, show_default=False
-    )
-
-
-def _whole(option: str, text: str, panel: str, most: float = _MOST, least: float = 1) -> Any:
-    return typer.Option(option, metavar="N", callback=_within(least, most), rich_help_panel=panel, help=text)
 
 
 def simulate(
@@ -53,10 +40,10 @@ def simulate(
         ),
     ],
     prefill_tokens_per_s: Annotated[
-        float | None, _number("--prefill-tokens-per-s", "Prompt tokens a second of a stream.", _COSTS, "RATE")
+        float | None, number("--prefill-tokens-per-s", "Prompt tokens a second of a stream.", _COSTS, "RATE")
     ] = None,
     decode_tokens_per_s: Annotated[
-        float | None, _number("--decode-tokens-per-s", "Output tokens a second of a stream.", _COSTS, "RATE")
+        float | None, number("--decode-tokens-per-s", "Output tokens a second of a stream.", _COSTS, "RATE")
     ] = None,
     costs: Annotated[
         Path | None,
@@ -70,10 +57,10 @@ def simulate(
     ] = None,
     fit: Annotated[
         int | None,
-        _whole("--fit", "Costs fitted to the first N requests of a log with server times.", _COSTS),
+        whole("--fit", "Costs fitted to the first N requests of a log with server times.", _COSTS),
     ] = None,
     weights_gb: Annotated[
-        float | None, _number("--weights-gb", "Size of the weights: how fast they are read again.", _COSTS, "GB")
+        float | None, number("--weights-gb", "Size of the weights: how fast they are read again.", _COSTS, "GB")
     ] = None,
     policy: Annotated[
         list[str] | None,
@@ -85,34 +72,30 @@ def simulate(
             help=f"Again for more: {_POLICIES}. Default: the first three.",
         ),
     ] = None,
-    replicas: Annotated[int, _whole("--replicas", "Servers, each with all of the below.", _SERVER, 1024)] = 1,
-    slots: Annotated[int, _whole("--slots", "Most sequences of a continuous batch.", _SERVER, 1_000_000)] = 256,
-    token_budget: Annotated[int, _whole("--token-budget", "Most tokens of an iteration.", _SERVER)] = 2048,
+    replicas: Annotated[int, whole("--replicas", "Servers, each with all of the below.", _SERVER, 1024)] = 1,
+    slots: Annotated[int, whole("--slots", "Most sequences of a continuous batch.", _SERVER, 1_000_000)] = 256,
+    token_budget: Annotated[int, whole("--token-budget", "Most tokens of an iteration.", _SERVER)] = 2048,
     kv_tokens: Annotated[
-        int | None, _whole("--kv-tokens", "Tokens the KV cache holds. Default: no limit.", _SERVER)
+        int | None, whole("--kv-tokens", "Tokens the KV cache holds. Default: no limit.", _SERVER)
     ] = None,
-    batch_size: Annotated[int, _whole("--batch-size", "Size of a static batch.", _SERVER, 1_000_000)] = 8,
+    batch_size: Annotated[int, whole("--batch-size", "Size of a static batch.", _SERVER, 1_000_000)] = 8,
     batch_window_ms: Annotated[
-        float, _number("--batch-window-ms", "How long a static batch waits to be filled.", _SERVER, "MS", 0)
+        float, number("--batch-window-ms", "How long a static batch waits to be filled.", _SERVER, "MS", 0)
     ] = 0.0,
     padding: Annotated[
         bool,
         typer.Option("--padding/--no-padding", rich_help_panel=_SERVER, help="Pad static prompts to the longest."),
     ] = True,
-    rate: Annotated[float | None, _number("--rate", "Requests a second.", _GENERATED, "RATE")] = None,
-    count: Annotated[int, _whole("--count", "How many.", _GENERATED, _MOST_REQUESTS)] = 1000,
-    prompt_tokens: Annotated[
-        str, typer.Option("--prompt-tokens", metavar="LENGTHS", rich_help_panel=_GENERATED, help=f"{_LENGTHS}.")
-    ] = "lognormal:512:1",
-    output_tokens: Annotated[
-        str, typer.Option("--output-tokens", metavar="LENGTHS", rich_help_panel=_GENERATED, help="In the same way.")
-    ] = "lognormal:128:0.8",
-    seed: Annotated[int, _whole("--seed", "The same seed gives the same requests.", _GENERATED, least=0)] = 0,
-    slo_ttft_ms: Annotated[float | None, _number("--slo-ttft-ms", "Time to the first token.", _SLO, "MS")] = None,
-    slo_tpot_ms: Annotated[float | None, _number("--slo-tpot-ms", "Time per token after it.", _SLO, "MS")] = None,
-    slo_e2e_ms: Annotated[float | None, _number("--slo-e2e-ms", "Time of the whole request.", _SLO, "MS")] = None,
+    rate: Annotated[float | None, number("--rate", "Requests a second.", GENERATED, "RATE")] = None,
+    count: Annotated[int, whole("--count", "How many.", GENERATED, _MOST_REQUESTS)] = 1000,
+    prompt_tokens: PromptTokensOption = "lognormal:512:1",
+    output_tokens: OutputTokensOption = "lognormal:128:0.8",
+    seed: SeedOption = 0,
+    slo_ttft_ms: SloTtftOption = None,
+    slo_tpot_ms: SloTpotOption = None,
+    slo_e2e_ms: SloE2eOption = None,
     listed: Annotated[
-        int, _whole("--list-requests", "Requests that the JSON lists.", OUTPUT_PANEL, least=0)
+        int, whole("--list-requests", "Requests that the JSON lists.", OUTPUT_PANEL, least=0)
     ] = _MOST_LISTED,
     max_bytes: Annotated[
         int, typer.Option("--max-bytes", metavar="BYTES", min=1, help="The longest text of a log to read or unpack.")
@@ -137,8 +120,8 @@ def simulate(
     """
     from rich.console import Console
 
+    from profiler.cli.interrupts import whole_or_partial
     from profiler.cli.progress import progress_on
-    from profiler.errors import InterruptedByUser
     from profiler.report.simulation import Simulation
     from profiler.report.store import check_writable
     from profiler.serving.outcome import Slo
@@ -163,8 +146,8 @@ def simulate(
     generator = Generator(rate, count, prompt_tokens, output_tokens, seed)
     with progress_on(Console(stderr=True)) as progress:
         log, basis = read_inputs(requests, generator, source, policy or USUAL, limits, replicas, progress, max_bytes)
-        try:
-            answer = run(
+        answer, interrupted = whole_or_partial(
+            lambda: run(
                 log,
                 basis,
                 name=requests,
@@ -175,12 +158,9 @@ def simulate(
                 seed=seed if requests in PROCESSES else None,
                 most_listed=listed,
                 progress=progress,
-            )
-            interrupted = None
-        except InterruptedByUser as interrupt:
-            if not isinstance(interrupt.partial, Simulation):
-                raise
-            answer, interrupted = interrupt.partial, interrupt
+            ),
+            Simulation,
+        )
     _emit(answer, form, output)
     if interrupted is not None:
         raise interrupted

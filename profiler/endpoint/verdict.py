@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from profiler.attribute.verdict import refuse
 from profiler.report.endpoint import ClientHealth, EndpointPartName, ServerTimes
 from profiler.report.records import Verdict
 from profiler.report.vocabulary import BottleneckClass, Cause, VerdictState
@@ -35,7 +36,7 @@ def endpoint_verdict(
     """
     whole = sum(times.values())
     if not times or whole <= 0:
-        return None, _refused(["no request ended well"])
+        return None, refuse("no request ended well")
     (leader, share), (second, next_share), *_ = sorted(
         ((name, ns / whole) for name, ns in times.items()), key=lambda each: -each[1]
     )
@@ -45,7 +46,7 @@ def endpoint_verdict(
     ]
     if client.limited:
         told = "; ".join(client.reasons)
-        return leader, _refused([f"the client was the bottleneck, not the server: {told}", *evidence])
+        return leader, refuse(f"the client was the bottleneck, not the server: {told}", *evidence)
     if leader is EndpointPartName.QUEUE:
         cause, why = _queue_cause(server)
         if how == "inferred":
@@ -53,7 +54,7 @@ def endpoint_verdict(
         return leader, _judged(leader, cause, share, second, next_share, [*evidence, *why], phase_verdicts)
     known = phase_verdicts.get(leader.value)
     if leader not in _PHASES or known is None or known.class_ is None:
-        return leader, _refused([_unknown(leader), *evidence])
+        return leader, refuse(_unknown(leader), *evidence)
     return leader, _judged(
         leader, known.cause, share, second, next_share, [*evidence, *known.evidence[:1]], phase_verdicts, known
     )
@@ -129,19 +130,3 @@ def _unknown(leader: EndpointPartName) -> str:
         return "most of the time went between the client and the engine: the network, or the server's HTTP front end"
     phase = leader.value
     return f"{phase} leads, and nothing says what holds {phase} back: --costs with a report of the model does"
-
-
-def _refused(evidence: list[str]) -> Verdict:
-    return Verdict(
-        class_=None,
-        cause=None,
-        share=None,
-        low=None,
-        high=None,
-        runner_up=None,
-        runner_up_share=None,
-        state=VerdictState.REFUSED,
-        throttled=False,
-        confidence=None,
-        evidence=evidence,
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from profiler.attribute.verdict import refuse
 from profiler.report.records import Verdict
 from profiler.report.simulation import CarriedLoad, ServingPart, ServingPartName
 from profiler.report.vocabulary import BottleneckClass, Cause, VerdictState
@@ -65,19 +66,7 @@ def serving_verdict(
     ]
     if waiting >= _WORTH_NAMING:
         return _verdict(cause, waiting, why, close=True, high=waiting + share)
-    return Verdict(
-        class_=None,
-        cause=None,
-        share=None,
-        low=None,
-        high=None,
-        runner_up=None,
-        runner_up_share=None,
-        state=VerdictState.REFUSED,
-        throttled=False,
-        confidence=None,
-        evidence=why,
-    )
+    return refuse(*why)
 
 
 def part_class(name: ServingPartName, phase_verdicts: Mapping[str, Verdict]) -> BottleneckClass | None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from profiler.errors import UsageError
 from profiler.report.records import Verdict
 from profiler.report.store import load_report
-from profiler.serving.generated import Lengths, generated_requests, inline_requests, is_inline
+from profiler.serving.generated import inline_requests, is_inline
 from profiler.serving.log import RequestLog
-from profiler.serving.request_file import read_requests
+from profiler.serving.request_file import read_requests, shortened
 from profiler.session.endpoint import at_rate
-from profiler.session.simulate_inputs import PROCESSES, Generator
+from profiler.session.simulate_inputs import PROCESSES, Generator, log_file
 
 # What is drawn where only a concurrency is given, or a knee is looked for: a closed loop has no use for arrivals.
 _ANY_RATE_PER_S = 1.0
@@ -27,20 +27,16 @@ def read_load(requests: str, generator: Generator, *, paced: bool) -> RequestLog
     `UnreadableError` for a file that holds something else.
     """
     rate = generator.rate_per_s
-    if requests in PROCESSES and not Path(requests).exists():
+    if requests in PROCESSES:
         if rate is None and not paced:
             raise UsageError("nothing says how much load to put on", _LOADS)
-        return generated_requests(
-            rate or _ANY_RATE_PER_S,
-            generator.number,
-            Lengths.parsed(generator.prompt_tokens),
-            Lengths.parsed(generator.output_tokens),
-            burstiness=PROCESSES[requests],
-            seed=generator.seed,
+        return generator.drawn(requests, rate or _ANY_RATE_PER_S)
+    path = log_file(requests)
+    if path is None and not is_inline(requests):
+        raise UsageError(
+            f"there is no file {shortened(requests)}", "a log, PROMPT:OUTPUT,... such as 500:100, or poisson"
         )
-    if not is_inline(requests) and not Path(requests).exists():
-        raise UsageError(f"there is no file {requests}", "a log, PROMPT:OUTPUT,... such as 500:100, or poisson")
-    log = inline_requests(requests) if is_inline(requests) else read_requests(Path(requests))
+    log = inline_requests(requests) if path is None else read_requests(path)
     return log if rate is None else at_rate(log, rate, len(log))
 
 

@@ -31,6 +31,17 @@ class Generator:
     output_tokens: str
     seed: int
 
+    def drawn(self, process: str, rate_per_s: float) -> RequestLog:
+        """The requests of one of the `PROCESSES` at that rate. Raises `UsageError` for lengths that cannot be meant."""
+        return generated_requests(
+            rate_per_s,
+            self.number,
+            Lengths.parsed(self.prompt_tokens),
+            Lengths.parsed(self.output_tokens),
+            burstiness=PROCESSES[process],
+            seed=self.seed,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class CostSource:
@@ -97,14 +108,7 @@ def _log(requests: str, generator: Generator, max_bytes: int) -> RequestLog:
     if requests in PROCESSES:
         if generator.rate_per_s is None:
             raise UsageError(f"{requests} requests come at a rate", f"bottleneck simulate {requests} --rate 8")
-        return generated_requests(
-            generator.rate_per_s,
-            generator.number,
-            Lengths.parsed(generator.prompt_tokens),
-            Lengths.parsed(generator.output_tokens),
-            burstiness=PROCESSES[requests],
-            seed=generator.seed,
-        )
+        return generator.drawn(requests, generator.rate_per_s)
     if generator.rate_per_s is not None:
         raise _has_its_own_arrivals(requests)
     if is_inline(requests):

@@ -193,3 +193,11 @@ def test_the_schema_knows_the_answer() -> None:
     result = CliRunner().invoke(application, ["schema", "endpoint"])
     schema = json.loads(result.stdout)
     assert "Endpoint" in schema["$defs"]
+
+
+def test_a_log_that_is_not_there_is_one_line_however_long_its_name() -> None:
+    for name in ("nope.csv", "x" * 5000):
+        result = CliRunner().invoke(application, ["endpoint", "http://127.0.0.1:1", "--rate", "1", "--requests", name])
+        assert result.exit_code == 2
+        assert f"there is no file {name[:20]}" in result.stderr
+        assert len(result.stderr.splitlines()) == 2

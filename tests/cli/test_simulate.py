@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
+from profiler.cli import load_options
 from profiler.cli import simulate as verb
 from profiler.cli.application import application
 from profiler.report.simulation import Simulation, simulation_schema
@@ -290,7 +291,7 @@ def test_it_never_imports_torch_and_its_help_nothing_heavy() -> None:
 def test_help_repeats_what_the_code_says() -> None:
     assert ", ".join(POLICIES) == verb._POLICIES
     assert list(POLICIES)[: len(USUAL)] == list(USUAL)
-    assert generated.LENGTHS == verb._LENGTHS
+    assert generated.LENGTHS == load_options.LENGTHS
     assert MOST_REQUESTS == verb._MOST_REQUESTS
     assert MAX_BYTES == verb._MAX_BYTES
     assert session.MOST_LISTED == verb._MOST_LISTED
