@@ -88,10 +88,12 @@ def serving_rows(answer: Simulation) -> list[Row]:
     return [*rows, Row("continuous over serial: makespan", Estimate(ratio), "", "<= 1", ratio <= 1)]
 
 
-def measure(device: str, command: tuple[str, ...], path: Path, requests: int) -> tuple[list[Row], dict[str, Any]]:
-    """The rows, and the details: the table for the documentation among them."""
+def measure(
+    device: str, command: tuple[str, ...], path: Path, requests: int, kept: Path | None
+) -> tuple[list[Row], dict[str, Any]]:
+    """The rows, and the details: the table for the documentation among them. The swept report goes to `kept`."""
     with TemporaryDirectory() as folder:
-        plain, swept = Path(folder) / "plain.json", Path(folder) / "swept.json"
+        plain, swept = Path(folder) / "plain.json", kept or Path(folder) / "swept.json"
         with stage("without a sweep"):
             before = profiled(command, device, plain)
         with stage("with a sweep"):
@@ -114,9 +116,10 @@ def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--log", type=Path, default=LOG)
     parser.add_argument("--requests", type=int, default=REQUESTS)
+    parser.add_argument("--report", type=Path, metavar="FILE", help="keep the swept report")
     typed = parser.parse_args()
     on_gpu = typed.device != "cpu" and torch.cuda.is_available()
-    rows, details = measure(typed.device, GPU if on_gpu else CPU, typed.log, typed.requests)
+    rows, details = measure(typed.device, GPU if on_gpu else CPU, typed.log, typed.requests, typed.report)
     return finish("The cost surface of a sweep", rows, typed.out, details)
 
 
