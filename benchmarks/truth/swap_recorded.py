@@ -22,7 +22,8 @@ from profiler.attribute.shares import Scenario
 from profiler.attribute.step_evidence import StepEvidence
 from profiler.attribute.timeline_record import restored
 from profiler.attribute.whatif import finite_share, predict
-from profiler.report.records import Phase, Timeline
+from profiler.report.records import Phase
+from profiler.report.timeline import Timeline
 from profiler.report.vocabulary import Resource
 
 STEP = 1.408

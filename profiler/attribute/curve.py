@@ -7,7 +7,7 @@ from functools import partial
 
 from profiler.attribute.shares import STEP, Scenario, class_shares, share_table
 from profiler.attribute.whatif import time_ratio
-from profiler.report.records import Source, Sources
+from profiler.report.source import Source, Sources
 from profiler.report.vocabulary import BottleneckClass
 from profiler.report.whatif import Crossing, Curve, CurvePoint, Knob
 

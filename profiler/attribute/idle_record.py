@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from profiler.report.records import Source
+from profiler.report.source import Source
 from profiler.report.trace_waits import HostOperation, HostWorkKind
 from profiler.trace import intervals
 from profiler.trace.distinct import values

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from profiler.attribute.collectives import RankCollectives, collective_waits
 from profiler.report.analysis import Job, PartName, PartSpread, RankAnalysis, Straggler
 from profiler.report.collectives import CollectiveWaits
-from profiler.report.records import Source
+from profiler.report.source import Source
 
 # Ranks that differ by less of their span are alike: steps of one job vary by a few percent anyway.
 _ALIKE = 0.05

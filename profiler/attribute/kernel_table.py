@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from profiler.report.records import Kernel, ModuleCost, Source
+from profiler.report.records import Kernel, ModuleCost
+from profiler.report.source import Source
 from profiler.report.vocabulary import Cause, Resource, Tier
 
 MOST_KERNELS = 40

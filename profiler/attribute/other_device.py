@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from profiler.catalogue.datasheet import Datasheet
-from profiler.report.records import Ceiling
+from profiler.report.ceilings import Ceiling
 from profiler.report.vocabulary import Resource, Tier
 from profiler.report.whatif import SpeedChange
 

@@ -19,7 +19,8 @@ from profiler.attribute.step_evidence import StepEvidence
 from profiler.attribute.timeline_record import timeline_record
 from profiler.attribute.verdict import judge
 from profiler.report.evidence import CleanTimes, Peaks
-from profiler.report.records import Advice, Copies, Kernel, ModuleCost, Part, ReportWarning, Share, Timeline, Verdict
+from profiler.report.records import Advice, Copies, Kernel, ModuleCost, Part, ReportWarning, Share, Verdict
+from profiler.report.timeline import Timeline
 from profiler.report.vocabulary import Cause
 from profiler.trace.graph import DependencyGraph
 from profiler.trace.timeline import Activity

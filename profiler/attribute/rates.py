@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from profiler.report.records import Source, Sources
+from profiler.report.source import Source, Sources
 from profiler.report.vocabulary import Tier
 
 _NO_TIME = "the iteration took no time that could be measured"

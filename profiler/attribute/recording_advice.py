@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from profiler.attribute.unknown_kernels import Reason
-from profiler.report.records import Source
+from profiler.report.source import Source
 from profiler.report.trace_advice import TraceAdvice
 from profiler.trace.integrity import Finding, Severity
 

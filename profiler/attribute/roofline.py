@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from profiler.attribute.kernel_groups import KernelGroup
 from profiler.report.evidence import Peaks
-from profiler.report.records import Source, Sources
 from profiler.report.roofline import KernelRoofline
+from profiler.report.source import Source, Sources
 from profiler.report.vocabulary import Resource
 
 Value = TypeVar("Value")

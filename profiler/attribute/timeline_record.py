@@ -10,7 +10,7 @@ from profiler.attribute.shares import Scenario
 from profiler.attribute.step_evidence import StepEvidence
 from profiler.errors import UnreadableError
 from profiler.report.evidence import Evidence, KernelFacts
-from profiler.report.records import DeviceRows, HostRows, Timeline
+from profiler.report.timeline import DeviceRows, HostRows, Timeline
 from profiler.report.vocabulary import Cause
 from profiler.trace.graph import DependencyGraph
 from profiler.trace.timeline import Activity

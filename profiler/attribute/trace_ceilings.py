@@ -9,8 +9,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from profiler.catalogue.datasheet import Datasheet, find_datasheet
+from profiler.report.ceilings import Ceilings
 from profiler.report.evidence import Peaks
-from profiler.report.records import Ceilings
 
 # What devices were measured to reach of their datasheets: an H100 reads at 3.08 of 3.35 TB/s and an H200 at 4.31 of
 # 4.8; a bf16 product of 8192^3 runs at 796 of 989 TFLOP/s on the one and at 784 on the other.

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from profiler.attribute.advice import halve_dram
 from profiler.attribute.shares import Scenario, scenario_periods_us
 from profiler.attribute.verdict import CAUSES_OF_RESOURCE
-from profiler.report.records import Part, Share, Source
+from profiler.report.records import Part, Share
+from profiler.report.source import Source
 from profiler.report.trace_advice import TraceAdvice
 from profiler.report.vocabulary import Cause, Resource
 

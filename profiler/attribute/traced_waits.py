@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from profiler.attribute.idle_record import host_operations
 from profiler.attribute.path_record import path_record
 from profiler.report.analysis import PartName, RankAnalysis
-from profiler.report.records import Source
+from profiler.report.source import Source
 from profiler.trace.critical_path import critical_path
 from profiler.trace.graph import DependencyGraph
 from profiler.trace.host_places import HostPlaces

@@ -16,7 +16,8 @@ from profiler.catalogue.datasheet import Datasheet, find_datasheet
 from profiler.errors import FailedError, UsageError
 from profiler.report.command import without_files
 from profiler.report.evidence import CleanTimes
-from profiler.report.records import Phase, Report, ReportWarning, Source, Sources
+from profiler.report.records import Phase, Report, ReportWarning
+from profiler.report.source import Source, Sources
 from profiler.report.vocabulary import Resource, VerdictState
 from profiler.report.whatif import (
     Change,

@@ -20,7 +20,7 @@ from profiler.report.analysis_comparison import (
     Side,
     StepChange,
 )
-from profiler.report.records import Source
+from profiler.report.source import Source
 from profiler.report.trace_phases import PhaseKind
 from profiler.report.vocabulary import VerdictState
 

@@ -16,8 +16,9 @@ from profiler.device.ceilings import is_whole, measure_ceilings, unsteady
 from profiler.device.gpu import Gpu
 from profiler.errors import BottleneckError
 from profiler.progress import Progress
+from profiler.report.ceilings import Ceiling, Ceilings
 from profiler.report.json_text import json_text
-from profiler.report.records import Ceiling, Ceilings, ReportWarning
+from profiler.report.records import ReportWarning
 from profiler.report.store import write_atomically
 
 VERSION = 2  # of what is measured and how: raise it, and every cached file is measured anew

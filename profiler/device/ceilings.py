@@ -11,7 +11,7 @@ from profiler.device.base import Device, DeviceProperties
 from profiler.device.driver import QueryRefused
 from profiler.device.gpu import Gpu
 from profiler.progress import Progress, SilentProgress
-from profiler.report.records import Ceiling, Ceilings
+from profiler.report.ceilings import Ceiling, Ceilings
 from profiler.report.vocabulary import Tier
 
 REPEATS = 7

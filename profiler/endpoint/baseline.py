@@ -9,7 +9,7 @@ import numpy as np
 
 from profiler.endpoint.exchange import Exchange
 from profiler.report.endpoint import Baseline
-from profiler.report.records import Source
+from profiler.report.source import Source
 from profiler.serving.spread import percentiles
 
 

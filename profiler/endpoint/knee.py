@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from profiler.endpoint.verdict import kv_cache_is_full
 from profiler.report.endpoint import ClientHealth, EndpointPartName, Knee, KneeStep, Saturation, ServerTimes
-from profiler.report.records import Source, Sources
+from profiler.report.source import Source, Sources
 from profiler.serving.outcome import Slo
 
 # A rate holds if so many of its requests keep what was promised, as in most definitions of goodput.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from profiler.report.endpoint import ServerTimes
-from profiler.report.records import Source, Sources
+from profiler.report.source import Source, Sources
 
 _LINE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)")
 # SGLang's ranks of one replica repeat each other's numbers. Replicas (`dp_rank`, `engine`) are added up.

@@ -10,8 +10,8 @@ import numpy as np
 from profiler.endpoint.exchange import Exchange, ended_well
 from profiler.endpoint.split import Split
 from profiler.report.endpoint import EndingCount, EndpointRequest
-from profiler.report.records import Source, Sources
 from profiler.report.simulation import LogFinding, Percentiles
+from profiler.report.source import Source, Sources
 from profiler.serving.outcome import Slo
 from profiler.serving.spread import percentiles
 

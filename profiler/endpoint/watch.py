@@ -11,7 +11,7 @@ import numpy as np
 
 from profiler.endpoint.exchange import Exchange, ended_well
 from profiler.report.endpoint import ClientHealth
-from profiler.report.records import Source, Sources
+from profiler.report.source import Source, Sources
 from profiler.serving.spread import percentiles
 
 _PERIOD_S = 0.01

@@ -15,7 +15,8 @@ from profiler.measure.pace import HostPace, Pacer, at_full_speed, dependence, is
 from profiler.measure.plan import Plan, iterations_for, repeats_for
 from profiler.measure.statistics import DEVICE_RUN_TO_RUN, HOST_RUN_TO_RUN, distribution
 from profiler.progress import Progress
-from profiler.report.records import Clean, Distribution, Source
+from profiler.report.records import Clean, Distribution
+from profiler.report.source import Source
 from profiler.report.vocabulary import Tier
 from profiler.workload.phase import NO_RESET, RunnablePhase
 

@@ -12,7 +12,7 @@ from profiler.measure.telemetry.sampler import QUANTITIES
 from profiler.measure.telemetry.source import Recording
 from profiler.measure.telemetry.summary import Span, summarize
 from profiler.progress import Progress
-from profiler.report.records import Telemetry
+from profiler.report.telemetry import Telemetry
 from profiler.workload.phase import RunnablePhase
 
 MOST_STRETCH = 2  # where resets take longer than the iterations, time is better spent on the next phase

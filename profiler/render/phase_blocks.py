@@ -39,7 +39,8 @@ from profiler.render.numbers import (
 )
 from profiler.render.telemetry_blocks import telemetry_blocks
 from profiler.render.words import CAUSES, RESOURCES, listed, sentence
-from profiler.report.records import Copies, Growth, LoadLeg, Phase, Share, Sources, Streams
+from profiler.report.records import Copies, Growth, LoadLeg, Phase, Share, Streams
+from profiler.report.source import Sources
 from profiler.report.vocabulary import BottleneckClass, Resource
 
 # A resource whose share and its upper end stay below this is named in one line instead of a row.

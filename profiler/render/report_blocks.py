@@ -18,7 +18,9 @@ from profiler.render.document import (
 from profiler.render.numbers import MISSING, compact_count, count, duration, interval, number, percent, size, times
 from profiler.render.phase_blocks import phase_blocks
 from profiler.render.words import sentence
-from profiler.report.records import Advice, Capacity, Ceiling, Ceilings, Report, ReportWarning, Verdict, Workload
+from profiler.report.ceilings import Ceiling, Ceilings
+from profiler.report.records import Advice, Report, ReportWarning, Verdict
+from profiler.report.workload import Capacity, Workload
 
 
 def report_blocks(report: Report) -> list[Block]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from profiler.render.document import Block, Column, Footnotes, Grid, Heading, Statement, Tone
 from profiler.render.numbers import count, interval, number, percent, size
 from profiler.render.words import sentence
-from profiler.report.records import Series, Telemetry
+from profiler.report.telemetry import Series, Telemetry
 
 # Said better elsewhere (energy per token), or too coarse to act on: in the JSON report only.
 _IN_JSON_ONLY = {"energy", "memory_clock", "nvml_gpu_busy", "host_memory_used", "dram_utilization"}

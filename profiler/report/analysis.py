@@ -13,8 +13,9 @@ from msgspec import Struct, field
 from profiler.report.collectives import CollectiveWaits
 from profiler.report.json_text import json_text, schema_of
 from profiler.report.part_name import PartName as PartName
-from profiler.report.records import Share, Sources, Verdict
+from profiler.report.records import Share, Verdict
 from profiler.report.roofline import KernelRoofline
+from profiler.report.source import Sources
 from profiler.report.trace_advice import TraceAdvice
 from profiler.report.trace_phases import FoundBy, KindFrom, PhaseKind, StepRun, StepTime, Window
 from profiler.report.trace_waits import CriticalPath, HostOperation

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from profiler.report.analysis import Family, PartName
 from profiler.report.json_text import json_text, schema_of
-from profiler.report.records import Sources
+from profiler.report.source import Sources
 from profiler.report.vocabulary import BottleneckClass
 
 COMPARISON_SCHEMA_VERSION = "1.0"

@@ -12,8 +12,9 @@ from typing import Any
 from msgspec import Struct, field
 
 from profiler.report.json_text import json_text, schema_of
-from profiler.report.records import ReportWarning, Sources, Verdict
+from profiler.report.records import ReportWarning, Verdict
 from profiler.report.simulation import LogFinding, Percentiles
+from profiler.report.source import Sources
 from profiler.report.vocabulary import BottleneckClass
 
 ENDPOINT_SCHEMA_VERSION = "1.0"

@@ -8,24 +8,17 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from profiler.report.ceilings import Ceilings
 from profiler.report.cost_surface import CostSurface
 from profiler.report.counters import Counters
-from profiler.report.evidence import Evidence
+from profiler.report.environment import Environment
+from profiler.report.source import Sources
+from profiler.report.telemetry import Telemetry
+from profiler.report.timeline import Timeline
 from profiler.report.vocabulary import BottleneckClass, Cause, Resource, Tier, VerdictState
+from profiler.report.workload import Capacity, Workload
 
 SCHEMA_VERSION = "1.2"
-
-
-class Source(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where a number comes from: `tier` if it is there, `missing` (the reason) if it is null."""
-
-    tier: Tier | None = None
-    window_ms: float | None = None
-    note: str | None = None
-    missing: str | None = None
-
-
-Sources = dict[str, Source]
 
 
 class Distribution(Struct, frozen=True, kw_only=True):
@@ -144,92 +137,6 @@ class Streams(Struct, frozen=True, kw_only=True):
     sources: Sources = field(default_factory=dict)
 
 
-class HostRows(Struct, frozen=True, kw_only=True):
-    """Host side of one step in columns, a row a call that launches, copies or blocks, in the order of time.
-
-    `gap_us` is the host's work before the call, after `input_us` of waiting for a data loader; `call_us` the call
-    without the time it was blocked, `wake_us` what it took after `waits_for` (rows of the device side) had ended;
-    `thread` indexes `Timeline.tail_us`.
-    """
-
-    thread: list[int]
-    start_us: list[float]
-    gap_us: list[float]
-    call_us: list[float]
-    wake_us: list[float]
-    kind: list[str]
-    waits_for: list[list[int]]
-    input_us: list[float] = field(default_factory=list)
-
-
-class DeviceRows(Struct, frozen=True, kw_only=True):
-    """Device side of one step in columns, a row an activity, in launch order.
-
-    An activity lasts `fixed_us`, `exposed_us` of memory and the largest of its `needs_us` (by resource). It starts
-    `issue_delay_us` after the host row `launched_by` (-1: before the step, or not known), `stream_gap_us` (below zero
-    where they overlap) after what ran before it in its stream, and after the rows `held_by`, whichever is last.
-    """
-
-    stream: list[int]
-    start_us: list[float]
-    duration_us: list[float]
-    name: list[int]
-    kind: list[str]
-    cause: list[Cause]
-    launched_by: list[int]
-    issue_delay_us: list[float]
-    stream_gap_us: list[float]
-    held_by: list[list[int]]
-    fixed_us: list[float]
-    needs_us: dict[Resource, list[float]]
-    exposed_us: list[float] = field(default_factory=list)
-
-
-class Timeline(Struct, frozen=True, kw_only=True):
-    """One traced step: enough for a picture, and for a replay at other speeds.
-
-    Times are as traced. The scales bring them to those of the clean pass; calls to the driver take `call_scale`
-    times the `host_scale` of the work between them. With `evidence` the step can be judged again; reports before
-    schema 1.1 lack it.
-    """
-
-    names: list[str]
-    host: HostRows
-    device: DeviceRows
-    tail_us: list[float]
-    traced_wall_us: float
-    host_scale: float
-    kernel_scale: float
-    gap_scale: float = 1.0
-    input_scale: float = 1.0
-    call_scale: float = 1.0
-    evidence: Evidence | None = None
-
-
-class Series(Struct, frozen=True, kw_only=True):
-    """One telemetry series over the telemetry pass of a phase; `value` is null where it could not be read."""
-
-    name: str
-    unit: str
-    tier: Tier
-    value: float | None
-    low: float | None
-    high: float | None
-    samples: int
-    window_ms: float | None
-    peak: float | None = None
-    missing: str | None = None
-    note: str | None = None
-
-
-class Telemetry(Struct, frozen=True, kw_only=True):
-    """The telemetry pass: the phase repeated while another process samples the driver and the host."""
-
-    seconds: float
-    iterations: int
-    series: list[Series]
-
-
 class Verdict(Struct, frozen=True, kw_only=True):
     """The dominant bottleneck. `class` is the leader, or null when the verdict is refused."""
 
@@ -318,84 +225,6 @@ class Phase(Struct, frozen=True, kw_only=True):
     growth: Growth | None = None
     legs: list[LoadLeg] = field(default_factory=list)
     warnings: list[ReportWarning] = field(default_factory=list)
-    sources: Sources = field(default_factory=dict)
-
-
-class Ceiling(Struct, frozen=True, kw_only=True):
-    """What the device was measured to reach, beside the datasheet."""
-
-    name: str
-    unit: str
-    value: float | None
-    low: float | None
-    high: float | None
-    datasheet: float | None
-    tier: Tier
-    missing: str | None = None
-
-
-class Ceilings(Struct, frozen=True, kw_only=True):
-    """All ceilings of one device."""
-
-    device: str
-    measured_at: str | None
-    from_cache: bool
-    ceilings: list[Ceiling]
-
-
-class Environment(Struct, frozen=True, kw_only=True):
-    """Where it ran. No environment variables, no host name, no paths."""
-
-    tool_version: str
-    python: str
-    torch: str
-    transformers: str | None
-    platform: str
-    device: str
-    device_kind: str
-    device_memory_bytes: int | None
-    driver: str | None
-    cuda: str | None
-    cpu: str | None
-    cpu_cores: int | None
-    host_memory_bytes: int | None
-    other_processes: int | None
-    sources: Sources = field(default_factory=dict)
-
-
-class Workload(Struct, frozen=True, kw_only=True):
-    """What ran."""
-
-    model: str
-    source: str
-    architecture: str | None
-    parameters: int | None
-    active_parameters: int | None
-    weight_bytes: int | None
-    kv_bytes_per_token: int | None
-    weights: str
-    dtype: str
-    mode: str
-    attention: str
-    offload: str
-    batch_size: int
-    prompt_tokens: int
-    new_tokens: int
-    seed: int
-    trust_remote_code: bool
-    command: str | None = None
-    sources: Sources = field(default_factory=dict)
-
-
-class Capacity(Struct, frozen=True, kw_only=True):
-    """The largest batch and context that fit in the memory that was free."""
-
-    free_bytes: int | None
-    weight_bytes: int | None
-    kv_bytes_per_token: int | None
-    largest_batch: int | None
-    largest_context: int | None
-    note: str | None = None
     sources: Sources = field(default_factory=dict)
 
 

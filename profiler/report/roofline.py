@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
-from profiler.report.records import Sources
+from profiler.report.source import Sources
 from profiler.report.vocabulary import Resource
 
 

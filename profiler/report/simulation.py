@@ -13,7 +13,8 @@ from msgspec import Struct, field
 
 from profiler.report.cost_surface import CostSurface
 from profiler.report.json_text import json_text, schema_of
-from profiler.report.records import ReportWarning, Sources, Verdict
+from profiler.report.records import ReportWarning, Verdict
+from profiler.report.source import Sources
 from profiler.report.vocabulary import BottleneckClass
 
 SIMULATION_SCHEMA_VERSION = "1.0"

@@ -7,7 +7,7 @@ from enum import StrEnum
 from msgspec import Struct, field
 
 from profiler.report.part_name import PartName
-from profiler.report.records import Sources
+from profiler.report.source import Sources
 
 
 class PathKind(StrEnum):

@@ -8,7 +8,8 @@ from typing import Any
 from msgspec import Struct, field
 
 from profiler.report.json_text import json_text, schema_of
-from profiler.report.records import ReportWarning, Share, Sources
+from profiler.report.records import ReportWarning, Share
+from profiler.report.source import Sources
 from profiler.report.vocabulary import BottleneckClass, Resource, Tier, VerdictState
 
 WHATIF_SCHEMA_VERSION = "1.0"

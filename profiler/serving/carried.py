@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from profiler.report.records import Source
 from profiler.report.simulation import CarriedLoad
+from profiler.report.source import Source
 from profiler.serving.costs import NS_PER_S, Costs
 from profiler.serving.fleet import serve
 from profiler.serving.log import RequestLog

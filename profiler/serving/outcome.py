@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from profiler.report.records import Source, Sources, Verdict
+from profiler.report.records import Verdict
 from profiler.report.simulation import (
     CarriedLoad,
     RequestTimes,
@@ -17,6 +17,7 @@ from profiler.report.simulation import (
     ServingPartName,
     SimulatedPolicy,
 )
+from profiler.report.source import Source, Sources
 from profiler.serving.costs import NS_PER_S
 from profiler.serving.delays import Delays, delays
 from profiler.serving.evidence import evidence

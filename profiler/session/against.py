@@ -14,7 +14,7 @@ from profiler.errors import InterruptedByUser, UnreadableError
 from profiler.progress import Progress
 from profiler.report.analysis import RankAnalysis
 from profiler.report.analysis_comparison import AnalysisComparison
-from profiler.report.records import Ceilings
+from profiler.report.ceilings import Ceilings
 from profiler.session.analyze import analyzed_devices
 from profiler.session.trace_inputs import TraceInput, trace_inputs
 from profiler.session.trace_map import Failure, Outcome

@@ -18,7 +18,8 @@ from profiler.attribute.verdict import refuse
 from profiler.errors import InterruptedByUser, UnreadableError
 from profiler.progress import Progress
 from profiler.report.analysis import Analysis, RankAnalysis, Unreadable
-from profiler.report.records import Ceilings, Source
+from profiler.report.ceilings import Ceilings
+from profiler.report.source import Source
 from profiler.report.vocabulary import VerdictState
 from profiler.session.looked_at import LookedAt, looked_at
 from profiler.session.rank_record import rank_record, rank_without_device

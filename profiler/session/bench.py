@@ -15,8 +15,8 @@ from profiler.measure.pace import HostPace
 from profiler.measure.plan import Plan
 from profiler.measure.repeat import Sampler
 from profiler.progress import Progress
+from profiler.report.ceilings import Ceilings
 from profiler.report.evidence import Peaks
-from profiler.report.records import Ceilings
 from profiler.workload.phase import RunnablePhase
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from profiler.device.base import Device
-from profiler.report.records import Capacity, Source
+from profiler.report.source import Source
 from profiler.report.vocabulary import Tier
+from profiler.report.workload import Capacity
 from profiler.workload.fit import DTYPE_BYTES, Need, largest_batch, largest_context
 from profiler.workload.loaded import LoadedModel
 from profiler.workload.spec import WorkloadSpec

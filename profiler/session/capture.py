@@ -17,7 +17,8 @@ from profiler.errors import BottleneckError, UsageError
 from profiler.measure.clean import clean_of, is_steady
 from profiler.measure.plan import Plan
 from profiler.progress import SilentProgress
-from profiler.report.records import Advice, Clean, Phase, Report, ReportWarning, Source
+from profiler.report.records import Advice, Clean, Phase, Report, ReportWarning
+from profiler.report.source import Source
 from profiler.session.bench import Bench, PhasePlan
 from profiler.session.environment import describe
 from profiler.session.judged_trace import judge_trace

@@ -10,7 +10,9 @@ from profiler.attribute.limiter import dram_bytes
 from profiler.attribute.rates import Rates
 from profiler.device.driver import QueryRefused
 from profiler.device.gpu import POWER_CAP_MASK, THROTTLED_MASK, Gpu, name_clock_event_reasons
-from profiler.report.records import Phase, ReportWarning, Series, Source, Telemetry
+from profiler.report.records import Phase, ReportWarning
+from profiler.report.source import Source
+from profiler.report.telemetry import Series, Telemetry
 from profiler.report.vocabulary import BottleneckClass, Cause, Tier
 
 # Telemetry and trace come from different runs of the phase, whose clocks differ by a few percent.

@@ -18,8 +18,9 @@ from profiler.endpoint.verdict import endpoint_verdict, part_classes
 from profiler.endpoint.watch import Watch, client_health
 from profiler.printable import printable
 from profiler.report.endpoint import ClientHealth, Endpoint, EndpointPartName, Load, ServerTimes, Target
-from profiler.report.records import ReportWarning, Source, Sources
+from profiler.report.records import ReportWarning
 from profiler.report.simulation import LogFinding
+from profiler.report.source import Source, Sources
 from profiler.serving.log import RequestLog
 from profiler.serving.outcome import Slo
 

@@ -12,7 +12,9 @@ from profiler.device.base import Device
 from profiler.device.cpu import cpu_cores, cpu_model
 from profiler.device.driver import QueryRefused
 from profiler.device.gpu import Gpu
-from profiler.report.records import Environment, ReportWarning, Source
+from profiler.report.environment import Environment
+from profiler.report.records import ReportWarning
+from profiler.report.source import Source
 from profiler.report.vocabulary import Tier
 
 

@@ -15,7 +15,8 @@ from profiler.attribute.operation_work import TokenShape
 from profiler.attribute.phase import Context, Judgement, judge_phase
 from profiler.attribute.verdict import trusted, undermined
 from profiler.report.evidence import CleanTimes
-from profiler.report.records import Clean, Copies, ReportWarning, Streams, Telemetry
+from profiler.report.records import Clean, Copies, ReportWarning, Streams
+from profiler.report.telemetry import Telemetry
 from profiler.session.bench import Bench, PhasePlan
 from profiler.session.counted_phase import CountedPhase
 from profiler.session.cross_checks import doubts, is_throttled

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from profiler.attribute.shares import STEP, Table, class_shares, share_records
 from profiler.attribute.verdict import judge, refuse
-from profiler.report.records import Clean, Distribution, LoadLeg, Part, Phase, Source, Verdict
+from profiler.report.records import Clean, Distribution, LoadLeg, Part, Phase, Verdict
+from profiler.report.source import Source
 from profiler.report.vocabulary import Cause, Resource, Tier
 
 _LEGS = {

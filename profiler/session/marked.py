@@ -18,7 +18,7 @@ from profiler.measure.repeat import Sampler
 from profiler.measure.telemetry.sampler import QUANTITIES
 from profiler.measure.telemetry.summary import Span, summarize
 from profiler.measure.tracing import StepTracer
-from profiler.report.records import Telemetry
+from profiler.report.telemetry import Telemetry
 
 if TYPE_CHECKING:
     import torch

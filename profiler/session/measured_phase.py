@@ -9,7 +9,8 @@ from profiler.measure.clean import Interrupted, measure_clean
 from profiler.measure.host_time import measure_host_ms
 from profiler.measure.repeat import measure_telemetry
 from profiler.measure.tracing import record_trace, trace_body
-from profiler.report.records import Advice, Clean, Phase, Telemetry
+from profiler.report.records import Advice, Clean, Phase
+from profiler.report.telemetry import Telemetry
 from profiler.session.bench import Bench, PhasePlan
 from profiler.session.counted_phase import count_phase
 from profiler.session.judged_trace import judge_trace

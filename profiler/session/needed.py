@@ -10,7 +10,7 @@ from msgspec import structs
 
 from profiler.attribute.kernel_work import Floats, KernelWork
 from profiler.attribute.rates import NeededWork, Rates, rates
-from profiler.report.records import Source, Sources
+from profiler.report.source import Source, Sources
 from profiler.report.vocabulary import Tier
 from profiler.session.bench import Bench, PhasePlan
 

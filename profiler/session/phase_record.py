@@ -6,7 +6,9 @@ from msgspec.structs import replace
 
 from profiler.attribute.bytes_in_doubt import doubt_memory
 from profiler.attribute.verdict import refuse
-from profiler.report.records import Clean, Phase, Source, Telemetry
+from profiler.report.records import Clean, Phase
+from profiler.report.source import Source
+from profiler.report.telemetry import Telemetry
 from profiler.report.vocabulary import Tier
 from profiler.session.bench import Bench, PhasePlan
 from profiler.session.counted_phase import NOT_ASKED, CountedPhase

@@ -20,19 +20,12 @@ from profiler.device.gpu import gpu_of
 from profiler.errors import BottleneckError, InterruptedByUser, UsageError, bug
 from profiler.measure.plan import Plan
 from profiler.progress import Progress, SilentProgress
+from profiler.report.ceilings import Ceilings
 from profiler.report.cost_surface import CostSurface
-from profiler.report.records import (
-    Advice,
-    Capacity,
-    Ceilings,
-    Environment,
-    Phase,
-    Report,
-    ReportWarning,
-    Verdict,
-    Workload,
-)
+from profiler.report.environment import Environment
+from profiler.report.records import Advice, Phase, Report, ReportWarning, Verdict
 from profiler.report.store import check_writable, write_atomically
+from profiler.report.workload import Capacity, Workload
 from profiler.session.bench import Bench, PhasePlan
 from profiler.session.capacity import capacity_of
 from profiler.session.cross_checks import is_throttled_now

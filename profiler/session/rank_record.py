@@ -6,7 +6,7 @@ from profiler.attribute.recording_advice import for_findings, for_no_device
 from profiler.attribute.traced_parts import TracedJudgement
 from profiler.attribute.verdict import refuse
 from profiler.report.analysis import IntegrityFinding, Overlap, RankAnalysis, StreamBusy
-from profiler.report.records import Source, Sources
+from profiler.report.source import Source, Sources
 from profiler.report.vocabulary import Tier
 from profiler.trace.accounting import Accounting
 from profiler.trace.families import family_times

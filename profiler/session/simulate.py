@@ -13,8 +13,9 @@ from profiler.errors import InterruptedByUser, UnreadableError, UsageError
 from profiler.printable import printable
 from profiler.progress import Progress, SilentProgress
 from profiler.report.cost_surface import CostSurface
-from profiler.report.records import Report, ReportWarning, Source, Sources, Verdict
+from profiler.report.records import Report, ReportWarning, Verdict
 from profiler.report.simulation import CostBasis, LogFinding, ServingSetup, SimulatedPolicy, Simulation
+from profiler.report.source import Source, Sources
 from profiler.report.store import load_report
 from profiler.serving.carried import carried_load
 from profiler.serving.costs import ConstantCosts, Costs

@@ -11,7 +11,7 @@ from profiler.attribute.trace_ceilings import TraceCeilings
 from profiler.attribute.traced import judge_traced
 from profiler.attribute.traced_parts import TracedJudgement
 from profiler.report.analysis import PhaseAnalysis
-from profiler.report.records import Source
+from profiler.report.source import Source
 from profiler.report.trace_phases import FoundBy, KindFrom, PhaseKind, StepRun
 from profiler.report.vocabulary import Tier
 from profiler.session.looked_at import LookedAt, with_fatal

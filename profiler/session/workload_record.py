@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from profiler.catalogue.architecture import Architecture
 from profiler.printable import printable
-from profiler.report.records import Source, Workload
+from profiler.report.source import Source
+from profiler.report.workload import Workload
 from profiler.workload.fit import DTYPE_BYTES
 from profiler.workload.loaded import LoadedModel
 from profiler.workload.spec import WorkloadSpec

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from profiler.report.records import Copies, Source, Sources, Stream, Streams
+from profiler.report.records import Copies, Stream, Streams
+from profiler.report.source import Source, Sources
 from profiler.report.vocabulary import Tier
 from profiler.trace import intervals
 from profiler.trace.distinct import distinct, values

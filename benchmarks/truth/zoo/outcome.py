@@ -20,7 +20,8 @@ from profiler.attribute.scenarios import scenarios_of
 from profiler.attribute.shares import class_shares, share_records, share_table
 from profiler.attribute.timeline_record import restored
 from profiler.attribute.verdict import judge, refuse, undermined
-from profiler.report.records import Ceilings, Phase, Report, Verdict
+from profiler.report.ceilings import Ceilings
+from profiler.report.records import Phase, Report, Verdict
 from profiler.report.vocabulary import BottleneckClass, VerdictState
 from profiler.session.cross_checks import doubts
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from profiler.attribute.scenarios import scenarios_of
 from profiler.attribute.shares import Scenario
 from profiler.attribute.step_evidence import StepEvidence
-from profiler.report.records import Ceilings
+from profiler.report.ceilings import Ceilings
 from profiler.report.vocabulary import Resource
 from profiler.trace.graph import DependencyGraph
 from profiler.trace.timeline import Activity

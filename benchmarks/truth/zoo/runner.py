@@ -27,7 +27,8 @@ from benchmarks.truth.zoo.kept import GAINS
 from benchmarks.truth.zoo.outcome import MeasuredGain, Outcome, outcome_of
 from benchmarks.truth.zoo.presentation import section_of
 from benchmarks.truth.zoo.timing import PLAN, SMALL_PLAN, Timed, time_pair
-from profiler.report.records import Phase, Source
+from profiler.report.records import Phase
+from profiler.report.source import Source
 from profiler.session.bench import Bench
 from profiler.session.machine import counters_of
 from profiler.session.measured_phase import TimedPhase, trace_phase

@@ -8,7 +8,7 @@ from itertools import pairwise
 from statistics import median
 
 from profiler.measure.telemetry.source import Kind, Quantity, Recording, Sample
-from profiler.report.records import Series
+from profiler.report.telemetry import Series
 
 Span = tuple[int, int]
 """Begin and end in ns on CLOCK_MONOTONIC."""

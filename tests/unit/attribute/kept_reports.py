@@ -7,6 +7,7 @@ from functools import cache
 from msgspec.structs import replace
 
 from profiler.report import records as r
+from profiler.report.ceilings import Ceiling
 from tests.unit.attribute.recorded_judgements import index, recorded
 from tests.unit.render import sample
 
@@ -41,7 +42,7 @@ def kept_phase(name: str, recording: str, tokens: int) -> r.Phase:
 def kept_report(decode: str = "decode_b1_graph", prefill: str = "prefill_b1_2048") -> r.Report:
     """A report of one request, with the ceilings that were measured on that H100."""
     ceilings = [
-        r.Ceiling(name=name, unit=unit, value=value, low=value, high=value, datasheet=None, tier=r.Tier.TIMELINE)
+        Ceiling(name=name, unit=unit, value=value, low=value, high=value, datasheet=None, tier=r.Tier.TIMELINE)
         for name, unit, value in (
             ("read", "GB/s", 3050.0),
             ("gemm.bfloat16", "TFLOP/s", 790.0),

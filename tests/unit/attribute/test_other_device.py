@@ -8,7 +8,7 @@ import pytest
 
 from profiler.attribute.other_device import DeviceSpeeds, device_speeds
 from profiler.catalogue.datasheet import Datasheet, find_datasheet
-from profiler.report.records import Ceiling
+from profiler.report.ceilings import Ceiling
 from profiler.report.vocabulary import Resource, Tier
 from profiler.report.whatif import SpeedChange
 

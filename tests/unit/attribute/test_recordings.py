@@ -10,7 +10,8 @@ import pytest
 
 from profiler.attribute.replay import Calibration, replay
 from profiler.attribute.timeline_record import replayable
-from profiler.report.records import Timeline, Verdict
+from profiler.report.records import Verdict
+from profiler.report.timeline import Timeline
 from profiler.report.vocabulary import BottleneckClass, Cause, Resource, VerdictState
 from tests.unit.attribute.recorded_judgements import index, recorded
 from tests.unit.attribute.recorded_steps import RECORDINGS

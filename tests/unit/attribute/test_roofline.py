@@ -12,8 +12,8 @@ import pytest
 from profiler.attribute.kernel_groups import JudgedRows, KernelGroup, slowest_groups
 from profiler.attribute.roofline import rooflines
 from profiler.attribute.unknown_kernels import WhyUnknown
+from profiler.report.ceilings import Ceiling, Ceilings
 from profiler.report.evidence import KernelFacts, Peaks
-from profiler.report.records import Ceiling, Ceilings
 from profiler.report.roofline import KernelRoofline
 from profiler.report.vocabulary import Cause, Resource, Tier
 from profiler.session.analyze import analyze_trace

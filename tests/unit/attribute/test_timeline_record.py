@@ -16,7 +16,7 @@ from profiler.attribute.step_evidence import StepEvidence
 from profiler.attribute.timeline_record import replayable, restored, timeline_record
 from profiler.errors import UnreadableError
 from profiler.report.evidence import CleanTimes, KernelFacts, Peaks
-from profiler.report.records import Timeline
+from profiler.report.timeline import Timeline
 from profiler.report.vocabulary import Cause, Resource
 from profiler.trace.timeline import Activity
 from tests.unit.attribute.small_graphs import HostCall, Work, graph_of, period_us

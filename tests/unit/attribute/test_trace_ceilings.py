@@ -6,7 +6,7 @@ import pytest
 
 from profiler.attribute.trace_ceilings import GEMM_EFFICIENCY, READ_EFFICIENCY, ceilings_of
 from profiler.catalogue.datasheet import find_datasheet
-from profiler.report.records import Ceilings
+from profiler.report.ceilings import Ceilings
 
 H100 = {"id": 0, "name": "NVIDIA H100 80GB HBM3", "numSms": 132, "maxThreadsPerMultiprocessor": 2048, "computeMajor": 9}
 

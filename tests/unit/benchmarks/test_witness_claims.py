@@ -4,7 +4,8 @@ from msgspec.structs import replace
 from benchmarks.acceptance import Case, sum_row, verdict_row
 from benchmarks.traffic import measured_bytes
 from benchmarks.witness import DelayedPhase, active_row, delay_rows
-from profiler.report.records import Part, Phase, Series
+from profiler.report.records import Part, Phase
+from profiler.report.telemetry import Series
 from profiler.report.vocabulary import Cause, Tier
 from profiler.session.cross_checks import SEEN_AS_IDLE
 from profiler.workload.phase import PhaseShape

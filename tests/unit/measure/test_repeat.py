@@ -8,7 +8,7 @@ from profiler.measure.plan import Plan
 from profiler.measure.repeat import measure_telemetry
 from profiler.measure.telemetry.source import Recording, Sample
 from profiler.progress import SilentProgress
-from profiler.report.records import Telemetry
+from profiler.report.telemetry import Telemetry
 from tests.unit.measure.stand_ins import FakeClock, FakeDevice, FakePhase, FakeSampler
 
 PLAN = replace(Plan.standard(), telemetry_seconds=2.0)

@@ -9,7 +9,7 @@ import pytest
 from profiler.measure.telemetry.sampler import QUANTITIES
 from profiler.measure.telemetry.source import Kind, Quantity, Recording, Sample
 from profiler.measure.telemetry.summary import Span, coverage, summarize
-from profiler.report.records import Series
+from profiler.report.telemetry import Series
 from profiler.report.vocabulary import Tier
 
 MS = 1_000_000

@@ -6,10 +6,15 @@ Decode times, kernel times, counts and names are those of a recorded run; the re
 from __future__ import annotations
 
 from profiler.report import records as r
+from profiler.report.ceilings import Ceiling, Ceilings
+from profiler.report.environment import Environment
+from profiler.report.source import Source
+from profiler.report.telemetry import Series, Telemetry
 from profiler.report.vocabulary import BottleneckClass, Cause, Resource, Tier, VerdictState
+from profiler.report.workload import Capacity, Workload
 
-COMPULSORY = r.Source(tier=Tier.ANALYTIC)
-CLEAN = r.Source(tier=Tier.TIMELINE)
+COMPULSORY = Source(tier=Tier.ANALYTIC)
+CLEAN = Source(tier=Tier.TIMELINE)
 
 MUL = (
     "void at::native::elementwise_kernel<128, 4, at::native::gpu_kernel_impl_nocast<at::native::BinaryFunctor"
@@ -98,8 +103,8 @@ def modules(whole_ms: float) -> list[r.ModuleCost]:
     ]
 
 
-def series(name: str, unit: str, value: float | None, spread: float = 0.04, **fields: object) -> r.Series:
-    return r.Series(
+def series(name: str, unit: str, value: float | None, spread: float = 0.04, **fields: object) -> Series:
+    return Series(
         name=name,
         unit=unit,
         tier=Tier.HOST if name.startswith(("cpu", "host")) else Tier.DRIVER,
@@ -132,7 +137,7 @@ def decode() -> r.Phase:
             gpu_ms=wall(26.98, 0.016, 160),
             warmup_iterations=12,
             steady=True,
-            sources={"wall_ms": r.Source(tier=Tier.HOST), "gpu_ms": CLEAN},
+            sources={"wall_ms": Source(tier=Tier.HOST), "gpu_ms": CLEAN},
         ),
         tokens_per_s=1e3 / ms,
         ideal_ms=4.99,
@@ -222,7 +227,7 @@ def decode() -> r.Phase:
                 0.15,
                 ms,
                 operation="aten::cat",
-                sources={"dram_ratio": r.Source(missing="the shapes of aten::cat's inputs were not traced")},
+                sources={"dram_ratio": Source(missing="the shapes of aten::cat's inputs were not traced")},
             ),
         ],
         modules=modules(8.1),
@@ -235,7 +240,7 @@ def decode() -> r.Phase:
                 busy_ms=0.0013,
                 exposed_ms=0.0013,
                 gb_per_s=None,
-                sources={"gb_per_s": r.Source(missing="too few bytes for a rate")},
+                sources={"gb_per_s": Source(missing="too few bytes for a rate")},
             )
         ],
         streams=r.Streams(
@@ -249,7 +254,7 @@ def decode() -> r.Phase:
             imbalance_ratio=0.0,
         ),
         timeline=None,
-        telemetry=r.Telemetry(
+        telemetry=Telemetry(
             seconds=3.2,
             iterations=118,
             series=[
@@ -290,13 +295,13 @@ def decode() -> r.Phase:
             ms_per_1000_tokens=0.052, context_tokens=[544, 2080], wall_ms=[27.03, 27.11], low=-0.11, high=0.21
         ),
         sources={
-            "tokens_per_s": r.Source(tier=Tier.HOST),
+            "tokens_per_s": Source(tier=Tier.HOST),
             "ideal_ms": COMPULSORY,
             "mfu": COMPULSORY,
             "mbu": COMPULSORY,
             "weights_gb_per_s": COMPULSORY,
             "kv_cache_gb_per_s": COMPULSORY,
-            "joules_per_token": r.Source(tier=Tier.DRIVER, window_ms=3200.0),
+            "joules_per_token": Source(tier=Tier.DRIVER, window_ms=3200.0),
         },
     )
 
@@ -386,7 +391,7 @@ def prefill() -> r.Phase:
             confidence=0.52,
             evidence=["matrix multiplications take 47% of the time, idle gaps 35%"],
         ),
-        sources={"joules_per_token": r.Source(missing="the phase ran for less than a second under telemetry")},
+        sources={"joules_per_token": Source(missing="the phase ran for less than a second under telemetry")},
     )
 
 
@@ -440,9 +445,9 @@ def load() -> r.Phase:
     )
 
 
-def ceilings() -> r.Ceilings:
-    def ceiling(name: str, unit: str, value: float | None, datasheet: float | None, **fields: str) -> r.Ceiling:
-        return r.Ceiling(
+def ceilings() -> Ceilings:
+    def ceiling(name: str, unit: str, value: float | None, datasheet: float | None, **fields: str) -> Ceiling:
+        return Ceiling(
             name=name,
             unit=unit,
             value=value,
@@ -453,7 +458,7 @@ def ceilings() -> r.Ceilings:
             **fields,
         )
 
-    return r.Ceilings(
+    return Ceilings(
         device="NVIDIA H100 80GB HBM3",
         measured_at="2026-01-15T09:12:00Z",
         from_cache=True,
@@ -475,7 +480,7 @@ def report() -> r.Report:
     return r.Report(
         kind="profile",
         complete=True,
-        environment=r.Environment(
+        environment=Environment(
             tool_version="0.1.0",
             python="3.12.3",
             torch="2.11.0+cu130",
@@ -491,7 +496,7 @@ def report() -> r.Report:
             host_memory_bytes=137_438_953_472,
             other_processes=0,
         ),
-        workload=r.Workload(
+        workload=Workload(
             model="llama-3.1-8b",
             source="preset",
             architecture="llama",
@@ -515,7 +520,7 @@ def report() -> r.Report:
         phases=[load(), prefill(), decode()],
         verdict=decode().verdict,
         created_at="2026-01-15T09:20:31Z",
-        capacity=r.Capacity(
+        capacity=Capacity(
             free_bytes=62_300_000_000,
             weight_bytes=16_060_522_496,
             kv_bytes_per_token=131_072,

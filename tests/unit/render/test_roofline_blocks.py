@@ -13,7 +13,7 @@ from profiler.render import markdown, table
 from profiler.render.document import Block
 from profiler.render.numbers import MISSING
 from profiler.render.roofline_blocks import roofline_blocks
-from profiler.report.records import Source
+from profiler.report.source import Source
 from profiler.session.analyze import analyze_trace
 from tests.unit.trace.trace_events import RECORDINGS
 

@@ -20,7 +20,7 @@ from profiler.measure.telemetry.process import SamplerProcess
 from profiler.measure.telemetry.sampler import SamplerConfig, open_sources
 from profiler.measure.telemetry.source import Recording, Sample
 from profiler.progress import SilentProgress
-from profiler.report.records import Ceiling, Ceilings
+from profiler.report.ceilings import Ceiling, Ceilings
 from profiler.report.vocabulary import Tier
 from profiler.session.machine import Machine
 from tests.fakes import H100_UUID, FakeDriverLibrary

@@ -10,7 +10,8 @@ from msgspec import Struct
 from msgspec.inspect import FloatType, IntType, StructType, UnionType, type_info
 
 from profiler.report.evidence import CleanTimes, KernelFacts, Peaks
-from profiler.report.records import Report, Source
+from profiler.report.records import Report
+from profiler.report.source import Source
 
 # They qualify a number that stands beside them: an interval, a window, a second opinion. What their absence means is
 # the same for all reports, so docs/report.md says it once.

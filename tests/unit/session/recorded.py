@@ -16,7 +16,8 @@ from profiler.measure.telemetry.sampler import QUANTITIES
 from profiler.measure.telemetry.source import Recording, Sample
 from profiler.measure.telemetry.summary import summarize
 from profiler.progress import SilentProgress
-from profiler.report.records import Phase, Report, Telemetry
+from profiler.report.records import Phase, Report
+from profiler.report.telemetry import Telemetry
 from profiler.session.bench import Bench, PhasePlan
 from profiler.session.environment import describe
 from profiler.session.judged_trace import judge_trace

@@ -11,7 +11,7 @@ import pytest
 
 from profiler.errors import InterruptedByUser, UnreadableError
 from profiler.report.analysis import PartName, RankAnalysis
-from profiler.report.records import Ceiling, Ceilings
+from profiler.report.ceilings import Ceiling, Ceilings
 from profiler.report.vocabulary import BottleneckClass, Cause, Tier, VerdictState
 from profiler.session.analyze import AS_TRACED, analyze, analyze_inputs, analyze_trace
 from profiler.session.trace_inputs import TraceInput

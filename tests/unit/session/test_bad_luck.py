@@ -17,7 +17,8 @@ from profiler.errors import NoDeviceError, UnknownModelError, UsageError, WillNo
 from profiler.measure.telemetry.process import SamplerProcess
 from profiler.measure.telemetry.sampler import SamplerConfig
 from profiler.progress import SilentProgress
-from profiler.report.records import Phase, Report, ReportWarning, Series
+from profiler.report.records import Phase, Report, ReportWarning
+from profiler.report.telemetry import Series
 from profiler.report.vocabulary import VerdictState
 from profiler.session.machine import Machine
 from profiler.session.profile import profile_model

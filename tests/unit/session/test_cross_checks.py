@@ -7,7 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from profiler.attribute.kernel_work import KernelWork
-from profiler.report.records import Phase, Series, Telemetry
+from profiler.report.records import Phase
+from profiler.report.telemetry import Series, Telemetry
 from profiler.report.vocabulary import BottleneckClass, Cause, Tier
 from profiler.session.cross_checks import cross_check, energy_per_token, is_throttled
 from tests.unit.render import sample

@@ -6,7 +6,7 @@ import pytest
 
 from profiler.attribute.rates import NeededWork, Rates, rates
 from profiler.attribute.verdict import refuse, undermined
-from profiler.report.records import Series, Telemetry
+from profiler.report.telemetry import Series, Telemetry
 from profiler.report.vocabulary import Tier, VerdictState
 from profiler.session.cross_checks import doubts
 from tests.unit.session.recorded import recorded_phase

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from profiler.measure.plan import Plan
 from profiler.progress import SilentProgress
-from profiler.report.records import Ceilings, Copies
+from profiler.report.ceilings import Ceilings
+from profiler.report.records import Copies
 from profiler.session.bench import Bench
 from profiler.session.judged_trace import _pageable_over_pinned
 from tests.unit.measure.stand_ins import FakeClock, FakeSampler

@@ -9,8 +9,9 @@ import pytest
 
 from profiler.attribute.replay import Calibration, replay
 from profiler.attribute.timeline_record import replayable
-from profiler.report.records import Phase, Report, Timeline
+from profiler.report.records import Phase, Report
 from profiler.report.store import decode
+from profiler.report.timeline import Timeline
 from profiler.report.vocabulary import Resource, VerdictState
 from profiler.session.cross_checks import busy_ms, series
 from profiler.trace.kineto import read_kineto

@@ -17,8 +17,8 @@ from benchmarks.truth.zoo.relief import (
 )
 from profiler.attribute.activities import ActivityFacts
 from profiler.attribute.step_evidence import StepEvidence
+from profiler.report.ceilings import Ceiling, Ceilings
 from profiler.report.evidence import CleanTimes, KernelFacts, Peaks
-from profiler.report.records import Ceiling, Ceilings
 from profiler.report.vocabulary import Cause, Resource, Tier
 from profiler.trace.graph import DependencyGraph
 from profiler.trace.timeline import Activity
