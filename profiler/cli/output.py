@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from profiler.render.document import Block
-    from profiler.report.records import Report
+    from profiler.report.kinds import Result
 
 # What a terminal that knows only ASCII is shown for the signs that the tables use.
 _PLAIN = dict(zip(map(ord, "–…─█▓▒▞░·µ"), "-.-#=+%:.u", strict=True))
@@ -25,28 +25,29 @@ _FILE_WIDTH = 120
 _KEEP = "-o FILE on another disk"
 
 
-def emit_report(report: Report, form: Format, output: Path | None = None) -> None:
-    """Write a report to stdout and, before, its JSON to `output`."""
-    from profiler.render.report_blocks import report_blocks
-    from profiler.report.store import encode
+def emit_result(result: Result, form: Format, output: Path | None = None) -> None:
+    """Write a result of any kind to stdout and, before, its JSON to `output`."""
+    from profiler.render.result_blocks import result_blocks
+    from profiler.report.json_text import json_text
 
-    hand_over(lambda: report_blocks(report), form, lambda: encode(report), output)
+    hand_over(lambda: result_blocks(result), form, lambda: json_text(result), output)
 
 
-def report_bytes(report: Report, form: Format) -> bytes:
-    """A report in any format, for a file."""
-    from profiler.render import json, markdown, table
+def result_bytes(result: Result, form: Format) -> bytes:
+    """A result of any kind in any format, for a file."""
+    from profiler.render import markdown, table
+    from profiler.report.json_text import json_text
 
     match form:
         case Format.JSON:
-            return json.render(report)
+            return json_text(result)
         case Format.MARKDOWN:
-            return markdown.render(report).encode()
+            return markdown.render(result).encode()
         case Format.TABLE:
             from rich.console import Console
 
             text = io.StringIO()
-            table.render(report, Console(file=text, width=_FILE_WIDTH))
+            table.render(result, Console(file=text, width=_FILE_WIDTH))
             return text.getvalue().encode()
 
 

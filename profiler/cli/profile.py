@@ -205,7 +205,7 @@ def profile(
 
     from rich.console import Console
 
-    from profiler.cli.output import emit_report
+    from profiler.cli.output import emit_result
     from profiler.cli.progress import progress_on
     from profiler.session.profile import profile_model
 
@@ -216,7 +216,7 @@ def profile(
     except BottleneckError as failure:
         _hand_over_partial(failure, form, output)
         raise
-    emit_report(report, form, output)
+    emit_result(report, form, output)
 
 
 def _check_outputs(output: Path | None, trace_out: Path | None, *, force: bool) -> None:
@@ -238,8 +238,8 @@ def _check_model(model: str) -> None:
 
 
 def _hand_over_partial(failure: BottleneckError, form: Format, output: Path | None) -> None:
-    from profiler.cli.output import emit_report
+    from profiler.cli.output import emit_result
     from profiler.report.records import Report
 
     if isinstance(failure.partial, Report):
-        emit_report(failure.partial, form, output)
+        emit_result(failure.partial, form, output)

@@ -1,4 +1,4 @@
-"""`bottleneck show REPORT`: render a stored report again."""
+"""`bottleneck show REPORT`: render what a verb kept again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def show(
     force: ForceOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Show a report that was kept with `-o`.
+    """Show what any verb kept with `-o`: of profile, whatif, analyze, simulate or endpoint.
 
     [bold]Examples[/bold]
 
@@ -25,13 +25,14 @@ def show(
 
       bottleneck show report.json --format markdown -o report.md
     """
-    from profiler.cli.output import emit_report, report_bytes
-    from profiler.report.store import check_writable, load_report, write_atomically
+    from profiler.cli.output import emit_result, result_bytes
+    from profiler.report.kinds import load_result
+    from profiler.report.store import check_writable, write_atomically
 
     if output is not None:
         check_writable(output, force=force, source=report)
-    loaded = load_report(report)
+    loaded = load_result(report)
     if output is None:
-        emit_report(loaded, form)
+        emit_result(loaded, form)
     else:
-        write_atomically(output, report_bytes(loaded, form))
+        write_atomically(output, result_bytes(loaded, form))

@@ -20,9 +20,9 @@ from profiler.render.document import (
     Tone,
     printable_blocks,
 )
-from profiler.render.report_blocks import report_blocks
+from profiler.render.result_blocks import result_blocks
 from profiler.render.slot_picture import slot_rows
-from profiler.report.records import Report
+from profiler.report.kinds import Result
 
 _PLOT_WIDTH = 80
 _LABELS = {
@@ -36,9 +36,9 @@ _LABELS = {
 }
 
 
-def render(report: Report) -> str:
-    """A report as Markdown."""
-    return render_blocks(report_blocks(report))
+def render(result: Result) -> str:
+    """A result of any kind as Markdown."""
+    return render_blocks(result_blocks(result))
 
 
 def render_blocks(blocks: list[Block]) -> str:

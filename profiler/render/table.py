@@ -28,9 +28,9 @@ from profiler.render.document import (
     Tone,
     printable_blocks,
 )
-from profiler.render.report_blocks import report_blocks
+from profiler.render.result_blocks import result_blocks
 from profiler.render.slot_picture import slot_rows
-from profiler.report.records import Report
+from profiler.report.kinds import Result
 
 # Every class has a pattern of its own, so that the bar can be read without colour.
 _PATTERNS = {"memory": "█", "compute": "▓", "io": "▞", "scheduling": "░", "unknown": "·"}
@@ -47,9 +47,9 @@ _GAP = 2
 _WIDE = 140
 
 
-def render(report: Report, console: Console) -> None:
-    """Print a report to a console, at the width that it has."""
-    render_blocks(report_blocks(report), console)
+def render(result: Result, console: Console) -> None:
+    """Print a result of any kind to a console, at the width that it has."""
+    render_blocks(result_blocks(result), console)
 
 
 def render_blocks(blocks: list[Block], console: Console) -> None:

@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import os
 import stat
 import tempfile
-import zlib
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from profiler.errors import OutputExistsError, UnreadableError, UsageError
 from profiler.report.json_text import json_text, schema_of
+from profiler.report.kinds import REPORT_KINDS, decode_as, envelope_of
 from profiler.report.records import SCHEMA_VERSION, Report
+from profiler.report.stored_text import stored_text
 
-_OTHER_KINDS = {kind: f"what `bottleneck {kind}` answered" for kind in ("whatif", "analyze", "simulate", "endpoint")}
-# Reports take a few MB, with the longest steps tens of them; a gzip file of 10 MB can hold 10 GB.
-_MOST_BYTES = 256 << 20
-_GZIP_MAGIC = b"\x1f\x8b"
 _ANOTHER_PLACE = "name a file in a folder of yours"
-
-_DECODER = msgspec.json.Decoder(Report)
-
-
-class _Envelope(msgspec.Struct):
-    """As much as every version of a report has. What other verbs write has a kind of its own."""
-
-    schema_version: str
-    kind: str = ""
-
-
-_ENVELOPE_DECODER = msgspec.json.Decoder(_Envelope)
 
 
 def encode(report: Report) -> bytes:
@@ -46,47 +27,22 @@ def decode(data: bytes) -> Report:
 
     Raises `UnreadableError` when it is no report of this major version.
     """
-    try:
-        envelope = _ENVELOPE_DECODER.decode(data)
-        if envelope.kind in _OTHER_KINDS:
-            raise UnreadableError(
-                f"this is {_OTHER_KINDS[envelope.kind]}, not a report",
-                "name the file that `bottleneck profile -o` wrote",
-            )
-        version = envelope.schema_version
-        if version.partition(".")[0] != SCHEMA_VERSION.partition(".")[0]:
-            raise UnreadableError(
-                f"the report has schema version {version}, this tool reads {SCHEMA_VERSION}",
-                "profile again with this version, or install the one that wrote the report",
-            )
-        return _DECODER.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UnreadableError(f"this is not a bottleneck report: {error}") from error
+    envelope = envelope_of(data)
+    if envelope.kind not in REPORT_KINDS:
+        raise UnreadableError(
+            f"this is what `bottleneck {envelope.kind[:40]}` answered, not a report",
+            "name the file that `bottleneck profile -o` wrote",
+        )
+    return decode_as(Report, data, envelope, SCHEMA_VERSION)
 
 
 def load_report(path: str | Path) -> Report:
     """Read a report from a file, plain or gzipped. Raises `UnreadableError`, in one line, for anything else."""
+    text = stored_text(path)
     try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise UnreadableError(f"cannot read {path}: {error.strerror}") from error
-    if data.startswith(_GZIP_MAGIC):
-        data = _gunzipped(data, path)
-    try:
-        return decode(data)
+        return decode(text)
     except UnreadableError as error:
         raise UnreadableError(f"{path}: {error.message}", error.hint) from error
-
-
-def _gunzipped(data: bytes, path: str | Path) -> bytes:
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-            text = file.read(_MOST_BYTES + 1)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise UnreadableError(f"{path} is a damaged gzip file: {error}") from error
-    if len(text) > _MOST_BYTES:
-        raise UnreadableError(f"{path} holds more than {_MOST_BYTES >> 20} MiB of text, which is no report")
-    return text
 
 
 def check_writable(path: Path, *, force: bool, source: Path | None = None) -> None:

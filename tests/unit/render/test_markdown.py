@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from profiler.render import json, markdown
-from profiler.report.store import decode
+from profiler.render import markdown
 from tests.unit.render import sample
 
 
@@ -35,7 +34,3 @@ def test_verdict_states_are_told_apart() -> None:
     text = markdown.render(sample.report())
     assert "**Inconclusive:** prefill" in text
     assert "**No verdict:** load" in text
-
-
-def test_the_json_is_the_report() -> None:
-    assert decode(json.render(sample.report())) == sample.report()

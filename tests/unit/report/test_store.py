@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from profiler.errors import OutputExistsError, UnreadableError, UsageError
-from profiler.report import store
+from profiler.report import stored_text
 from profiler.report.store import check_writable, decode, encode, load_report, write_atomically
 from tests.unit.render import sample
 
@@ -34,7 +34,7 @@ def test_a_gzipped_report_is_read_whatever_its_name(tmp_path: Path) -> None:
 def test_a_gzip_file_that_holds_more_than_any_report_is_not_unpacked_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "_MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(stored_text, "_MOST_BYTES", 1 << 20)
     path = tmp_path / "report.json.gz"
     path.write_bytes(gzip.compress(b" " * (2 << 20)))
     with pytest.raises(UnreadableError, match="holds more than 1 MiB"):
