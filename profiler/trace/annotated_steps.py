@@ -22,8 +22,8 @@ def annotated_steps(timeline: Timeline) -> StepTable | None:
     """The steps that ranges mark, or None where none do.
 
     Of several sorts of ranges, an engine's come first, then names that say prefill or decode, then numbered steps, then
-    others that repeat. A range within another of its sort is no step of its own, and ranges that launched little of
-    what ran mark something within steps.
+    others that repeat. A range within another of its sort on its thread is no step of its own, and ranges that launched
+    little of what ran mark something within steps.
     """
     names = {number: step_name(timeline.names[number]) for number in values(timeline.ranges.name).tolist()}
     for rank in Rank:
@@ -36,20 +36,48 @@ def annotated_steps(timeline: Timeline) -> StepTable | None:
 
 
 def _outermost(timeline: Timeline, rows: Ints) -> Ints:
-    """Those of the rows that begin after all before them have ended."""
-    start, end = timeline.ranges.start_ns[rows], timeline.ranges.end_ns[rows]
-    reached = np.concatenate([[np.iinfo(np.int64).min], np.maximum.accumulate(end)[:-1]])
-    outermost: Ints = rows[start >= reached]
-    return outermost
+    """Those of the rows that begin after all before them on their thread have ended."""
+    ranges, found = timeline.ranges, [np.empty(0, np.int64)]
+    for thread in values(ranges.thread[rows]).tolist():
+        mine = rows[ranges.thread[rows] == thread]
+        ended = np.maximum.accumulate(ranges.end_ns[mine])[:-1]
+        found.append(mine[np.append(True, ranges.start_ns[mine][1:] >= ended)])
+    return np.sort(np.concatenate(found))
+
+
+def _step_of(timeline: Timeline, rows: Ints, launched: Ints) -> Ints:
+    """In which of the ranges `rows` each of the device's rows was launched, or -1; shape (launched,).
+
+    A thread that has ranges of its own launches in these alone. One that has none, as autograd's, launches in the range
+    that began last of the threads that mark what they launch, or of all where nobody does.
+    """
+    host, ranges = timeline.host, timeline.ranges
+    issued, launcher = host.start_ns[timeline.device.call[launched]], host.thread[timeline.device.call[launched]]
+    marking = values(ranges.thread[rows]).tolist()
+    step = np.full(len(launched), -1)
+    inside = {thread: _around(timeline, rows, thread, issued) for thread in marking}
+    for thread in marking:
+        step[launcher == thread] = inside[thread][launcher == thread]
+    foreign = ~np.isin(launcher, marking)
+    if foreign.any():
+        themselves = values(ranges.thread[rows[step[step >= 0]]]).tolist()
+        step[foreign] = np.max([inside[thread][foreign] for thread in themselves or marking], axis=0)
+    return step
+
+
+def _around(timeline: Timeline, rows: Ints, thread: int, instants: Ints) -> Ints:
+    """Which of the ranges `rows` of a thread, none within another, is around each instant, or -1."""
+    mine = np.flatnonzero(timeline.ranges.thread[rows] == thread)
+    before = np.searchsorted(timeline.ranges.start_ns[rows[mine]], instants, side="right") - 1
+    found = mine[before]
+    return np.where((before >= 0) & (instants < timeline.ranges.end_ns[rows[found]]), found, -1)
 
 
 def _steps(timeline: Timeline, rows: Ints, meant: dict[int, StepName]) -> StepTable | None:
-    device, host, ranges = timeline.device, timeline.host, timeline.ranges
+    device, ranges = timeline.device, timeline.ranges
     launched = np.flatnonzero(device.call >= 0)
-    issued = host.start_ns[device.call[launched]]
-    step = np.searchsorted(ranges.start_ns[rows], issued, side="right") - 1
-    within = (step >= 0) & (issued < ranges.end_ns[rows][step])
-    launched, step = launched[within], step[within]
+    step = _step_of(timeline, rows, launched)
+    launched, step = launched[step >= 0], step[step >= 0]
     by_engine = any(name.rank is Rank.ENGINE for name in meant.values())
     lasts = device.end_ns - device.start_ns
     if not len(launched) or (not by_engine and lasts[launched].sum() < _MOST * lasts.sum()):

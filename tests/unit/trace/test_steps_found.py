@@ -130,6 +130,31 @@ def test_ranges_that_launch_little_of_what_runs_mark_something_within_a_step() -
     assert (len(steps), kinds(steps)[0]) == (3, PhaseKind.UNKNOWN)
 
 
+def test_an_annotation_on_another_thread_neither_hides_nor_nests_a_step() -> None:
+    """A second thread marks batches that it loads, each around two of the steps that launch."""
+    events = []
+    for step in range(4):
+        begin = 1_000 * step
+        events += [annotation(f"ProfilerStep#{step}", begin, 900), call("cudaLaunchKernel", begin + 10, 5, step + 1)]
+        events += [kernel(begin + 20, 800, step + 1)]
+    loading = [annotation(f"batch {number}", 2_000 * number - 50, 1_990, tid=2) for number in range(3)]
+    alone, beside = steps_of(timeline_of(*events)), steps_of(timeline_of(*events, *loading))
+    assert len(alone) == 4
+    assert beside.start_ns.tolist() == alone.start_ns.tolist()
+
+
+def test_what_a_thread_without_ranges_launches_belongs_to_the_thread_that_marks_what_it_launches() -> None:
+    """Autograd's thread launches the backward pass in the step that the main thread marks, not in a batch loaded."""
+    events = []
+    for step in range(3):
+        begin, forward, backward = 1_000 * step, 2 * step + 1, 2 * step + 2
+        events += [annotation(f"ProfilerStep#{step}", begin, 900), annotation(f"batch {step}", begin + 400, 900, tid=2)]
+        events += [call("cudaLaunchKernel", begin + 10, 5, forward), kernel(begin + 20, 300, forward)]
+        events += [call("cudaLaunchKernel", begin + 500, 5, backward, tid=3), kernel(begin + 520, 300, backward)]
+    steps = steps_of(timeline_of(*events))
+    assert (steps.start_ns - steps.start_ns[0]).tolist() == [0, 1_000_000, 2_000_000]
+
+
 def loop(steps: int, layers: int, prefix: int, cut: int, gap_us: int) -> list[dict[str, Any]]:
     """A decode loop: a lookup, layers, a head, and the token read back; warm-up before it, and an end within a step."""
     events: list[dict[str, Any]] = []
