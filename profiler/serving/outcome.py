@@ -25,6 +25,7 @@ from profiler.serving.fairness import fairness
 from profiler.serving.ledger import Ledger
 from profiler.serving.log import RequestLog
 from profiler.serving.picture import slot_timeline
+from profiler.serving.profiled_phase import ProfiledPhase
 from profiler.serving.spread import percentiles, weighted_percentiles
 from profiler.serving.verdict import part_class, serving_verdict
 
@@ -94,7 +95,7 @@ class Outcome:
         load: CarriedLoad,
         slo: Slo,
         weight_bytes: int | None,
-        phase_verdicts: Mapping[str, Verdict],
+        profiled: Mapping[str, ProfiledPhase],
         most_requests: int,
     ) -> SimulatedPolicy:
         """All of it. At most so many requests are listed one by one."""
@@ -103,6 +104,7 @@ class Outcome:
         whole = int(self.e2e_ns.sum())
         phases = {"queue": self.queue_ns, "prefill": self.prefill_ns, "decode": self.decode_ns}
         shares = {name: int(times.sum()) / whole for name, times in phases.items()}
+        phase_verdicts = self._phase_verdicts(profiled)
         parts = self._parts(phase_verdicts, whole)
         good = None if slo.empty else int(self._kept(slo).sum())
         decode_ns, decode_steps = (
@@ -161,6 +163,20 @@ class Outcome:
             requests_left_out=max(len(log) - most_requests, 0),
             sources=_missing(bool(several.any()), good, rate, weight_bytes),
         )
+
+    def _phase_verdicts(self, profiled: Mapping[str, ProfiledPhase]) -> dict[str, Verdict]:
+        """What is known of the phases at the sizes that they had here: of a prompt, and of a step, which is a token."""
+        by_prefill = self.ledger.column("first_token") <= self.ledger.column("prefilled")
+        tokens = int((self.log.output_tokens - by_prefill).sum())
+        steps = sum(each.decode_steps for each in self.ledger.replicas)
+        found = {}
+        if "prefill" in profiled:
+            length = f"with --prompt-tokens {self.log.prompt_tokens.mean():.0f}"
+            found["prefill"] = profiled["prefill"].served(float(self.prefill_ns.mean()) / _NS_PER_MS, length)
+        if "decode" in profiled and steps:
+            batch = f"with --batch-size {max(round(tokens / steps), 1)}"
+            found["decode"] = profiled["decode"].served(int(self.decode_ns.sum()) / tokens / _NS_PER_MS, batch)
+        return found
 
     def _kept(self, slo: Slo) -> NDArray[np.bool_]:
         """Who got all that was promised. One token has no TPOT, and keeps that promise."""

@@ -70,11 +70,11 @@ def serving_verdict(
 
 
 def part_class(name: ServingPartName, phase_verdicts: Mapping[str, Verdict]) -> BottleneckClass | None:
-    """The class that a part is laid to; None for a phase of which nothing is known."""
+    """The class that a part is laid to; None for a phase of which nothing is known for certain."""
     if name.is_waiting:
         return Cause(name.value).bottleneck_class
     verdict = phase_verdicts.get(name.value)
-    return verdict.class_ if verdict is not None else None
+    return verdict.class_ if verdict is not None and verdict.state is VerdictState.CLEAR else None
 
 
 def _verdict(

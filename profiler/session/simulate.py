@@ -13,7 +13,7 @@ from profiler.errors import InterruptedByUser, UnreadableError, UsageError
 from profiler.printable import printable
 from profiler.progress import Progress, SilentProgress
 from profiler.report.cost_surface import CostSurface
-from profiler.report.records import Report, ReportWarning, Verdict
+from profiler.report.records import Report, ReportWarning
 from profiler.report.simulation import CostBasis, LogFinding, ServingSetup, SimulatedPolicy, Simulation
 from profiler.report.source import Source, Sources
 from profiler.report.store import load_report
@@ -24,6 +24,7 @@ from profiler.serving.log import RequestLog
 from profiler.serving.outcome import Outcome, Slo
 from profiler.serving.policies import POLICIES, USUAL
 from profiler.serving.policies.policy import Limits
+from profiler.serving.profiled_phase import ProfiledPhase, profiled_phases
 from profiler.serving.surface import SurfaceCosts
 
 _NS_PER_MS = 1e6
@@ -40,7 +41,7 @@ class Basis:
 
     costs: Costs
     record: CostBasis
-    phase_verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    profiled: Mapping[str, ProfiledPhase] = field(default_factory=dict)
     kv_tokens: int | None = None
 
 
@@ -84,7 +85,7 @@ def report_basis(path: Path, weight_bytes: int | None = None) -> Basis:
     found = surface_basis(report.costs, "report", weight_bytes)
     return replace(
         found,
-        phase_verdicts={phase.name: phase.verdict for phase in report.phases},
+        profiled=profiled_phases(report),
         kv_tokens=_kv_tokens(report),
     )
 
@@ -145,7 +146,7 @@ def simulate(
             outcome = Outcome(policy, log, ledger, alone_ns)
             load = carried_load(policy, log, basis.costs, limits, replicas, ledger.slots, alone_ns)
             weight_bytes = basis.record.weight_bytes
-            found.append(outcome.record(load, slo, weight_bytes, basis.phase_verdicts, most_listed))
+            found.append(outcome.record(load, slo, weight_bytes, basis.profiled, most_listed))
     except KeyboardInterrupt as interrupt:
         raise InterruptedByUser(partial=answer(complete=False) if found else None) from interrupt
     return answer(complete=True)

@@ -16,6 +16,7 @@ from profiler.cli import simulate as verb
 from profiler.cli.application import application
 from profiler.report.simulation import Simulation, simulation_schema
 from profiler.report.store import encode
+from profiler.report.vocabulary import VerdictState
 from profiler.serving import generated
 from profiler.serving.log import MOST_REQUESTS
 from profiler.serving.policies import POLICIES, USUAL
@@ -126,11 +127,12 @@ def test_a_report_with_a_surface_gives_costs_weights_memory_and_the_phases_own_b
     answer = answered("100:50@0,100:50@9", "--costs", str(path), "--policy", "continuous")
     (policy,) = answer["policies"]
     decode = next(phase for phase in kept.phases if phase.name == "decode").verdict
-    assert policy["verdict"]["cause"] == decode.cause
+    assert (policy["verdict"]["cause"], policy["verdict"]["state"]) == (decode.cause, "inconclusive")
     assert (answer["costs"]["kind"], answer["costs"]["weight_bytes"]) == ("report", 16_060_522_496)
     assert answer["setup"]["kv_tokens"] == 62_300_000_000 // 131_072
     assert policy["requests"][0]["prefill_ms"] == 20
-    assert [part["class"] for part in policy["parts"] if part["part"] == "decode"] == [decode.class_]
+    assert decode.state is VerdictState.INCONCLUSIVE
+    assert [part["class"] for part in policy["parts"] if part["part"] == "decode"] == [None]
 
 
 def test_a_report_without_a_surface_says_how_to_get_one(tmp_path: Path) -> None:

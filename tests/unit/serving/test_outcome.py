@@ -18,6 +18,7 @@ from profiler.serving.log import RequestLog, Rows
 from profiler.serving.outcome import Slo
 from profiler.serving.policies import USUAL
 from profiler.serving.policies.policy import Limits
+from profiler.serving.profiled_phase import ProfiledPhase
 from profiler.serving.spread import weighted_percentiles
 from profiler.session import simulate as session
 from profiler.session.simulate import Basis, constant_basis, simulate, surface_basis
@@ -46,7 +47,7 @@ def knowing(decode: BottleneckClass, cause: Cause) -> Basis:
         confidence=1.0,
         evidence=["it reads the weights"],
     )
-    return Basis(BASIS.costs, BASIS.record, {"decode": known})
+    return Basis(BASIS.costs, BASIS.record, {"decode": ProfiledPhase(known, 20.0, "batch 1, 100 prompt tokens")})
 
 
 def poisson(rate: float, number: int = 3000) -> RequestLog:
