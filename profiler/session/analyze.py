@@ -27,8 +27,8 @@ from profiler.session.trace_inputs import TraceInput, trace_inputs
 from profiler.session.trace_map import Failure, Outcome, Work
 from profiler.session.trace_reading import each_outcome
 from profiler.trace.accounting import account, exclusive_ns
-from profiler.trace.devices import per_device
-from profiler.trace.integrity import check
+from profiler.trace.devices import UNKNOWN, per_device, unplaced
+from profiler.trace.integrity import check, worst_first
 from profiler.trace.kineto import read_kineto
 from profiler.trace.narrowing import Narrowing
 from profiler.trace.timeline import Timeline
@@ -145,9 +145,11 @@ def analyzed_devices(
     findings = check(timeline)
     devices = per_device(timeline)
     for number, each in devices:
-        card = number if number >= 0 else "unknown"  # of activities that do not say where they ran
-        rank_name = name if len(devices) == 1 else f"{name} [GPU {card}]"
-        part = looked_at(rank_name, each, findings, narrowing, with_steps=with_steps)
+        rank_name, flaws = name, findings
+        if len(devices) > 1:
+            rank_name = f"{name} [GPU {'unknown' if number == UNKNOWN else number}]"
+            flaws = worst_first([*findings, *unplaced(timeline, number)])
+        part = looked_at(rank_name, each, flaws, narrowing, with_steps=with_steps)
         yield replace(_analyze_device(part, number, measured, parts_only), window=part.window), part.timeline
 
 

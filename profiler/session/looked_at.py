@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from profiler.errors import UnreadableError
 from profiler.report.trace_phases import Window
-from profiler.trace.integrity import Finding, Severity, check
+from profiler.trace.integrity import Finding, check
 from profiler.trace.narrowing import Narrowing
 from profiler.trace.step_table import StepTable
 from profiler.trace.timeline import Timeline
@@ -56,17 +56,14 @@ def looked_at(
         whole=whole,
         timeline=part,
         followed=window(whole, start, end, followed=True),
-        findings=with_fatal(findings, check(part)),
+        findings=with_fatal(findings, check(part), (start, end)),
         steps=None if steps is None else steps.within(start, end),
         window=Window(from_ns=start - zero, to_ns=end - zero),
     )
 
 
-def with_fatal(of_all: Sequence[Finding], of_part: Sequence[Finding]) -> list[Finding]:
-    """The flaws of a part of a trace, after what is fatal to all of it.
-
-    Nobody knows where work that was not recorded belongs, so it is missing from any part.
-    """
-    fatal = [finding for finding in of_all if finding.severity is Severity.FATAL]
+def with_fatal(of_all: Sequence[Finding], of_part: Sequence[Finding], part_ns: tuple[int, int]) -> list[Finding]:
+    """The flaws of the part of a trace between two times, after those of all of it that leave this, too, no verdict."""
+    fatal = [finding for finding in of_all if finding.spoils(*part_ns)]
     known = {finding.code for finding in fatal}
     return [*fatal, *(finding for finding in of_part if finding.code not in known)]

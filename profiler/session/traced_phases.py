@@ -62,7 +62,7 @@ def _judged_window(part: LookedAt, start_ns: int, end_ns: int, ceilings: TraceCe
     seen = window(part.whole, start_ns, end_ns, followed=True)
     told = account(seen.device)
     graph = span_graph(seen, told)
-    flaws = with_fatal(part.findings, check(seen))
+    flaws = with_fatal(part.findings, check(seen), (start_ns, end_ns))
     own, idle = exclusive_ns(seen.device), idle_ns(seen, graph)
     return judge_traced(seen, told, own, idle, graph, ceilings, flaws, with_advice=False)
 

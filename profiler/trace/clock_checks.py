@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from profiler.trace import intervals
 from profiler.trace.accounting import idle_gaps
 from profiler.trace.distinct import values
 from profiler.trace.finding import FATAL_RATIO, Finding, Severity
@@ -56,6 +57,7 @@ def _jump(timeline: Timeline) -> Iterator[Finding]:
             len(start),
             Severity.FATAL,
             effect="span and idle time hold those hours",
+            where=intervals.from_columns(reach[:-1][jumps], start[order][1:][jumps]),
         )
 
 
@@ -85,6 +87,8 @@ def _disagreement(timeline: Timeline) -> Iterator[Finding]:
         Severity.FATAL if lost > FATAL_RATIO else Severity.WARNING,
         lost,
         effect="what the device waited for is in doubt by as much; busy and idle time are the device's own",
+        # A clock that was set stays so: what comes after may only not show it.
+        where=np.array([[begin + since, int(device.end_ns.max())]], np.int64),
     )
 
 
@@ -96,15 +100,22 @@ def _before_launch(timeline: Timeline, rows: Ints) -> Ints:
 def _after_sync(timeline: Timeline, rows: Ints) -> Ints:
     """By how much each row outlasts the next wait for the whole device; 0 where none came, or for one of several."""
     host, device = timeline.host, timeline.device
-    names = np.array([name in _DEVICE_SYNCS for name in timeline.names], np.bool_)
-    syncs = np.flatnonzero(names[host.name]) if len(names) else np.empty(0, np.int64)
-    if not len(syncs) or len(values(device.device)) > 1:
+    syncs = device_syncs(timeline)
+    if not len(syncs):
         return np.zeros(len(rows), np.int64)
     # Of a window, calls may be clipped to one instant: only what ended before a sync began is waited for surely.
     nth = np.searchsorted(host.start_ns[syncs], host.end_ns[device.call[rows]], side="right")
     returned = np.append(host.end_ns[syncs], np.iinfo(np.int64).max)[nth]
     late: Ints = np.maximum(device.end_ns[rows] - returned, 0)
     return late
+
+
+def device_syncs(timeline: Timeline) -> Ints:
+    """The calls that wait for all that the device was asked for, shape (n,); none where it is one of several."""
+    names = np.array([name in _DEVICE_SYNCS for name in timeline.names], np.bool_)
+    if not names.any() or len(values(timeline.device.device)) > 1:
+        return np.empty(0, np.int64)
+    return np.flatnonzero(names[timeline.host.name])
 
 
 def _stopped(timeline: Timeline) -> Iterator[Finding]:
@@ -128,4 +139,5 @@ def _stopped(timeline: Timeline) -> Iterator[Finding]:
             Severity.FATAL if lost > FATAL_RATIO * span else Severity.WARNING,
             lost / span,
             effect="it may be no idle time of this program",
+            where=stops,
         )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from profiler.trace import intervals
-from profiler.trace.clock_checks import clock_findings
+from profiler.trace.clock_checks import clock_findings, device_syncs
 from profiler.trace.distinct import numbered
 from profiler.trace.finding import FATAL_RATIO, Finding, Severity
 from profiler.trace.replay_checks import replay_findings
@@ -26,7 +26,7 @@ _FEW_EVENTS = 10
 _MUCH_OVERLAP = 0.01
 
 
-__all__ = ["Finding", "Severity", "check"]
+__all__ = ["Finding", "Severity", "check", "worst_first"]
 
 
 def check(timeline: Timeline) -> list[Finding]:
@@ -44,7 +44,11 @@ def check(timeline: Timeline) -> list[Finding]:
         _coarse_timestamps,
         _missing_shapes,
     )
-    findings = [finding for judge in checks for finding in judge(timeline)]
+    return worst_first(finding for judge in checks for finding in judge(timeline))
+
+
+def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    """The fatal ones before the others."""
     return sorted(findings, key=lambda finding: list(Severity).index(finding.severity), reverse=True)
 
 
@@ -73,7 +77,16 @@ def _under_recorded(timeline: Timeline) -> Iterator[Finding]:
             Severity.FATAL if lost > FATAL_RATIO * span else Severity.WARNING,
             lost / span,
             effect="idle time is overstated by as much",
+            where=_before_waits(timeline, start[suspicious], end[suspicious]),
         )
+
+
+def _before_waits(timeline: Timeline, start: Ints, end: Ints) -> Ints:
+    """Where the work was that these waits were for: after the last wait for all of the device, before their ends."""
+    host = timeline.host
+    drained = host.end_ns[device_syncs(timeline)]
+    since = np.append(np.iinfo(np.int64).min, np.sort(drained))[np.searchsorted(np.sort(drained), start, side="right")]
+    return intervals.from_columns(since, end)
 
 
 def _no_device_events(timeline: Timeline) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from profiler.trace import intervals
 from profiler.trace.finding import FATAL_RATIO, Finding, Severity
 from profiler.trace.reading_flaws import Cut
 from profiler.trace.timeline import Call, Timeline
@@ -84,7 +85,8 @@ def _doubles(timeline: Timeline) -> Iterator[Finding]:
     columns = (device.start_ns, device.end_ns, device.name, device.device, device.stream, device.correlation)
     order = np.lexsort(columns)
     same = np.logical_and.reduce([np.diff(column[order]) == 0 for column in columns])
-    doubles = int((same & told[order][1:]).sum())
+    twice = order[1:][same & told[order][1:]]
+    doubles = len(twice)
     if doubles:
         yield Finding(
             "duplicate_events",
@@ -94,6 +96,7 @@ def _doubles(timeline: Timeline) -> Iterator[Finding]:
             Severity.FATAL if doubles > FATAL_RATIO * len(device) else Severity.WARNING,
             doubles / len(device),
             effect="sums of durations count them twice; busy and idle time do not",
+            where=intervals.merge(intervals.from_columns(device.start_ns[twice], device.end_ns[twice])),
         )
 
 
@@ -103,7 +106,8 @@ def _shared_correlations(timeline: Timeline) -> Iterator[Finding]:
     numbers = host.correlation[np.isin(host.kind, _WORK) & (host.correlation > 0)]
     numbers = np.sort(numbers)
     shared = numbers[1:][np.diff(numbers) == 0]
-    affected = int(np.isin(device.correlation, shared).sum()) if len(shared) else 0
+    guessed = np.isin(device.correlation, shared) if len(shared) else np.zeros(len(device), np.bool_)
+    affected = int(guessed.sum())
     if affected:
         yield Finding(
             "shared_correlations",
@@ -113,4 +117,5 @@ def _shared_correlations(timeline: Timeline) -> Iterator[Finding]:
             Severity.FATAL if affected > FATAL_RATIO * len(device) else Severity.WARNING,
             affected / len(device),
             effect="who launched them, and so what was waited for, is a guess",
+            where=intervals.merge(intervals.from_columns(device.start_ns[guessed], device.end_ns[guessed])),
         )

@@ -183,6 +183,9 @@ def test_what_does_not_say_which_of_several_devices_it_ran_on_is_told_apart() ->
     answer = analyze_inputs([TraceInput("a.json", trace_bytes(events))])
     assert [rank.name for rank in answer.ranks] == ["a.json [GPU unknown]", "a.json [GPU 0]", "a.json [GPU 1]"]
     assert [rank.span_ns for rank in answer.ranks] == [5_000] * 3
+    for rank in answer.ranks:
+        assert rank.verdict.state is VerdictState.REFUSED
+        assert "do not say on which of the 2 devices they ran" in rank.verdict.evidence[0]
 
 
 LITTLE = trace_bytes([call("cudaLaunchKernel", 0, 2, 1), kernel(5, 10, 1)])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from profiler.trace.accounting import account
-from profiler.trace.devices import per_device
+from profiler.trace.devices import UNKNOWN, per_device, unplaced
+from profiler.trace.finding import Severity
 from profiler.trace.kineto import read_kineto
 from profiler.trace.timeline import Call, Timeline
 from tests.unit.trace.side_by_side import side_by_side
@@ -14,6 +15,10 @@ from tests.unit.trace.trace_events import RECORDINGS, call, copy, kernel, operat
 
 def on_device(event: dict[str, Any], number: int) -> dict[str, Any]:
     return {**event, "args": {**event["args"], "device": number}}
+
+
+def nowhere(event: dict[str, Any]) -> dict[str, Any]:
+    return {**event, "args": {key: value for key, value in event["args"].items() if key != "device"}}
 
 
 def two_devices() -> Timeline:
@@ -49,11 +54,28 @@ def test_what_launched_only_for_another_device_is_plain_work_of_the_host() -> No
 
 
 def test_one_device_is_the_trace_itself() -> None:
-    timeline = timeline_of(on_device(kernel(0, 10), 5), kernel(20, 10), operation("aten::mm", 0, 1))
-    timeline.device.device[1] = -1  # it does not say where it ran
+    timeline = timeline_of(on_device(kernel(0, 10), 5), on_device(kernel(20, 10), 5), operation("aten::mm", 0, 1))
     ((number, same),) = per_device(timeline)
     assert number == 5
     assert same is timeline
+
+
+def test_what_does_not_say_where_it_ran_belongs_to_the_only_device() -> None:
+    timeline = timeline_of(on_device(kernel(0, 10), 5), nowhere(kernel(20, 10)))
+    ((number, same),) = per_device(timeline)
+    (stream,) = account(same.device).streams
+    assert (number, stream.device, stream.busy_ns) == (5, 5, 20_000)
+    assert unplaced(timeline, 5) == []
+
+
+def test_what_does_not_say_on_which_of_several_devices_it_ran_makes_all_of_them_doubtful() -> None:
+    timeline = timeline_of(
+        on_device(kernel(0, 100), 0), on_device(kernel(0, 1_000), 1), nowhere(kernel(40, 20)), kernel(900, 100)
+    )
+    short, long = (unplaced(timeline, number)[0] for number in (1, UNKNOWN))
+    assert (short.severity, short.lost_ratio) == (Severity.WARNING, 0.02)
+    assert (long.severity, long.count, long.of) == (Severity.FATAL, 1, 4)
+    assert "do not say on which of the 2 devices" in long.message
 
 
 def test_a_trace_without_any_device_is_itself() -> None:
