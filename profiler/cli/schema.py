@@ -17,6 +17,7 @@ class Kind(StrEnum):
     ANALYZE_COMPARISON = "analyze-comparison"
     SIMULATE = "simulate"
     ENDPOINT = "endpoint"
+    CHECK = "check"
 
 
 def schema(
@@ -24,7 +25,7 @@ def schema(
         Kind,
         typer.Argument(
             metavar="[KIND]",
-            help="report; whatif, analyze, analyze-comparison, simulate or endpoint for what these write.",
+            help="report; whatif, analyze, analyze-comparison, simulate, endpoint or check for what these write.",
         ),
     ] = (Kind.REPORT),
 ) -> None:
@@ -34,6 +35,7 @@ def schema(
     from profiler.cli.output import write
     from profiler.report.analysis import analysis_schema
     from profiler.report.analysis_comparison import comparison_schema
+    from profiler.report.check import check_schema
     from profiler.report.endpoint import endpoint_schema
     from profiler.report.simulation import simulation_schema
     from profiler.report.store import json_schema
@@ -46,5 +48,6 @@ def schema(
         Kind.ANALYZE_COMPARISON: comparison_schema,
         Kind.SIMULATE: simulation_schema,
         Kind.ENDPOINT: endpoint_schema,
+        Kind.CHECK: check_schema,
     }
     write(json.dumps(schemas[kind](), indent=2).encode() + b"\n")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from profiler.report.analysis import Analysis
 from profiler.report.analysis_comparison import AnalysisComparison
+from profiler.report.check import Check
 from profiler.report.endpoint import Endpoint
 from profiler.report.records import Report
 from profiler.report.simulation import Simulation
@@ -43,4 +44,8 @@ def result_blocks(result: Result) -> list[Block]:
             from profiler.render.endpoint_blocks import endpoint_blocks
 
             return endpoint_blocks(result)
+        case Check():
+            from profiler.render.check_blocks import check_blocks
+
+            return check_blocks(result)
     assert_never(result)

@@ -1,4 +1,4 @@
-"""docs/report.md explains every field of what `whatif`, `analyze`, `simulate` and `endpoint` write, no more."""
+"""docs/report.md explains every field of what `whatif`, `analyze`, `simulate`, `endpoint` and `check` write, no more."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from profiler.report.analysis import Analysis, Family, PartName, analysis_schema
 from profiler.report.analysis_comparison import comparison_schema
+from profiler.report.check import Check, check_schema
 from profiler.report.endpoint import Ending, Endpoint, EndpointPartName, Saturation, endpoint_schema
 from profiler.report.simulation import ServingPartName, Simulation, SlotState, simulation_schema
 from profiler.report.store import json_schema
@@ -19,7 +20,14 @@ PAGE = (Path(__file__).parents[3] / "docs" / "report.md").read_text(encoding="ut
 SHARED = json_schema()["$defs"]
 RECORDS = {
     name: kind["properties"]
-    for schema in (whatif_schema(), analysis_schema(), comparison_schema(), simulation_schema(), endpoint_schema())
+    for schema in (
+        whatif_schema(),
+        analysis_schema(),
+        comparison_schema(),
+        simulation_schema(),
+        endpoint_schema(),
+        check_schema(),
+    )
     for name, kind in schema["$defs"].items()
     if "properties" in kind and name not in SHARED
 }
@@ -56,6 +64,7 @@ def test_no_section_is_about_a_record_that_is_gone() -> None:
         (analysis_schema(), Analysis),
         (simulation_schema(), Simulation),
         (endpoint_schema(), Endpoint),
+        (check_schema(), Check),
     ],
 )
 def test_the_schema_is_that_of_the_records(schema: dict[str, object], kind: type) -> None:

@@ -1,0 +1,223 @@
+"""A rule passes, fails, or cannot be told: on reports that an H100 wrote, and on what the other verbs kept."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from profiler.attribute.verdict import refuse
+from profiler.compare.budget import parse_budget
+from profiler.compare.gate import Checkable, check
+from profiler.compare.measured import Measured, over
+from profiler.report.analysis import Analysis
+from profiler.report.check import Check, CheckedRule
+from profiler.report.kinds import load_result
+from profiler.report.outcome import Outcome
+from profiler.report.records import Report
+from profiler.report.vocabulary import VerdictState
+
+DATA = Path(__file__).resolve().parents[2] / "data"
+
+
+@cache
+def kept(name: str) -> Checkable:
+    return load_result(DATA / f"{name}.json.gz")  # type: ignore[return-value]
+
+
+GRAPH, EAGER = "own/llama8b-graph", "own/llama8b-eager"
+
+
+def held(result: Checkable, text: str, baseline: Checkable | None = None) -> Check:
+    return check(result, parse_budget(text), baseline=baseline, checked="report.json", tool_version="0")
+
+
+def ruled(result: Checkable, text: str, baseline: Checkable | None = None) -> CheckedRule:
+    answer = held(result, text, baseline)
+    assert answer.rules[0].outcome is Outcome.PASS
+    (rule,) = answer.rules[1:]
+    return rule
+
+
+# decode of the captured run: 9.441 ms (9.405 to 9.472)
+@pytest.mark.parametrize(
+    ("limit", "outcome"), [("9.5", "pass"), ("9.44", "inconclusive"), ("9.46", "inconclusive"), ("9.4", "fail")]
+)
+def test_an_interval_that_straddles_the_limit_tells_nothing(limit: str, outcome: str) -> None:
+    rule = ruled(kept(GRAPH), f"[decode]\nmax_ms = {limit}")
+    assert rule.outcome.value == outcome
+    assert rule.low is not None
+    assert rule.high is not None
+    assert rule.low < 9.44 < rule.high
+
+
+@pytest.mark.parametrize(("limit", "outcome"), [("105", "pass"), ("106", "inconclusive"), ("107", "fail")])
+def test_throughput_is_limited_from_below_with_the_interval_of_its_time(limit: str, outcome: str) -> None:
+    rule = ruled(kept(GRAPH), f"[decode]\nmin_tokens_per_s = {limit}")
+    assert rule.outcome.value == outcome
+    assert rule.measured == pytest.approx(105.92, abs=0.01)
+
+
+def test_ttft_tpot_and_e2e_of_a_profile_are_those_of_its_phases() -> None:
+    budget = "[overall]\nmax_ttft_ms = 1\nmax_tpot_ms = 1\nmax_e2e_ms = 1"
+    ttft, tpot, e2e = (rule.measured for rule in held(kept(GRAPH), budget).rules[1:])
+    report = kept(GRAPH)
+    assert isinstance(report, Report)
+    assert report.workload is not None
+    assert ttft is not None
+    assert tpot is not None
+    assert e2e == pytest.approx(ttft + (report.workload.new_tokens - 1) * tpot)
+
+
+def test_idle_time_is_that_of_the_parts_in_which_the_gpu_had_nothing_to_do() -> None:
+    assert ruled(kept(EAGER), "[decode]\nmax_idle_ratio = 0.5").outcome is Outcome.FAIL
+    assert ruled(kept(GRAPH), "[decode]\nmax_idle_ratio = 0.1").outcome is Outcome.PASS
+
+
+def test_a_share_is_that_of_the_whole_class_with_its_interval() -> None:
+    rule = ruled(kept(GRAPH), "[decode]\nmax_scheduling_share = 0.3")
+    assert rule.outcome is Outcome.FAIL
+    assert rule.measured == pytest.approx(0.382, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("rule", "outcome"),
+    [
+        ('must_be = "memory"', "pass"),
+        ('must_be = ["io", "memory.weights"]', "pass"),
+        ('must_be = "memory.kv_cache"', "fail"),
+        ('must_not_be = ["scheduling", "io"]', "pass"),
+        ('must_not_be = "memory"', "fail"),
+    ],
+)
+def test_a_verdict_is_named_by_its_class_or_by_its_cause(rule: str, outcome: str) -> None:
+    assert ruled(kept(GRAPH), f"[decode]\n{rule}").outcome.value == outcome
+
+
+@pytest.mark.parametrize("rule", ['must_be = "memory"', 'must_not_be = "memory"'])
+def test_a_verdict_that_is_in_doubt_or_refused_tells_nothing(rule: str) -> None:
+    report = kept(GRAPH)
+    assert isinstance(report, Report)
+    decode = report.phases[-1]
+    doubted = replace(decode.verdict, state=VerdictState.INCONCLUSIVE)
+    for verdict in (doubted, refuse("the trace is not whole")):
+        changed = replace(report, phases=[*report.phases[:-1], replace(decode, verdict=verdict)])
+        found = ruled(changed, f"[decode]\n{rule}")
+        assert found.outcome is Outcome.INCONCLUSIVE
+        assert found.why
+
+
+def test_a_number_that_is_missing_tells_nothing_and_says_why() -> None:
+    rule = ruled(kept("own/smollm135m-graph"), "[load]\nmin_mfu = 0.1")
+    assert rule.outcome is Outcome.INCONCLUSIVE
+    assert rule.measured is None
+    assert rule.why
+    assert "one request at a time" in (ruled(kept(GRAPH), "[overall]\nmax_ttft_p99_ms = 1").why or "")
+
+
+@pytest.mark.parametrize(("policy", "holds"), [("pass", True), ("fail", False)])
+def test_what_cannot_be_told_counts_as_the_budget_says(policy: str, holds: bool) -> None:
+    answer = held(kept(GRAPH), f'[policy]\ninconclusive = "{policy}"\n[decode]\nmax_ms = 9.44')
+    assert (answer.inconclusive, answer.failed, answer.holds) == (1, 0, holds)
+
+
+def test_a_report_that_was_broken_off_never_holds() -> None:
+    report = kept(GRAPH)
+    assert isinstance(report, Report)
+    answer = held(replace(report, complete=False, phases=report.phases[:2]), "[decode]\nmax_ms = 100")
+    assert not answer.holds
+    assert [rule.outcome for rule in answer.rules] == [Outcome.FAIL, Outcome.INCONCLUSIVE]
+    assert "ended before decode was measured" in (answer.rules[1].why or "")
+
+
+def test_against_itself_nothing_got_slower_and_against_a_slower_one_it_is_faster() -> None:
+    text = "[regression]\nmax_tpot_ratio = 1.05"
+    assert ruled(kept(GRAPH), text, kept(GRAPH)).outcome is Outcome.PASS
+    assert ruled(kept(GRAPH), text, kept(EAGER)).outcome is Outcome.PASS
+    assert ruled(kept(EAGER), text, kept(GRAPH)).outcome is Outcome.FAIL
+
+
+def test_a_noisy_phase_fails_for_no_difference_that_its_noise_could_make() -> None:
+    report = kept(GRAPH)
+    assert isinstance(report, Report)
+    prefill = report.phases[1]  # 32.9 ms, 19 to 49
+    wall = prefill.clean.wall_ms
+    slower = replace(wall, median=1.2 * wall.median, low=1.2 * (wall.low or 0), high=1.2 * (wall.high or 0))
+    changed = replace(prefill, clean=replace(prefill.clean, wall_ms=slower))
+    after = replace(report, phases=[report.phases[0], changed, report.phases[2]])
+    assert ruled(after, "[regression]\nmax_ttft_ratio = 1.05", report).outcome is Outcome.INCONCLUSIVE
+
+
+def test_what_was_measured_once_is_compared_with_nothing() -> None:
+    rule = ruled(kept(GRAPH), "[regression]\nmax_load_ratio = 100", kept(EAGER))
+    assert rule.outcome is Outcome.INCONCLUSIVE
+    assert rule.measured is not None
+    assert "measured once" in (rule.why or "")
+
+
+def test_without_a_baseline_a_regression_cannot_be_told() -> None:
+    assert "no baseline" in (ruled(kept(GRAPH), "[regression]\nmax_tpot_ratio = 1").why or "")
+
+
+def test_more_confidence_takes_a_wider_interval() -> None:
+    before, after = Measured(100.0, 98.0, 102.0), Measured(104.0, 102.0, 106.0)
+    likely, sure = (over(after, before, confidence) for confidence in (0.9, 0.99))
+    assert likely.value == sure.value == pytest.approx(1.04)
+    assert sure.low is not None
+    assert likely.low is not None
+    assert sure.low < likely.low < 1.04
+
+
+def test_of_several_ranks_the_worst_counts() -> None:
+    analysis = kept("results/analyze")
+    assert isinstance(analysis, Analysis)
+    idle = {rank.name: rank.idle_ns / rank.span_ns for rank in analysis.ranks}
+    worst = max(idle, key=lambda name: idle[name])
+    between = sum(idle.values()) / len(idle)
+    rule = ruled(analysis, f"[overall]\nmax_idle_ratio = {between}")
+    assert (rule.outcome, rule.of) == (Outcome.FAIL, worst)
+    assert rule.measured == rule.low == rule.high == idle[worst]
+
+
+def test_several_simulated_policies_must_be_named() -> None:
+    simulation = kept("results/simulate")
+    why = ruled(simulation, "[overall]\nmax_ttft_p99_ms = 1").why
+    assert "[serial], [static], [continuous]" in (why or "")
+    # the worked example: 4 requests that end after 24.325 s, one after the other
+    assert ruled(simulation, "[serial]\nmax_e2e_p99_ms = 24_325").outcome is Outcome.PASS
+    assert ruled(simulation, "[serial]\nmax_hole_ratio = 0").outcome is Outcome.PASS
+    assert ruled(simulation, "[static]\nmax_hole_ratio = 0.5").outcome is Outcome.FAIL
+    assert "was not simulated" in (ruled(simulation, "[priority]\nmax_e2e_ms = 1").why or "")
+
+
+def test_a_live_server_is_held_against_its_latencies_errors_and_queue() -> None:
+    endpoint = kept("results/endpoint")
+    text = (
+        "[overall]\nmax_ttft_p99_ms = 1e6\nmax_error_ratio = 0\nmin_goodput_ratio = 0\nmin_carried_requests_per_s = 1"
+    )
+    assert {rule.outcome for rule in held(endpoint, text).rules} == {Outcome.PASS}
+    assert ruled(endpoint, "[decode]\nmax_ms = 1").outcome is Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("name", ["results/analyze", "results/simulate", "results/endpoint", GRAPH, EAGER])
+@pytest.mark.parametrize("scope", ["overall", "load", "prefill", "decode", "phases.x", "continuous"])
+def test_every_rule_of_every_table_can_be_asked_of_every_kind(name: str, scope: str) -> None:
+    from profiler.compare.quantities import OF_A_PHASE, OVERALL
+
+    words = OVERALL if scope in ("overall", "continuous") else OF_A_PHASE
+    lines = [f"{sense}{word} = 0.5" for word, quantity in words.items() for sense in quantity.senses]
+    answer = held(kept(name), "\n".join([f"[{scope}]", *lines, 'must_be = "io"']))
+    assert len(answer.rules) == len(lines) + 2
+    for rule in answer.rules[1:-1]:
+        assert (rule.measured is not None) or (rule.outcome is Outcome.INCONCLUSIVE and rule.why)
+
+
+def test_every_ratio_to_a_baseline_can_be_asked_for() -> None:
+    from profiler.compare.quantities import REGRESSION
+
+    lines = [f"{quantity.senses[0]}{word} = 1" for word, quantity in REGRESSION.items()]
+    for name in (GRAPH, "results/endpoint", "results/simulate", "results/analyze"):
+        answer = held(kept(name), "\n".join(["[regression]", *lines]), kept(name))
+        assert len(answer.rules) == len(lines) + 1
