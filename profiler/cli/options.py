@@ -18,6 +18,10 @@ FormatOption = Annotated[
         "--format", metavar="FORMAT", help="What stdout carries: table, json or markdown.", rich_help_panel=OUTPUT_PANEL
     ),
 ]
+DetailsOption = Annotated[
+    bool,
+    typer.Option("--details", help="Not the table in short, but all that was measured.", rich_help_panel=OUTPUT_PANEL),
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that exist.", rich_help_panel=OUTPUT_PANEL)]
 DebugOption = Annotated[
     bool,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import shlex
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -25,12 +26,32 @@ _FILE_WIDTH = 120
 _KEEP = "-o FILE on another disk"
 
 
-def emit_result(result: Result, form: Format, output: Path | None = None) -> None:
-    """Write a result of any kind to stdout and, before, its JSON to `output`."""
-    from profiler.render.result_blocks import result_blocks
-    from profiler.report.json_text import json_text
+def emit_result(
+    result: Result, form: Format, output: Path | None = None, *, details: bool = False, kept: Path | None = None
+) -> None:
+    """Write a result of any kind to stdout and, before, its JSON to `output`.
 
-    hand_over(lambda: result_blocks(result), form, lambda: json_text(result), output)
+    A report as a table is short unless `details`; `kept` is the file, if any, from which it can be shown whole.
+    """
+    from profiler.report.json_text import json_text
+    from profiler.report.records import Report
+
+    def blocks() -> list[Block]:
+        if isinstance(result, Report) and form is Format.TABLE and not details:
+            from profiler.render.summary_blocks import summary_blocks
+
+            return summary_blocks(result, _how_to_see_all(kept))
+        from profiler.render.result_blocks import result_blocks
+
+        return result_blocks(result)
+
+    hand_over(blocks, form, lambda: json_text(result), output)
+
+
+def _how_to_see_all(kept: Path | None) -> str:
+    if kept is None:
+        return "Run it with --details to see all, or with -o FILE to keep it."
+    return f"See all: bottleneck show {shlex.quote(str(kept))} --details"
 
 
 def result_bytes(result: Result, form: Format) -> bytes:

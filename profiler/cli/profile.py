@@ -11,7 +11,16 @@ import typer
 
 from profiler.cli.boundary import typed_command
 from profiler.cli.choices import Attention, DType, Mode, Offload, Weights
-from profiler.cli.options import OUTPUT_PANEL, RUN_PANEL, DebugOption, DeviceOption, ForceOption, Format, FormatOption
+from profiler.cli.options import (
+    OUTPUT_PANEL,
+    RUN_PANEL,
+    DebugOption,
+    DetailsOption,
+    DeviceOption,
+    ForceOption,
+    Format,
+    FormatOption,
+)
 from profiler.errors import BottleneckError, UsageError
 from profiler.session.request import NEW_TOKENS, ProfileRequest
 
@@ -157,6 +166,7 @@ def profile(
             help="Keep the trace (.json or .json.gz), for Perfetto or chrome://tracing.",
         ),
     ] = None,
+    details: DetailsOption = False,
     force: ForceOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -214,9 +224,9 @@ def profile(
         with progress_on(Console(stderr=True)) as progress, redirect_stdout(sys.stderr):
             report = profile_model(request, progress=progress)
     except BottleneckError as failure:
-        _hand_over_partial(failure, form, output)
+        _hand_over_partial(failure, form, output, details=details)
         raise
-    emit_result(report, form, output)
+    emit_result(report, form, output, details=details, kept=output)
 
 
 def _check_outputs(output: Path | None, trace_out: Path | None, *, force: bool) -> None:
@@ -237,9 +247,9 @@ def _check_model(model: str) -> None:
     resolve(model)
 
 
-def _hand_over_partial(failure: BottleneckError, form: Format, output: Path | None) -> None:
+def _hand_over_partial(failure: BottleneckError, form: Format, output: Path | None, *, details: bool) -> None:
     from profiler.cli.output import emit_result
     from profiler.report.records import Report
 
     if isinstance(failure.partial, Report):
-        emit_result(failure.partial, form, output)
+        emit_result(failure.partial, form, output, details=details, kept=output)

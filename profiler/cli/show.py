@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from profiler.cli.options import DebugOption, ForceOption, Format, FormatOption, RenderedOutputOption
+from profiler.cli.options import DebugOption, DetailsOption, ForceOption, Format, FormatOption, RenderedOutputOption
 
 
 def show(
     report: Annotated[Path, typer.Argument(metavar="REPORT", show_default=False, help="What `-o` wrote.")],
     form: FormatOption = Format.TABLE,
     output: RenderedOutputOption = None,
+    details: DetailsOption = False,
     force: ForceOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -22,6 +23,8 @@ def show(
     [bold]Examples[/bold]
 
       bottleneck show report.json
+
+      bottleneck show report.json --details
 
       bottleneck show report.json --format markdown -o report.md
     """
@@ -33,6 +36,6 @@ def show(
         check_writable(output, force=force, source=report)
     loaded = load_result(report)
     if output is None:
-        emit_result(loaded, form)
+        emit_result(loaded, form, details=details, kept=report)
     else:
         write_atomically(output, result_bytes(loaded, form))

@@ -75,7 +75,7 @@ class Segment(Struct, frozen=True):
 
 
 class Bar(Struct, frozen=True):
-    """A stacked bar over the whole width; its legend is the table below it."""
+    """A stacked bar: over the whole width, with the table below it for a legend, or in a cell of a table."""
 
     segments: tuple[Segment, ...]
 
@@ -94,7 +94,7 @@ class Mark(Struct, frozen=True):
     kind: str
 
 
-Cell = str | Gauge | Mark
+Cell = str | Gauge | Mark | Bar
 
 
 class Column(Struct, frozen=True):
@@ -102,7 +102,7 @@ class Column(Struct, frozen=True):
 
     Where the grid is too wide, the column with the largest `drop` goes first; 0 stays. A `flexible` column is
     shortened to fit before any other column is dropped, down to `shortest` characters; what does not fit then goes on
-    in the next line where it `wraps`.
+    in the next line where it `wraps`. `kind` is the class whose share of the bars beside it the column gives.
     """
 
     title: str
@@ -111,6 +111,7 @@ class Column(Struct, frozen=True):
     flexible: bool = False
     shortest: int = 24
     wraps: bool = False
+    kind: str = ""
 
 
 class Grid(Struct, frozen=True):
@@ -126,6 +127,12 @@ class Beside(Struct, frozen=True):
 
     left: tuple[Block, ...]
     right: tuple[Block, ...]
+
+
+class Roomy(Struct, frozen=True):
+    """Blocks that are shown only where there is much room."""
+
+    blocks: tuple[Block, ...]
 
 
 class PlotLine(Struct, frozen=True):
@@ -161,7 +168,7 @@ class Slots(Struct, frozen=True):
     waiting: tuple[int, ...]
 
 
-Block = Heading | Statement | Bullets | Facts | Bar | Grid | Beside | Plot | Slots
+Block = Heading | Statement | Bullets | Facts | Bar | Grid | Beside | Roomy | Plot | Slots
 
 
 def printable_blocks(blocks: Iterable[Block]) -> list[Block]:

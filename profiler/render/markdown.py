@@ -15,6 +15,7 @@ from profiler.render.document import (
     Heading,
     Mark,
     Plot,
+    Roomy,
     Slots,
     Statement,
     Tone,
@@ -72,6 +73,8 @@ def _markdown(block: Block) -> str:
             return _table(block)
         case Beside():
             return "\n\n".join(text for inner in (*block.left, *block.right) if (text := _markdown(inner)))
+        case Roomy(inner):
+            return "\n\n".join(text for block in inner if (text := _markdown(block)))
         case Plot():
             rows = ("".join(cell.text for cell in row).rstrip() for row in plot_rows(block, _PLOT_WIDTH))
             return "\n".join(["```text", *rows, "```"])
@@ -104,7 +107,7 @@ def _cell(cell: Cell) -> str:
     match cell:
         case str():
             return " ".join(_escaped(cell).split())
-        case Gauge() | Mark():
+        case Gauge() | Mark() | Bar():
             return ""  # a picture of numbers that stand beside it
 
 

@@ -66,11 +66,11 @@ def phase_blocks(
     blocks += [Heading("Measured", 2), Facts(tuple(_facts(phase, notes)))]
     blocks += _legs(phase.legs, notes)
     if phase.parts:
-        blocks += [Heading("Where the time goes", 2), _bar(phase)]
-    blocks += _side_by_side(_parts(phase), share_blocks(phase.shares))
+        blocks += [Heading("Where the time goes", 2), Bar(segments(phase))]
+    blocks += side_by_side(part_blocks(phase), share_blocks(phase.shares))
     blocks += kernel_blocks(phase.kernels, notes)
     telemetry = telemetry_blocks(phase.telemetry, notes) if phase.telemetry is not None else []
-    blocks += _side_by_side(module_blocks(phase.modules), telemetry)
+    blocks += side_by_side(module_blocks(phase.modules), telemetry)
     blocks += counter_blocks(phase.counters) if phase.counters is not None else []
     blocks += _copies(phase.copies, notes)
     if phase.streams is not None and len(phase.streams.streams) > 1:
@@ -78,7 +78,8 @@ def phase_blocks(
     return blocks
 
 
-def _side_by_side(left: list[Block], right: list[Block]) -> list[Block]:
+def side_by_side(left: list[Block], right: list[Block]) -> list[Block]:
+    """Both, beside each other where there is room."""
     return [Beside(tuple(left), tuple(right))] if left and right else [*left, *right]
 
 
@@ -140,14 +141,21 @@ def _growth(growth: Growth, notes: Footnotes) -> Fact:
     return Fact("growth", f"{sign}{number(growth.ms_per_1000_tokens)} ms per 1,000 tokens", f"{spread}from {lengths}")
 
 
-def _bar(phase: Phase) -> Bar:
+def class_fractions(phase: Phase) -> dict[BottleneckClass, float]:
+    """How much of the phase's time each class takes, in the order of the vocabulary; without those that take none."""
     totals: dict[BottleneckClass, float] = {}
     for part in phase.parts:
         totals[part.class_] = totals.get(part.class_, 0.0) + part.fraction
-    return Bar(tuple(Segment(kind, totals[kind]) for kind in BottleneckClass if totals.get(kind, 0.0) > 0))
+    return {kind: totals[kind] for kind in BottleneckClass if totals.get(kind, 0.0) > 0}
 
 
-def _parts(phase: Phase) -> list[Block]:
+def segments(phase: Phase) -> tuple[Segment, ...]:
+    """The same as pieces of a bar."""
+    return tuple(Segment(kind, fraction) for kind, fraction in class_fractions(phase).items())
+
+
+def part_blocks(phase: Phase) -> list[Block]:
+    """All parts, largest first within each class, and their sum."""
     if not phase.parts:
         return []
     columns = (

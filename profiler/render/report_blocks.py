@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from profiler.render.advice_words import advice_words, ranked
 from profiler.render.answer import answer, cause_words, request_fractions, share_words, throttle_reason
 from profiler.render.cost_blocks import cost_blocks
 from profiler.render.document import (
@@ -15,11 +16,11 @@ from profiler.render.document import (
     Heading,
     Statement,
 )
-from profiler.render.numbers import MISSING, compact_count, count, duration, interval, number, percent, size, times
+from profiler.render.numbers import MISSING, compact_count, count, duration, interval, number, percent, size
 from profiler.render.phase_blocks import phase_blocks
 from profiler.render.words import sentence
 from profiler.report.ceilings import Ceiling, Ceilings
-from profiler.report.records import Advice, Report, ReportWarning, Verdict
+from profiler.report.records import Phase, Report, ReportWarning, Verdict
 from profiler.report.workload import Capacity, Workload
 
 
@@ -27,7 +28,9 @@ def report_blocks(report: Report) -> list[Block]:
     """What every output for people shows."""
     notes = Footnotes()
     fractions = request_fractions(report)
-    blocks: list[Block] = [*answer(report), *_what_ran(report), *_verdicts(report, fractions)]
+    blocks: list[Block] = [*answer(report), *_what_ran(report)]
+    if report.phases:
+        blocks += [Heading("Verdicts", 2), verdict_grid(report, report.phases, fractions)]
     blocks += _advice(report, fractions)
     blocks += _warnings(report)
     for phase in report.phases:
@@ -113,9 +116,8 @@ def _workload_facts(workload: Workload) -> list[Fact]:
     return [Fact("model", model, ", ".join(details)), Fact("request", f"batch {workload.batch_size}, {lengths}")]
 
 
-def _verdicts(report: Report, fractions: dict[str, float]) -> list[Block]:
-    if not report.phases:
-        return []
+def verdict_grid(report: Report, phases: list[Phase], fractions: dict[str, float]) -> Grid:
+    """What holds each phase back and, where there is one, the request."""
     columns = (
         Column("phase"),
         Column("time", numeric=True),
@@ -131,11 +133,11 @@ def _verdicts(report: Report, fractions: dict[str, float]) -> list[Block]:
             percent(fractions[phase.name]) if phase.name in fractions else "",
             *_verdict_cells(phase.verdict),
         )
-        for phase in report.phases
+        for phase in phases
     ]
     if fractions:
         rows.append(("request", "", "", *_verdict_cells(report.verdict)))
-    return [Heading("Verdicts", 2), Grid(columns, tuple(rows))]
+    return Grid(columns, tuple(rows))
 
 
 def _verdict_cells(verdict: Verdict) -> tuple[str, str, str]:
@@ -145,37 +147,19 @@ def _verdict_cells(verdict: Verdict) -> tuple[str, str, str]:
 
 
 def _advice(report: Report, fractions: dict[str, float]) -> list[Block]:
-    """What gains most for the request comes first."""
     if not report.advice:
         return []
-    ranked = sorted(report.advice, key=lambda item: -(_request_speedup(item, fractions) or item.speedup or 0.0))
-    items = tuple(_advice_text(item, _request_speedup(item, fractions)) for item in ranked)
-    commands = tuple(item.command or "" for item in ranked)
-    return [Heading("What to do"), Bullets(items, "{}.", commands)]
-
-
-def _advice_text(item: Advice, request_speedup: float | None) -> str:
-    gain = []
-    if item.speedup is not None:
-        spread = interval(item.low, item.high, times)
-        gain.append(f"{item.phase} {times(item.speedup)} faster{f' ({spread})' if spread else ''}")
-    if item.predicted_ms is not None:
-        gain.append(f"{item.phase} in {duration(item.predicted_ms)}" if not gain else duration(item.predicted_ms))
-    if request_speedup is not None:
-        gain.append(f"the request {times(request_speedup)}")
-    predicted = f" Predicted: {', '.join(gain)}." if gain else " No gain could be predicted."
-    return f"{item.phase}: {item.action.rstrip('.')}.{predicted} {sentence(item.why)}"
-
-
-def _request_speedup(item: Advice, fractions: dict[str, float]) -> float | None:
-    """Amdahl: the phase is only its fraction of the request."""
-    fraction = fractions.get(item.phase)
-    if item.speedup is None or item.speedup <= 0 or fraction is None:
-        return None
-    return 1 / (1 - fraction + fraction / item.speedup)
+    advice = ranked(report.advice, fractions)
+    items = tuple(advice_words(item, fractions) for item in advice)
+    return [Heading("What to do"), Bullets(items, "{}.", tuple(item.command or "" for item in advice))]
 
 
 def _warnings(report: Report) -> list[Block]:
+    items = warning_words(report)
+    return [Heading("Warnings"), Bullets(items)] if items else []
+
+
+def warning_words(report: Report) -> tuple[str, ...]:
     """Each message once, with the phases that it holds for."""
     phases: dict[tuple[str, str], list[str]] = {}
     said: list[ReportWarning] = [*report.warnings]
@@ -185,8 +169,7 @@ def _warnings(report: Report) -> list[Block]:
         names = phases.setdefault((warning.code, warning.message), [])
         if warning.phase and warning.phase not in names:
             names.append(warning.phase)
-    items = tuple(f"{', '.join(names)}: {text}" if names else text for (_, text), names in phases.items())
-    return [Heading("Warnings"), Bullets(items)] if items else []
+    return tuple(f"{', '.join(names)}: {text}" if names else text for (_, text), names in phases.items())
 
 
 def _capacity(capacity: Capacity, notes: Footnotes) -> Block:

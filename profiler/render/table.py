@@ -23,6 +23,7 @@ from profiler.render.document import (
     Heading,
     Mark,
     Plot,
+    Roomy,
     Slots,
     Statement,
     Tone,
@@ -42,6 +43,7 @@ _LABELS = {
     Tone.INCOMPLETE: ("INCOMPLETE", "bold red"),
 }
 _GAUGE_WIDTH = 20
+_BAR_WIDTH = 24  # of a bar in a cell
 _GAP = 2
 # From this width on, what stands beside each other does so, and facts take two columns.
 _WIDE = 140
@@ -60,6 +62,8 @@ def render_blocks(blocks: list[Block], console: Console) -> None:
 
 def _renderable(block: Block, width: int) -> RenderableType:
     match block:
+        case Heading("", _):
+            return Text()
         case Heading(text, 1):
             return Padding(Rule(Text(text, style="bold"), align="left", style="dim"), (1, 0, 0, 0))
         case Heading(text, _):
@@ -76,6 +80,8 @@ def _renderable(block: Block, width: int) -> RenderableType:
             return _grid(block, width)
         case Beside():
             return _beside(block, width)
+        case Roomy(blocks):
+            return Group(*(_renderable(inner, width) for inner in blocks if width >= _WIDE))
         case Plot():
             return _plot(block, width)
         case Slots():
@@ -152,7 +158,7 @@ def _grid(grid: Grid, width: int) -> Table:
     for place, column_width in zip(places, _widths(natural, least, places, width), strict=True):
         column = grid.columns[place]
         table.add_column(
-            Text(column.title),
+            _title(column),
             justify="right" if column.numeric else "left",
             no_wrap=not column.wraps,
             overflow="fold" if column.wraps else "ellipsis",
@@ -195,11 +201,19 @@ def _least_width(column: Column, natural: int) -> int:
 
 
 def _natural_width(grid: Grid, place: int) -> int:
-    return max(len(grid.columns[place].title), *(_cell(row[place]).cell_len for row in grid.rows), 1)
+    return max(_title(grid.columns[place]).cell_len, *(_cell(row[place]).cell_len for row in grid.rows), 1)
+
+
+def _title(column: Column) -> Text:
+    if not column.kind:
+        return Text(column.title)
+    return Text.assemble((_PATTERNS[column.kind], _COLOURS[column.kind]), f" {column.title}")
 
 
 def _cell(cell: Cell) -> Text:
     match cell:
+        case Bar():
+            return _bar(cell, _BAR_WIDTH)
         case Mark(kind):
             return Text(_PATTERNS.get(kind, "") * 2, style=_COLOURS.get(kind, ""))
         case Gauge():

@@ -10,7 +10,7 @@ from typing import Any
 
 from profiler.errors import OutputExistsError, UnreadableError, UsageError
 from profiler.report.json_text import json_text, schema_of
-from profiler.report.kinds import REPORT_KINDS, decode_as, envelope_of
+from profiler.report.kinds import OTHER_KINDS, decode_as, envelope_of
 from profiler.report.records import SCHEMA_VERSION, Report
 from profiler.report.stored_text import stored_text
 
@@ -28,9 +28,9 @@ def decode(data: bytes) -> Report:
     Raises `UnreadableError` when it is no report of this major version.
     """
     envelope = envelope_of(data)
-    if envelope.kind not in REPORT_KINDS:
+    if envelope.kind in OTHER_KINDS:
         raise UnreadableError(
-            f"this is what `bottleneck {envelope.kind[:40]}` answered, not a report",
+            f"this is what `bottleneck {envelope.kind}` answered, not a report",
             "name the file that `bottleneck profile -o` wrote",
         )
     return decode_as(Report, data, envelope, SCHEMA_VERSION)
