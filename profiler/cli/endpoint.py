@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _SERVER, _LOAD = "The server", "The load"
 _MOST_LISTED, _MOST_REQUESTS = 10_000, 1_000_000
+# Repeated from `profiler.serving.text_lines`, which `--help` need not import; a test keeps them equal.
+_MAX_BYTES = 1 << 30
 
 
 class Api(StrEnum):
@@ -98,9 +100,31 @@ def endpoint(
             help="A report of the model by `profile`: what holds its prefill and decode back.",
         ),
     ] = None,
+    gpu: Annotated[
+        bool,
+        typer.Option(
+            "--gpu",
+            rich_help_panel=_SERVER,
+            help="Sample this machine's GPU under the load: what holds prefill or decode back.",
+        ),
+    ] = False,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            "--trace",
+            metavar="FOLDER",
+            show_default=False,
+            rich_help_panel=_SERVER,
+            help="Then start the engine's own profiler (vLLM, SGLang) for a stretch of the same load, and analyze what "
+            "it writes into FOLDER. vLLM has to be started with --profiler-config for that folder.",
+        ),
+    ] = None,
     slo_ttft_ms: SloTtftOption = None,
     slo_tpot_ms: SloTpotOption = None,
     slo_e2e_ms: SloE2eOption = None,
+    max_bytes: Annotated[
+        int, typer.Option("--max-bytes", metavar="BYTES", min=1, help="The longest text of a log to read or unpack.")
+    ] = _MAX_BYTES,
     listed: Annotated[
         int, whole("--list-requests", "Requests that the JSON lists.", OUTPUT_PANEL, least=0)
     ] = _MOST_LISTED,
@@ -120,6 +144,8 @@ def endpoint(
 
       bottleneck endpoint http://localhost:8000 --concurrency 16 --requests requests.csv -o endpoint.json
 
+      bottleneck endpoint http://localhost:8000 --concurrency 16 --gpu --trace /tmp/traces
+
       bottleneck endpoint https://api.example.com/v1 --model NAME --key-env MY_KEY --knee --slo-ttft-ms 500
     """
     from rich.console import Console
@@ -128,21 +154,25 @@ def endpoint(
     from profiler.cli.progress import progress_on
     from profiler.errors import UsageError
     from profiler.report.endpoint import Endpoint
-    from profiler.report.store import check_writable
+    from profiler.report.store import check_writable, load_report
     from profiler.serving.outcome import Slo
     from profiler.session.endpoint import Plan, drive_endpoint
-    from profiler.session.endpoint_inputs import api_key, phase_verdicts, read_load
+    from profiler.session.endpoint_inputs import api_key, read_load
     from profiler.session.simulate_inputs import Generator
 
     if concurrency is not None and (rate is not None or knee or max_concurrency is not None):
         raise UsageError("--concurrency is a load of its own", "without --rate, --max-concurrency and --knee")
+    if knee and trace is not None:
+        raise UsageError("--knee looks for a load, and --trace traces one", "--trace with the --rate of interest")
+    if trace is not None and trace.exists() and not trace.is_dir():
+        raise UsageError(f"{trace} is no folder", "--trace with the folder that the server writes its traces into")
     if output is not None:
         for read in (costs, Path(requests)):
             check_writable(output, force=force, source=read)
     generator = Generator(rate, count, prompt_tokens, output_tokens, seed)
     plan = Plan(
         url=url,
-        log=read_load(requests, generator, paced=concurrency is not None or knee),
+        log=read_load(requests, generator, paced=concurrency is not None or knee, max_bytes=max_bytes),
         log_name=requests,
         api=None if api is Api.AUTO else api.value,
         model=model,
@@ -156,7 +186,9 @@ def endpoint(
         knee=knee,
         step_s=step_s,
         most_listed=listed,
-        phase_verdicts=phase_verdicts(costs),
+        costs=None if costs is None else load_report(costs),
+        gpu=gpu,
+        trace_folder=None if trace is None else trace.absolute(),
     )
     with progress_on(Console(stderr=True)) as progress:
         answer, interrupted = whole_or_partial(lambda: drive_endpoint(plan, progress), Endpoint)

@@ -89,18 +89,25 @@ class Gpu:
         info = self.driver.query("nvmlDeviceGetMemoryInfo", self.handle)
         return MemoryInfo(total_bytes=int(info.total), used_bytes=int(info.used), free_bytes=int(info.free))
 
+    def processes(self) -> list[GpuProcess]:
+        """All compute processes. The driver may count process ids outside this container; those have no name here."""
+        return [
+            GpuProcess(row.pid, _process_name(row.pid), None if row.usedGpuMemory is None else int(row.usedGpuMemory))
+            for row in self.driver.query("nvmlDeviceGetComputeRunningProcesses", self.handle)
+        ]
+
     def other_processes(self) -> list[GpuProcess]:
         """Compute processes other than this one and its descendants.
 
         Where the driver counts process ids outside this container, one without a name may be this process.
         """
-        rows = self.driver.query("nvmlDeviceGetComputeRunningProcesses", self.handle)
         ours = _own_process_ids()
-        return [
-            GpuProcess(row.pid, _process_name(row.pid), None if row.usedGpuMemory is None else int(row.usedGpuMemory))
-            for row in rows
-            if row.pid not in ours
-        ]
+        return [process for process in self.processes() if process.pid not in ours]
+
+    def name(self) -> str:
+        """The maker's name of it."""
+        name = self.driver.query("nvmlDeviceGetName", self.handle)
+        return name.decode() if isinstance(name, bytes) else str(name)
 
     def clock_event_reasons(self) -> int:
         """Why the clocks are what they are, as bits; `name_clock_event_reasons` names them."""
@@ -151,6 +158,15 @@ class Gpu:
 
     def _clock(self, query: str, clock: str) -> int:
         return int(self.driver.query(query, self.handle, self.driver.constant(clock)))
+
+
+def all_gpus(driver: Driver) -> list[Gpu]:
+    """Every GPU that the driver knows, by its index there. Raises `QueryRefused`."""
+    found = []
+    for index in range(driver.query("nvmlDeviceGetCount")):
+        uuid = driver.query("nvmlDeviceGetUUID", driver.query("nvmlDeviceGetHandleByIndex", index))
+        found.append(Gpu(driver, uuid.decode() if isinstance(uuid, bytes) else str(uuid)))
+    return found
 
 
 def gpu_of(device: Device, driver: Driver | DriverUnavailable) -> tuple[Gpu | None, str | None]:

@@ -123,15 +123,17 @@ class Client:
             else:
                 await self._read(exchange, response)
 
-    async def text(self, path: str, *, post: Mapping[str, object] | None = None) -> tuple[int, str, str | None]:
-        """Status, text and `Date` of a small answer; GET unless there is something to post.
+    async def text(
+        self, path: str, *, post: Mapping[str, object] | None = None, timeout_s: float | None = None
+    ) -> tuple[int, str, str | None]:
+        """Status, text and `Date` of a small answer, or of one that may take `timeout_s`; GET unless there is a body.
 
         Raises what aiohttp raises: `OSError`, `TimeoutError` or `aiohttp.ClientError`.
         """
         import aiohttp
 
         method, body = ("GET", None) if post is None else ("POST", dict(post))
-        limit = aiohttp.ClientTimeout(total=min(self._timeout_s, _SMALL_ANSWER_S))
+        limit = aiohttp.ClientTimeout(total=timeout_s or min(self._timeout_s, _SMALL_ANSWER_S))
         async with self.session.request(method, self.address.root + path, json=body, timeout=limit) as response:
             return response.status, await response.text(errors="replace"), response.headers.get("Date")
 

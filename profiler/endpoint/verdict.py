@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from profiler.attribute.verdict import refuse
-from profiler.report.endpoint import ClientHealth, EndpointPartName, ServerTimes
+from profiler.endpoint.phase_class import WITNESSES, PhaseClass
+from profiler.report.endpoint import ClientHealth, EndpointPartName, PhaseClassFrom, ServerTimes
 from profiler.report.records import Verdict
 from profiler.report.vocabulary import BottleneckClass, Cause, VerdictState
 
@@ -28,12 +29,13 @@ def endpoint_verdict(
     client: ClientHealth,
     server: ServerTimes | None,
     how: str,
-    phase_verdicts: Mapping[str, Verdict],
+    phases: Mapping[str, PhaseClass],
 ) -> tuple[EndpointPartName | None, Verdict]:
     """The part that leads, and the verdict. `times` is empty where no request ended well.
 
-    A phase that leads is held back by what `phase_verdicts`, those of a report of the model, say of it.
+    A phase that leads is held back by what `phases` say of it.
     """
+    phase_verdicts = {name: phase.verdict for name, phase in phases.items()}
     whole = sum(times.values())
     if not times or whole <= 0:
         return None, refuse("no request ended well")
@@ -52,24 +54,31 @@ def endpoint_verdict(
         if how == "inferred":
             why.append("the queue is inferred: what first tokens took beyond those of an idle server")
         return leader, _judged(leader, cause, share, second, next_share, [*evidence, *why], phase_verdicts)
-    known = phase_verdicts.get(leader.value)
-    if leader not in _PHASES or known is None or known.class_ is None:
+    phase = phases.get(leader.value)
+    if leader not in _PHASES or phase is None:
         return leader, refuse(_unknown(leader), *evidence)
-    return leader, _judged(
-        leader, known.cause, share, second, next_share, [*evidence, *known.evidence[:1]], phase_verdicts, known
-    )
+    known = phase.verdict
+    told = f"{leader.value.capitalize()} leads with {100 * share:.3g}% of the time that requests take, and"
+    told += f" {WITNESSES[phase.told_by]} say{'' if phase.told_by is PhaseClassFrom.GPU else 's'} {known.class_}"
+    why = [f"{told}: {known.evidence[0]}" if known.evidence else told, *([phase.against] if phase.against else [])]
+    return leader, _judged(leader, known.cause, share, second, next_share, [*why, *evidence], phase_verdicts, known)
+
+
+def leading_part(times: Mapping[EndpointPartName, int]) -> EndpointPartName | None:
+    """The part that takes most; None where there is none."""
+    return max(times, key=lambda name: times[name]) if times else None
 
 
 def part_classes(
-    leader_cause: Cause | None, phase_verdicts: Mapping[str, Verdict]
+    leader_cause: Cause | None, phases: Mapping[str, PhaseClass]
 ) -> dict[EndpointPartName, BottleneckClass]:
     """The class that each part is laid to, where that is known."""
     cause = leader_cause if leader_cause in (Cause.SCHEDULING_QUEUE, Cause.MEMORY_CAPACITY) else Cause.SCHEDULING_QUEUE
     found = {EndpointPartName.QUEUE: cause.bottleneck_class}
-    for phase in _PHASES:
-        verdict = phase_verdicts.get(phase.value)
-        if verdict is not None and verdict.class_ is not None:
-            found[phase] = verdict.class_
+    for part in _PHASES:
+        phase = phases.get(part.value)
+        if phase is not None and phase.verdict.class_ is not None:
+            found[part] = phase.verdict.class_
     return found
 
 
@@ -129,4 +138,4 @@ def _unknown(leader: EndpointPartName) -> str:
     if leader is EndpointPartName.NETWORK:
         return "most of the time went between the client and the engine: the network, or the server's HTTP front end"
     phase = leader.value
-    return f"{phase} leads, and nothing says what holds {phase} back: --costs with a report of the model does"
+    return f"{phase} leads, and nothing says what holds {phase} back: --trace, --gpu or --costs with a report does"

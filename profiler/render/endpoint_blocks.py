@@ -17,7 +17,9 @@ from profiler.render.document import (
     Statement,
     Tone,
 )
+from profiler.render.engine_trace_blocks import engine_trace_blocks
 from profiler.render.numbers import MISSING, aligned, duration, number, percent
+from profiler.render.server_gpu_blocks import server_gpu_blocks
 from profiler.render.words import ENDINGS, ENDPOINT_PARTS, SATURATIONS, sentence
 from profiler.report.endpoint import Ending, Endpoint, Knee
 from profiler.report.simulation import Percentiles
@@ -44,6 +46,10 @@ def endpoint_blocks(answer: Endpoint) -> list[Block]:
     blocks.append(Facts(tuple(_facts(answer))))
     if answer.parts:
         blocks.append(Beside(tuple(_parts(answer)), tuple(_latencies(answer))))
+    if answer.trace is not None:
+        blocks += engine_trace_blocks(answer.trace)
+    for gpu in answer.gpus:
+        blocks += server_gpu_blocks(gpu)
     blocks += _endings(answer)
     if answer.knee is not None:
         blocks += _steps(answer.knee)

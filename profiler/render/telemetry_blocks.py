@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from profiler.render.document import Block, Column, Footnotes, Grid, Heading, Statement, Tone
 from profiler.render.numbers import count, interval, number, percent, size
 from profiler.render.words import sentence
@@ -29,7 +31,14 @@ _CLOCK_EVENTS = {
 
 def telemetry_blocks(telemetry: Telemetry, notes: Footnotes) -> list[Block]:
     """The series that matter; those left out are named."""
-    shown = [series for series in telemetry.series if _matters(series)]
+    title = f"Telemetry over {number(telemetry.seconds)} s, {count(telemetry.iterations)} iterations"
+    blocks = series_blocks(telemetry.series, notes)
+    return [Heading(title, 2), *blocks] if blocks else []
+
+
+def series_blocks(every: Sequence[Series], notes: Footnotes) -> list[Block]:
+    """The series that matter, as a table, and what is left out of it."""
+    shown = [series for series in every if _matters(series)]
     if not shown:
         return []
     unread: dict[str, list[str]] = {}
@@ -46,11 +55,9 @@ def telemetry_blocks(telemetry: Telemetry, notes: Footnotes) -> list[Block]:
         Column("n", numeric=True, drop=4),
         Column("tier", drop=1),
     )
-    seconds, iterations = telemetry.seconds, telemetry.iterations
-    title = f"Telemetry over {number(seconds)} s, {count(iterations)} iterations"
-    blocks: list[Block] = [Heading(title, 2), *([Grid(columns, rows)] if rows else [])]
+    blocks: list[Block] = [Grid(columns, rows)] if rows else []
     blocks += [Statement(f"Not read: {', '.join(names)}. {sentence(reason)}") for reason, names in together.items()]
-    if hidden := [_words(series.name) for series in telemetry.series if not _matters(series)]:
+    if hidden := [_words(series.name) for series in every if not _matters(series)]:
         blocks.append(Statement(f"In the JSON report besides: {', '.join(hidden)}.", Tone.FAINT))
     return blocks
 

@@ -11,8 +11,10 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from profiler.report.engine_trace import EngineTrace
 from profiler.report.json_text import json_text, schema_of
 from profiler.report.records import ReportWarning, Verdict
+from profiler.report.server_gpu import ServerGpu
 from profiler.report.simulation import LogFinding, Percentiles
 from profiler.report.source import Sources
 from profiler.report.vocabulary import BottleneckClass
@@ -36,6 +38,14 @@ class Ending(StrEnum):
     EMPTY = "no_token"
     OVERRUN = "ignored_max_tokens"
     TIMEOUT = "timed_out"
+
+
+class PhaseClassFrom(StrEnum):
+    """What told the class of the phase that leads."""
+
+    TRACE = "trace"  # the engine's own profiler
+    COSTS = "costs"  # a report of the model
+    GPU = "gpu"  # the GPU's counters under the load
 
 
 class EndpointPartName(StrEnum):
@@ -230,6 +240,9 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     warnings: list[ReportWarning]
     complete: bool = True
     sources: Sources = field(default_factory=dict)
+    phase_class_from: PhaseClassFrom | None = None
+    gpus: list[ServerGpu] = field(default_factory=list)
+    trace: EngineTrace | None = None
 
 
 def encode_endpoint(answer: Endpoint) -> bytes:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
 from profiler.endpoint.address import Address
 from profiler.endpoint.baseline import Unloaded
 from profiler.endpoint.client import Client, needed_aiohttp
+from profiler.endpoint.engine_profiler import EngineProfiler
 from profiler.endpoint.exchange import Exchange, ended_well
 from profiler.endpoint.knee import Step, default_slo, search
 from profiler.endpoint.load import Driver, Sent
@@ -24,10 +26,12 @@ from profiler.endpoint.watch import Watch
 from profiler.errors import FailedError, InterruptedByUser
 from profiler.progress import Progress, SilentProgress
 from profiler.report.endpoint import ClientHealth, Endpoint, ServerTimes
-from profiler.report.records import Verdict
+from profiler.report.records import Report
 from profiler.serving.log import RequestLog
 from profiler.serving.outcome import Slo
+from profiler.session.endpoint_gpu import GpuSampling, gpu_sampling
 from profiler.session.endpoint_record import Driven, answer
+from profiler.session.endpoint_trace import TraceStretch, engine_trace, traced_stretch
 
 _NS_PER_S = 10**9
 _FEWEST_IN_A_STEP = 20
@@ -39,6 +43,8 @@ class Plan:
     """What to do. Closed loop where `concurrency` is given; `step_s` is how long each rate of the knee is held.
 
     `log` has the requests with their arrivals; the knee takes theirs at other rates. `key` never leaves the client.
+    `costs` is a report of the model. With `gpu` the GPUs of this machine are sampled under the load; `trace_folder` is
+    where the engine's own profiler writes, which is then started beside the same load once more.
     """
 
     url: str
@@ -56,7 +62,9 @@ class Plan:
     knee: bool = False
     step_s: float = 10.0
     most_listed: int = 10_000
-    phase_verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    costs: Report | None = None
+    gpu: bool = False
+    trace_folder: Path | None = None
 
 
 def drive_endpoint(plan: Plan, progress: Progress | None = None) -> Endpoint:
@@ -67,13 +75,19 @@ def drive_endpoint(plan: Plan, progress: Progress | None = None) -> Endpoint:
     """
     needed_aiohttp()
     address = Address.parsed(plan.url)
-    run = _Run(replace(plan, api=address.api or plan.api), address, progress or SilentProgress())
-    try:
-        asyncio.run(run.whole())
-    except KeyboardInterrupt as interrupt:
-        driven = run.driven
-        kept = answer(driven, complete=False) if driven is not None and driven.sent.exchanges else None
-        raise InterruptedByUser(partial=kept) from interrupt
+    progress = progress or SilentProgress()
+    with ExitStack() as kept:
+        sampling = gpu_sampling(address, kept) if plan.gpu else None
+        run = _Run(replace(plan, api=address.api or plan.api), address, progress, sampling)
+        try:
+            asyncio.run(run.whole())
+            if run.driven is not None and run.driven.stretch is not None:
+                progress.stage("analyze the engine's trace")
+                run.driven.trace = engine_trace(run.driven.stretch, plan.costs.ceilings if plan.costs else None)
+        except (KeyboardInterrupt, InterruptedByUser) as interrupt:
+            driven = run.driven
+            partial = answer(driven, complete=False) if driven is not None and driven.sent.exchanges else None
+            raise InterruptedByUser(partial=partial) from interrupt
     assert run.driven is not None
     return answer(run.driven, complete=not run.driven.sent.stopped)
 
@@ -81,8 +95,8 @@ def drive_endpoint(plan: Plan, progress: Progress | None = None) -> Endpoint:
 class _Run:
     """One run; `driven` holds what there is so far."""
 
-    def __init__(self, plan: Plan, address: Address, progress: Progress) -> None:
-        self._plan, self._address, self._progress = plan, address, progress
+    def __init__(self, plan: Plan, address: Address, progress: Progress, sampling: GpuSampling | None) -> None:
+        self._plan, self._address, self._progress, self._sampling = plan, address, progress, sampling
         self.driven: Driven | None = None
 
     async def whole(self) -> None:
@@ -102,34 +116,33 @@ class _Run:
                 found.round_trip_ns,
                 self._progress.advance,
             )
-            self.driven = Driven(plan=plan, log=log, client=client, found=found, idle=idle, unloaded=unloaded)
+            self.driven = Driven(
+                plan=plan, log=log, client=client, found=found, idle=idle, unloaded=unloaded, sampling=self._sampling
+            )
             if plan.knee:
                 await self._knee(client, scraper, self.driven)
             else:
                 self._progress.stage("load", total=len(log))
                 await self._load(client, scraper, self.driven, log)
+                if plan.trace_folder is not None and not self.driven.sent.stopped:
+                    await self._trace(client, self.driven, plan.trace_folder)
 
     async def _load(self, client: Client, scraper: Scraper, driven: Driven, log: RequestLog) -> None:
         """One load. What it came to stands in `driven` also where it is cut short."""
-        plan, found, offset = self._plan, driven.found, driven.loads * len(driven.log)
         driven.begin()
-
-        async def send(exchange: Exchange) -> None:
-            prompt = found.tokeniser.prompt(offset + exchange.request, exchange.prompt_tokens, plan.seed)
-            await client.stream(exchange, prompt)
-
-        driver = Driver(send, client.now_ns, self._progress.advance)
+        driver = self._driver(client, driven, self._progress.advance)
         before = await scraper.snapshot()
         watch, gauges = Watch(client.now_ns), Gauges()
         beside = [asyncio.create_task(watch.run()), asyncio.create_task(scraper.sample(gauges))]
+        if self._sampling is not None:
+            self._sampling.begin()
         try:
-            if plan.concurrency is not None and not plan.knee:
-                await driver.closed_loop(log, driven.sent, plan.concurrency)
-            else:
-                await driver.open_loop(log, driven.sent, plan.most_at_once)
+            await self._sent(driver, driven.sent, log)
         finally:
             for task in beside:
                 task.cancel()
+            if self._sampling is not None:
+                self._sampling.end()
             driven.watch = watch
             driven.sent.end_ns = driven.sent.end_ns or client.now_ns()
         with suppress(asyncio.CancelledError):
@@ -138,6 +151,39 @@ class _Run:
             after = await scraper.settled(before, len(ended_well(driven.sent.exchanges)))
             if after is not None:
                 driven.server = server_times(scraper.engine, before, after, gauges)
+
+    def _driver(self, client: Client, driven: Driven, done: Callable[[], None]) -> Driver:
+        """Sends prompts that no load before had, so that no prefix cache helps."""
+        found, offset, seed = driven.found, driven.loads * len(driven.log), self._plan.seed
+
+        async def send(exchange: Exchange) -> None:
+            prompt = found.tokeniser.prompt(offset + exchange.request, exchange.prompt_tokens, seed)
+            await client.stream(exchange, prompt)
+
+        return Driver(send, client.now_ns, done)
+
+    async def _sent(self, driver: Driver, sent: Sent, log: RequestLog) -> None:
+        plan = self._plan
+        if plan.concurrency is not None and not plan.knee:
+            await driver.closed_loop(log, sent, plan.concurrency)
+        else:
+            await driver.open_loop(log, sent, plan.most_at_once)
+
+    async def _trace(self, client: Client, driven: Driven, folder: Path) -> None:
+        """The same load once more, for a stretch of it under the engine's profiler."""
+        self._progress.stage("the same load under the engine's profiler")
+        driven.stretch = TraceStretch(folder)
+
+        async def load() -> None:
+            driven.loads += 1
+            sent = Sent()
+            await self._sent(self._driver(client, driven, lambda: None), sent, driven.log)
+            if sent.stopped:
+                await asyncio.Future()  # a server that only fails is not asked for ever
+
+        latencies = Latencies.of(ended_well(driven.sent.exchanges))
+        request_s = latencies.e2e_ms.mean / 1e3 if latencies.e2e_ms is not None else 0.0
+        await traced_stretch(driven.stretch, EngineProfiler(client, folder), load, request_s, client.now_ns)
 
     async def _knee(self, client: Client, scraper: Scraper, driven: Driven) -> None:
         plan, idle = self._plan, Latencies.of(driven.idle)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from pathlib import Path
 
 from profiler.errors import UsageError
-from profiler.report.records import Verdict
-from profiler.report.store import load_report
 from profiler.serving.generated import inline_requests, is_inline
 from profiler.serving.log import RequestLog
 from profiler.serving.request_file import read_requests, shortened
+from profiler.serving.text_lines import MAX_BYTES
 from profiler.session.endpoint import at_rate
 from profiler.session.simulate_inputs import PROCESSES, Generator, log_file
 
@@ -20,11 +17,11 @@ _ANY_RATE_PER_S = 1.0
 _LOADS = "--rate 4 (requests a second), --concurrency 8 (so many at once), or --knee"
 
 
-def read_load(requests: str, generator: Generator, *, paced: bool) -> RequestLog:
+def read_load(requests: str, generator: Generator, *, paced: bool, max_bytes: int = MAX_BYTES) -> RequestLog:
     """The requests. Those of a log come at their own times, or at its pattern scaled to a rate.
 
     `paced` says that something else than a rate says when they come. Raises `UsageError` for what cannot be meant and
-    `UnreadableError` for a file that holds something else.
+    `UnreadableError` for a file that holds something else, or more than `max_bytes` of text.
     """
     rate = generator.rate_per_s
     if requests in PROCESSES:
@@ -36,7 +33,7 @@ def read_load(requests: str, generator: Generator, *, paced: bool) -> RequestLog
         raise UsageError(
             f"there is no file {shortened(requests)}", "a log, PROMPT:OUTPUT,... such as 500:100, or poisson"
         )
-    log = inline_requests(requests) if path is None else read_requests(path)
+    log = inline_requests(requests) if path is None else read_requests(path, max_bytes)
     return log if rate is None else at_rate(log, rate, len(log))
 
 
@@ -50,8 +47,3 @@ def api_key(variable: str | None, usual: str = "OPENAI_API_KEY") -> str | None:
     if not key.isprintable() or not key.isascii():
         raise UsageError(f"{variable} holds what no HTTP header can: a line end, or no ASCII", "the key alone")
     return key
-
-
-def phase_verdicts(report: Path | None) -> Mapping[str, Verdict]:
-    """What a report of the model says of its phases. Raises `UnreadableError`."""
-    return {} if report is None else {phase.name: phase.verdict for phase in load_report(report).phases}

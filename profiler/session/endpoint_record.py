@@ -9,20 +9,34 @@ from profiler import __version__
 from profiler.endpoint.baseline import Unloaded, baseline_record
 from profiler.endpoint.client import Client
 from profiler.endpoint.exchange import Exchange, ended_well
+from profiler.endpoint.gpu_verdict import by_all, served_spans
 from profiler.endpoint.knee import Step, knee_record
 from profiler.endpoint.load import Sent
 from profiler.endpoint.outcome import Latencies, endings, findings, keeps, request_record
+from profiler.endpoint.phase_class import PhaseClass, phase_class
 from profiler.endpoint.preflight import Found
 from profiler.endpoint.split import BY_SERVER, parts_of, split_of, summed
-from profiler.endpoint.verdict import endpoint_verdict, part_classes
+from profiler.endpoint.verdict import endpoint_verdict, leading_part, part_classes
 from profiler.endpoint.watch import Watch, client_health
 from profiler.printable import printable
-from profiler.report.endpoint import ClientHealth, Endpoint, EndpointPartName, Load, ServerTimes, Target
-from profiler.report.records import ReportWarning
+from profiler.report.endpoint import (
+    ClientHealth,
+    Endpoint,
+    EndpointPartName,
+    Load,
+    PhaseClassFrom,
+    ServerTimes,
+    Target,
+)
+from profiler.report.engine_trace import EngineTrace
+from profiler.report.records import ReportWarning, Verdict
+from profiler.report.server_gpu import ServerGpu
 from profiler.report.simulation import LogFinding
 from profiler.report.source import Source, Sources
 from profiler.serving.log import RequestLog
 from profiler.serving.outcome import Slo
+from profiler.session.endpoint_gpu import GpuSampling
+from profiler.session.endpoint_trace import TraceStretch, trace_verdicts
 
 if TYPE_CHECKING:
     from profiler.session.endpoint import Plan
@@ -49,6 +63,9 @@ class Driven:
     knee_slo: Slo = field(default_factory=Slo)
     idle_tpot_ms: float | None = None
     loads: int = 0
+    sampling: GpuSampling | None = None
+    stretch: TraceStretch | None = None
+    trace: EngineTrace | None = None
 
     def begin(self) -> None:
         """A further load begins."""
@@ -69,12 +86,15 @@ def answer(driven: Driven, *, complete: bool) -> Endpoint:
     splits = {each.request: split_of(each, driven.unloaded) for each in well}
     how, times = summed(well, list(splits.values()), server)
     health = driven.health()
-    leader, verdict = endpoint_verdict(times if well else {}, health, server, how, plan.phase_verdicts)
+    gpus = _gpus(driven, well, leading_part(times)) if well else []
+    phases = _phases(driven, by_all(gpus), leading_part(times))
+    leader, verdict = endpoint_verdict(times if well else {}, health, server, how, phases)
     latencies = Latencies.of(well)
     seconds = max((sent.end_ns - sent.begin_ns) / _NS_PER_S, 1e-9)
     slo = driven.knee_slo if plan.knee else plan.slo
     good = None if slo.empty else sum(keeps(each, slo) for each in well)
-    classes = part_classes(verdict.cause, plan.phase_verdicts)
+    classes = part_classes(verdict.cause, phases)
+    told = phases.get(leader.value) if leader is not None else None
     listed = sent.exchanges[: plan.most_listed]
     return Endpoint(
         tool_version=__version__,
@@ -105,8 +125,50 @@ def answer(driven: Driven, *, complete: bool) -> Endpoint:
         requests_left_out=len(sent.exchanges) - len(listed),
         warnings=_warnings(driven, well, times, how),
         complete=complete,
-        sources=_missing(latencies, slo, server, leader, plan.knee, bool(well)),
+        sources=_missing(latencies, slo, server, leader, plan.knee, bool(well)) | _missing_looks(driven, told),
+        phase_class_from=told.told_by if told is not None else None,
+        gpus=gpus,
+        trace=driven.trace,
     )
+
+
+def _gpus(driven: Driven, well: list[Exchange], leader: EndpointPartName | None) -> list[ServerGpu]:
+    """The GPUs under the last load. How much of it may have been prefill's is told by the idle server's times."""
+    if driven.sampling is None or leader is None:
+        return []
+    begin, end = driven.sent.begin_ns, driven.sent.end_ns
+    served = sum(until - since for since, until in served_spans(well))
+    prefill = min(sum(driven.unloaded.prefill_ns(each.input_tokens) for each in well) / max(served, 1), 1.0)
+    others = 1 - prefill if leader is EndpointPartName.PREFILL else prefill
+    return driven.sampling.records(begin, end, well, leader.value, others)
+
+
+def _phases(driven: Driven, by_gpu: Verdict | None, leader: EndpointPartName | None) -> dict[str, PhaseClass]:
+    """What holds prefill and decode back, by all that tells; the GPU's counters tell of the part that leads alone."""
+    by_trace = trace_verdicts(driven.trace) if driven.trace is not None else {}
+    costs = driven.plan.costs
+    by_costs = {} if costs is None else {phase.name: phase.verdict for phase in costs.phases}
+    found = {}
+    for name in (EndpointPartName.PREFILL.value, EndpointPartName.DECODE.value):
+        told = {
+            PhaseClassFrom.TRACE: by_trace.get(name),
+            PhaseClassFrom.COSTS: by_costs.get(name),
+            PhaseClassFrom.GPU: by_gpu if leader == name else None,
+        }
+        known = phase_class(name, {who: verdict for who, verdict in told.items() if verdict is not None})
+        if known is not None:
+            found[name] = known
+    return found
+
+
+def _missing_looks(driven: Driven, told: PhaseClass | None) -> Sources:
+    sources: Sources = {}
+    if told is None:
+        sources["phase_class_from"] = Source(missing="no phase leads, or nothing told what holds it back")
+    if driven.trace is None:
+        asked = driven.plan.trace_folder is not None
+        sources["trace"] = Source(missing="the load ended before it" if asked else "not asked for: --trace")
+    return sources
 
 
 def _target(driven: Driven, server: ServerTimes | None) -> Target:
@@ -206,6 +268,14 @@ def _warnings(
         warn("eos", "the server does not take ignore_eos: outputs end where the model ends them")
     if server is not None and server.requests > len(sent.exchanges):
         warn("others", f"the server ended {server.requests:,} requests, {len(sent.exchanges):,} of them ours")
+    if driven.sampling is not None and any(gpu.used is None for gpu in driven.sampling.gpus):
+        warn("gpus", "which of the GPUs the server uses cannot be seen: those count that had work")
+    if driven.stretch is not None and driven.stretch.stop_failed:
+        warn(
+            "profiler", f"the engine's profiler may still run: {driven.stretch.stop_failed}; POST /stop_profile ends it"
+        )
+    if driven.trace is not None and "verdict" in driven.trace.sources:
+        warn("trace", f"there is no trace: {driven.trace.sources['verdict'].missing}")
     if well and min(times.values()) < 0:
         warn("contradiction", "the server's metrics and the client's times contradict one another: a part is negative")
     if well and how == BY_SERVER and server is not None and server.decode_ms is not None:

@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import pytest
 
+from profiler.endpoint.phase_class import PhaseClass
 from profiler.endpoint.verdict import endpoint_verdict
-from profiler.report.endpoint import EndpointPartName
+from profiler.report.endpoint import EndpointPartName, PhaseClassFrom
 from profiler.report.records import Verdict
 from profiler.report.vocabulary import BottleneckClass, Cause, VerdictState
 from tests.unit.endpoint.stand_ins import HEALTHY, LIMITED, server
 
 Times = dict[EndpointPartName, int]
-KNOWN = Verdict(
+KNOWN_VERDICT = Verdict(
     class_=BottleneckClass.MEMORY,
     cause=Cause.MEMORY_WEIGHTS,
     share=0.9,
@@ -22,6 +23,7 @@ KNOWN = Verdict(
     confidence=0.9,
     evidence=["reading the weights takes it"],
 )
+KNOWN = PhaseClass(KNOWN_VERDICT, PhaseClassFrom.COSTS)
 
 
 def times(client: int = 0, network: int = 1, queue: int = 0, prefill: int = 10, decode: int = 10) -> Times:
@@ -74,6 +76,8 @@ def test_a_phase_that_leads_is_judged_by_a_report_of_the_model_or_not_at_all() -
     _, verdict = endpoint_verdict(times(decode=80), HEALTHY, server(), "server", {"decode": KNOWN})
     assert (verdict.class_, verdict.cause) == (BottleneckClass.MEMORY, Cause.MEMORY_WEIGHTS)
     assert verdict.state is VerdictState.CLEAR
+    said = "Decode leads with 79.2% of the time that requests take, and the report of the model says memory: reading the"
+    assert verdict.evidence[0].startswith(said)
 
 
 def test_two_parts_that_are_close_are_too_close_to_call() -> None:

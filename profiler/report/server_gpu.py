@@ -1,0 +1,22 @@
+"""A GPU of the machine that a server runs on, as its driver counted under the load."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from profiler.report.records import Verdict
+from profiler.report.telemetry import Series
+
+
+class ServerGpu(Struct, frozen=True, kw_only=True):
+    """One GPU over the `seconds` of the load.
+
+    `used` says whether the server has it in use, null where that cannot be seen. `verdict` is of the phase that leads.
+    """
+
+    index: int
+    name: str
+    used: bool | None
+    seconds: float
+    series: list[Series]
+    verdict: Verdict
