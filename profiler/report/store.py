@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from profiler.errors import OutputExistsError, UnreadableError, UsageError
+from profiler.report.atomic_file import write_atomically as write_atomically
 from profiler.report.json_text import json_text, schema_of
 from profiler.report.kinds import OTHER_KINDS, decode_as, envelope_of
 from profiler.report.records import SCHEMA_VERSION, Report
@@ -78,38 +78,6 @@ def _is_same(path: Path, other: Path) -> bool:
         return path.samefile(other)
     except OSError:  # what is not there, or may not be looked at, cannot be read either
         return False
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old one or the new one, never half of it.
-
-    A symbolic link stays, the file that it points to is replaced. Raises `UsageError` where that cannot be done.
-    """
-    target = Path(os.path.realpath(path))
-    try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".bottleneck-")
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}", _ANOTHER_PLACE) from error
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UsageError(f"cannot write {path}: {error.strerror}", "free some space or name another place") from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def json_schema() -> dict[str, Any]:
