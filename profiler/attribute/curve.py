@@ -8,8 +8,8 @@ from functools import partial
 from profiler.attribute.shares import STEP, Scenario, class_shares, share_table
 from profiler.attribute.whatif import time_ratio
 from profiler.report.source import Source, Sources
+from profiler.report.speed_curve import Crossing, Curve, CurvePoint, Knob
 from profiler.report.vocabulary import BottleneckClass
-from profiler.report.whatif import Crossing, Curve, CurvePoint, Knob
 
 FASTEST = 8.0
 # Steps of a fourth of a doubling, so that 1x, 2x, 4x and 8x are among them.
@@ -18,6 +18,11 @@ SPEEDS = tuple(2 ** (step / 4) for step in range(13))
 WORTH_IT = 0.1
 # Crossings are found this closely; the readings of the evidence differ by more.
 _PRECISION = 1.02
+
+
+def curves_of(scenarios: Sequence[Scenario], wall_ms: float, knobs: Sequence[Knob] = tuple(Knob)) -> list[Curve]:
+    """The curve of each of these knobs that the step needs anything of."""
+    return [curve_of(knob, scenarios, wall_ms) for knob in knobs if matters(knob, scenarios[0])]
 
 
 def curve_of(knob: Knob, scenarios: Sequence[Scenario], wall_ms: float) -> Curve:

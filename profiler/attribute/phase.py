@@ -9,6 +9,7 @@ from msgspec import Struct
 from profiler.attribute.activities import ActivityFacts, Limited
 from profiler.attribute.advice import Setting, advise
 from profiler.attribute.calibration import Calibrated
+from profiler.attribute.curve import curves_of
 from profiler.attribute.evidence import Observed, sentences
 from profiler.attribute.kernel_table import KernelRow, kernel_table, module_costs
 from profiler.attribute.parts import exclusive_us, split
@@ -20,8 +21,9 @@ from profiler.attribute.timeline_record import timeline_record
 from profiler.attribute.verdict import judge
 from profiler.report.evidence import CleanTimes, Peaks
 from profiler.report.records import Advice, Copies, Kernel, ModuleCost, Part, ReportWarning, Share, Verdict
+from profiler.report.speed_curve import Curve
 from profiler.report.timeline import Timeline
-from profiler.report.vocabulary import Cause
+from profiler.report.vocabulary import Cause, VerdictState
 from profiler.trace.graph import DependencyGraph
 from profiler.trace.timeline import Activity
 
@@ -65,6 +67,7 @@ class Judgement(Struct, frozen=True):
     verdict: Verdict
     advice: list[Advice]
     warnings: list[ReportWarning]
+    curves: list[Curve]
 
 
 class Footing(Struct, frozen=True):
@@ -188,6 +191,7 @@ def judge_phase(
         verdict=verdict,
         advice=advise(scenarios, parts, setting),
         warnings=_warnings(best.calibrated, clean, footing, context.phase, context.device_kind),
+        curves=[] if verdict.state is VerdictState.REFUSED else curves_of(scenarios, clean.wall_ms),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from profiler.attribute.curve import curve_of, matters
+from profiler.attribute.curve import curves_of
 from profiler.attribute.other_device import device_speeds
 from profiler.attribute.scenarios import scenarios_of
 from profiler.attribute.step_evidence import StepEvidence
@@ -117,7 +117,7 @@ def predict_phase(
         before=leaders[0],
         after=leaders[1],
         shares_after=after.shares,
-        curves=[curve_of(knob, scenarios, clean.wall_ms) for knob in knobs if matters(knob, scenarios[0])],
+        curves=curves_of(scenarios, clean.wall_ms, knobs),
         sources=sources,
     )
 

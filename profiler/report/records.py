@@ -13,12 +13,13 @@ from profiler.report.cost_surface import CostSurface
 from profiler.report.counters import Counters
 from profiler.report.environment import Environment
 from profiler.report.source import Sources
+from profiler.report.speed_curve import Curve
 from profiler.report.telemetry import Telemetry
 from profiler.report.timeline import Timeline
 from profiler.report.vocabulary import BottleneckClass, Cause, Resource, Tier, VerdictState
 from profiler.report.workload import Capacity, Workload
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 
 
 class Distribution(Struct, frozen=True, kw_only=True):
@@ -226,6 +227,7 @@ class Phase(Struct, frozen=True, kw_only=True):
     legs: list[LoadLeg] = field(default_factory=list)
     warnings: list[ReportWarning] = field(default_factory=list)
     sources: Sources = field(default_factory=dict)
+    curves: list[Curve] = field(default_factory=list)
 
 
 class Report(Struct, frozen=True, kw_only=True):

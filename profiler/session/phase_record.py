@@ -82,6 +82,7 @@ def phase_record(
         else refuse(refusal or "there is no trace", throttled=is_throttled(telemetry)),
         warnings=[*(traced.warnings if traced else []), *(judgement.warnings if judgement else [])],
         sources=sources,
+        curves=judgement.curves if judgement else [],
     )
     l2_bytes = bench.device.properties.l2_bytes
     warnings = cross_check(record, work, l2_bytes)

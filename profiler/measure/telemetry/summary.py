@@ -7,6 +7,8 @@ from functools import reduce
 from itertools import pairwise
 from statistics import median
 
+from msgspec.structs import replace
+
 from profiler.measure.telemetry.source import Kind, Quantity, Recording, Sample
 from profiler.report.telemetry import Series
 
@@ -15,6 +17,7 @@ Span = tuple[int, int]
 
 # A window counts for the phase if it held, for at most this share of its time, something else (a reset, the end).
 FOREIGN_RATIO = 0.05
+MOST_VALUES = 400  # kept of a series: as many as a picture of it can show
 
 
 def summarize(
@@ -57,8 +60,16 @@ def _series(recording: Recording, source: str, quantity: Quantity, spans: Sequen
     values = [sample.values[quantity.name] for sample in inside]
     if quantity.kind is Kind.BITS:
         seen = reduce(lambda bits, value: bits | int(value), values, 0)
-        return _present(quantity, float(seen), inside, None, None, None)
-    return _present(quantity, median(values), inside, _quantile(values, 0.05), _quantile(values, 0.95), max(values))
+        series = _present(quantity, float(seen), inside, None, None, None)
+    else:
+        ends = _quantile(values, 0.05), _quantile(values, 0.95), max(values)
+        series = _present(quantity, median(values), inside, *ends)
+    kept = inside[:: -(-len(inside) // MOST_VALUES)]
+    return replace(
+        series,
+        at_ms=[round(((sample.start_ns + sample.end_ns) / 2 - spans[0][0]) / 1e6, 3) for sample in kept],
+        values=[sample.values[quantity.name] for sample in kept],
+    )
 
 
 def _increase(quantity: Quantity, samples: list[Sample], spans: Sequence[Span]) -> Series:

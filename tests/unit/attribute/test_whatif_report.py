@@ -13,6 +13,7 @@ from profiler.report.records import Copies, Report, ReportWarning
 from profiler.report.vocabulary import Resource, Tier, VerdictState
 from profiler.report.whatif import Knob, PhasePrediction, WhatIf
 from tests.unit.attribute.kept_reports import kept_report, without_evidence
+from tests.unit.attribute.recorded_judgements import recorded
 
 H200 = find_datasheet("h200")
 
@@ -175,3 +176,8 @@ def test_phases_that_were_marked_by_hand_make_no_request() -> None:
     answer = what_if(replace(kept_report(), workload=None), {Knob.PCIE: 2.0})
     assert answer.request is None
     assert "marked by hand" in answer.not_predicted[-1].reason
+
+
+def test_a_judged_phase_keeps_the_curves_that_are_found_again_from_its_evidence() -> None:
+    again = what_if(kept_report(decode="decode_b1_eager"), {}, phase="decode").phases[0]
+    assert recorded("decode_b1_eager").judgement.curves == again.curves

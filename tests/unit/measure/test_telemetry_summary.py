@@ -161,3 +161,23 @@ def test_recorded_dram_traffic_of_a_graph_decode_is_that_of_its_weights() -> Non
     steps_per_s = telemetry["iterations"] / telemetry["seconds"]
     assert series.value == pytest.approx(case["weights_bytes"] * steps_per_s / 1e9, rel=0.10)
     assert series.window_ms == pytest.approx(500, rel=0.02)
+
+
+def test_what_was_read_is_kept_with_when_it_was_read_in_the_pass() -> None:
+    samples = [moment(ms, power=ms) for ms in (900, 1000, 1100, 1200)]
+    series = one(POWER, samples, [(1000 * MS, 1500 * MS)])
+    assert (series.at_ms, series.values) == ([0.0, 100.0, 200.0], [1000, 1100, 1200])
+    middle = one(ACTIVE, [window(0, 500, gpu_active=0.5)], [(0, 500 * MS)])
+    assert middle.at_ms == [250.0]
+
+
+def test_of_a_long_pass_no_more_is_kept_than_a_picture_can_show() -> None:
+    series = one(POWER, [moment(ms, power=ms) for ms in range(0, 10_000, 10)], [(0, 10 * SECOND)])
+    assert series.samples == 1000
+    assert len(series.values) == len(series.at_ms) <= 400
+    assert series.values[0] == 0
+    assert series.values[-1] > 9_900
+
+
+def test_a_counter_keeps_no_readings() -> None:
+    assert one(ENERGY, [moment(ms, energy=ms) for ms in (0, 500, 1000)], [(0, SECOND)]).values == []
