@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from msgspec import Struct
 
-from profiler.attribute.replay import ActivityCosts, Calibration, Floats, overlap_ratios, queued_at
+from profiler.attribute.replay import ActivityCosts, Calibration, Floats, Overlaps, queued_at
 from profiler.report.vocabulary import Resource
 from profiler.trace.distinct import values
 from profiler.trace.graph import DependencyGraph
@@ -78,18 +78,23 @@ class _Pass:
         self._late_us = np.maximum(delay_us, 0.0)
         self._early_us = np.minimum(delay_us, 0.0) if (delay_us < 0).any() else None
         self._gap_us = np.maximum(np.array(graph.stream_gap_us), 0.0)[self._order]
-        self._overlap = overlap_ratios(graph)[self._order]
+        overlaps = Overlaps.of(graph)
+        self._overlap = overlaps.own_ratio[self._order]
         place = np.empty(len(queued), np.int64)
         place[self._order] = np.arange(len(queued))
         self._held = {int(place[row]): others for row, others in enumerate(graph.held_by) if others}
-        self._held_places = np.array(sorted(self._held), np.int64)
+        # What ran within another of its stream follows that one's start, and not what its stream ran before.
+        inside = np.flatnonzero(overlaps.within >= 0)
+        around = overlaps.within[inside]
+        self._inside = dict(zip(place[inside].tolist(), enumerate(around.tolist()), strict=True))
+        self._under_us = self._of_rows(around) * overlaps.under_ratio[inside]
+        self._held_places = np.array(sorted({*self._held, *self._inside}), np.int64)
 
         count = len(runs)
         self._clock = np.zeros((len(graph.tail_us), count))
         self._lane_end = np.full((int(self._lane.max(initial=-1)) + 1, count), -np.inf)
-        named = values(
-            np.array([row for rows in (*self._waits.values(), *self._held.values()) for row in rows], np.int64)
-        )
+        awaited = [row for rows in (*self._waits.values(), *self._held.values()) for row in rows]
+        named = values(np.append(np.array(awaited, np.int64), around))
         self._number = {int(row): number for number, row in enumerate(named.tolist())}
         self._kept = np.zeros((len(named), count))  # ends of the rows that others wait for; 0 until they run
         self._kept_places = np.sort(place[named])
@@ -165,8 +170,13 @@ class _Pass:
         duration = self._durations_us(begin, end)
         occupied = _outer(self._gap_us[rows], self._latency)
         occupied += duration
+        if begin in self._inside:
+            number, around = self._inside[begin]
+            begun = self._kept[self._number[around]] - self._under_us[:, number]
+            np.maximum(ready[:, 0], begun, out=ready[:, 0])
+            occupied[:, 0] = -np.inf
         overlap = self._overlap[rows]
-        overlaps = bool(overlap.any())
+        overlaps = bool(overlap.any()) or begin in self._inside
         if overlaps:
             occupied -= overlap * duration
         ready += duration
@@ -207,13 +217,17 @@ class _Pass:
         """How long these places take in each run, shape (runs, end - begin)."""
         if not (self._window.start <= begin and end <= self._window.stop):
             self._window = slice(begin, begin + _WINDOW_ROWS)
-            rows = self._order[self._window]
-            self._duration = np.empty((len(self._runs), len(rows)))
-            costs = {id(run.costs): run.costs.taken(rows) for run in self._runs}
-            for duration, run in zip(self._duration, self._runs, strict=True):
-                duration[:] = costs[id(run.costs)].durations_us(run.speeds)
-            self._duration *= self._kernel[:, None]
+            self._duration = self._of_rows(self._order[self._window])
         return self._duration[:, begin - self._window.start : end - self._window.start]
+
+    def _of_rows(self, rows: Ints) -> Floats:
+        """How long these rows take in each run, shape (runs, rows)."""
+        durations = np.empty((len(self._runs), len(rows)))
+        costs = {id(run.costs): run.costs.taken(rows) for run in self._runs}
+        for duration, run in zip(durations, self._runs, strict=True):
+            duration[:] = costs[id(run.costs)].durations_us(run.speeds)
+        durations *= self._kernel[:, None]
+        return durations
 
 
 def _outer(times_us: Floats, scales: Floats) -> Floats:

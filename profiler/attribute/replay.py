@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from profiler.report.vocabulary import Resource
 from profiler.trace.graph import DependencyGraph
 from profiler.trace.timeline import Ints
+from profiler.trace.waits import ends_last_before
 
 Floats = NDArray[np.float64]
 
@@ -115,14 +116,32 @@ def queued_at(graph: DependencyGraph) -> Ints:
     return queued
 
 
-def overlap_ratios(graph: DependencyGraph) -> Floats:
-    """How much of each row's own time lies before the end of what its stream ran before, shape (n,).
+class Overlaps(Struct, frozen=True, eq=False):
+    """How rows of one stream overlap, shape (n,) each. Faster kernels overlap for less.
 
-    0 where a gap lies between them, above 1 for a row that is over before that end. Faster kernels overlap for less.
+    `own_ratio` is how much of a row's own time lies before the end of what its stream ran before. One that was over
+    before that end has none, but ran `within` that row (-1 for all others), beginning when `under_ratio` of that row's
+    time was left: made faster, it is over earlier, not later.
     """
-    gap_us, lasts_us = np.array(graph.stream_gap_us, np.float64), np.array(graph.duration_us, np.float64)
-    overlaps = (gap_us < 0) & (lasts_us > 0)
-    return np.divide(-gap_us, lasts_us, out=np.zeros(len(gap_us)), where=overlaps)
+
+    own_ratio: Floats
+    within: Ints
+    under_ratio: Floats
+
+    @classmethod
+    def of(cls, graph: DependencyGraph) -> Overlaps:
+        """As they were traced."""
+        under_us = -np.minimum(np.array(graph.stream_gap_us, np.float64), 0.0)
+        lasts_us = np.array(graph.duration_us, np.float64)
+        own, within, under = np.zeros(len(lasts_us)), np.full(len(lasts_us), -1), np.zeros(len(lasts_us))
+        np.divide(under_us, lasts_us, out=own, where=(lasts_us > 0) & (under_us <= lasts_us))
+        inside = under_us > lasts_us
+        if inside.any():
+            ends = np.rint((np.array(graph.start_us) + lasts_us) * 1e3).astype(np.int64)
+            within[inside] = ends_last_before(ends, np.array(graph.stream, np.int64))[inside]
+            around_us = np.where(within >= 0, lasts_us[within], 0.0)
+            np.divide(under_us, around_us, out=under, where=around_us > 0)
+        return cls(own, within, np.minimum(under, 1.0))
 
 
 def replay(
@@ -152,8 +171,9 @@ def replay(
         issued_us=[0.0] * len(duration),
     )
     stream_end: dict[int, float] = {}
-    overlap_us = overlap_ratios(graph) * np.array(duration)
-    gaps = (np.maximum(graph.stream_gap_us, 0.0) * latency - overlap_us).tolist()
+    overlaps, lasts_us = Overlaps.of(graph), np.array(duration)
+    overlap_us = overlaps.own_ratio * lasts_us + overlaps.under_ratio * np.append(lasts_us, 0.0)[overlaps.within]
+    gaps, within = (np.maximum(graph.stream_gap_us, 0.0) * latency - overlap_us).tolist(), overlaps.within.tolist()
     # A judgement replays a step thousands of times: what the loop reads is looked up once.
     streams, delays, held_by, launched_by = graph.stream, graph.issue_delay_us, graph.held_by, graph.launched_by
     issued_us, start_us, end_us, bound_by = result.issued_us, result.start_us, result.end_us, result.bound_by
@@ -163,7 +183,7 @@ def replay(
         ready, bound = issued + delay * (latency if delay > 0 else calling), "launch"
         before = stream_end.get(stream)
         if before is not None:
-            free = before + gaps[row]
+            free = (before if within[row] < 0 else end_us[within[row]]) + gaps[row]
             if free >= ready:
                 ready, bound = free, "stream"
         for other in held_by[row]:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from profiler.attribute.calibration import calibrate
 from profiler.attribute.parts import exclusive_us, idle_us, split
-from profiler.attribute.replay import ActivityCosts, Calibration
+from profiler.attribute.replay import ActivityCosts, Calibration, Overlaps
 from profiler.attribute.shares import Scenario, share_table
 from profiler.report.vocabulary import Cause, Resource, Tier
 from profiler.trace.graph import DependencyGraph
@@ -121,12 +121,9 @@ def test_a_step_at_one_scale_takes_that_many_times_its_time(step: Step, scale: f
 def test_shares_are_never_negative_and_sum_to_no_more_than_one(step: Step):
     """They sum to less where two limits tie: neither alone gains anything. Recorded steps have no such ties.
 
-    A host that wakes up early is left out: that part of a wait scales with no speed. So are kernels that are over
-    before what ran before them in their stream: made faster, they overlap for less and would end later.
+    A host that wakes up early is left out: that part of a wait scales with no speed.
     """
-    gaps = [max(gap, -lasts) for gap, lasts in zip(step[0].stream_gap_us, step[0].duration_us, strict=True)]
-    wakes = [max(wake, 0.0) for wake in step[0].wake_us]
-    step = (replace(step[0], wake_us=wakes, stream_gap_us=gaps), step[1])
+    step = (replace(step[0], wake_us=[max(wake, 0.0) for wake in step[0].wake_us]), step[1])
     period = period_us(step)
     scenario = Scenario("as traced", *step, calibrate(*step, period, step[0].host_us))
     shares = share_table([scenario], 1 + 1e-6)[0]
@@ -156,9 +153,12 @@ def test_a_calibrated_step_takes_the_clean_time(step: Step, clean: float, host: 
 @given(steps())
 def test_every_activity_starts_after_what_its_stream_ran_but_for_their_overlap_and_what_holds_it(step: Step):
     graph, replayed = step[0], run(step)
+    within = Overlaps.of(graph).within.tolist()
     ends: dict[int, float] = {}
     for row, stream in enumerate(graph.stream):
         free = ends.get(stream, 0.0) + min(graph.stream_gap_us[row], 0.0)
+        if within[row] >= 0:  # it was over before that end, and follows the start of the row that it ran in
+            free = max(replayed.start_us[within[row]], replayed.end_us[within[row]] + graph.stream_gap_us[row])
         assert (
             replayed.start_us[row] >= max(free, *(replayed.end_us[other] for other in graph.held_by[row]), 0.0) - 1e-9
         )

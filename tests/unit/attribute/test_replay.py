@@ -10,6 +10,7 @@ from profiler.trace.timeline import Activity
 from tests.unit.attribute.small_graphs import HostCall, Work, graph_of, launching, period_us, run
 
 DRAM, HOST, LATENCY, PCIE = Resource.DRAM, Resource.HOST, Resource.LATENCY, Resource.PCIE
+TENSOR = Resource.TENSOR
 
 
 def test_a_host_bound_step_takes_its_launches_and_the_last_kernel():
@@ -105,6 +106,14 @@ def test_kernels_of_one_stream_overlap_as_they_did_and_for_less_time_when_they_a
     step = graph_of([HostCall()], works)
     assert run(step).end_us == [10, 16, 13, 19]
     assert run(step, {DRAM: 2}).end_us == [5, 8, 6.5, 9.5]
+
+
+def test_a_kernel_that_ran_within_another_of_its_stream_is_over_earlier_when_it_is_faster():
+    works = [Work(0, {DRAM: 10}), Work(0, {TENSOR: 4}, stream_gap=-8)]
+    step = graph_of([HostCall()], works)
+    assert run(step).end_us == [10, 6]
+    assert run(step, {TENSOR: 2}).end_us == [10, 4]
+    assert run(step, {DRAM: 2}).end_us == [5, 5]  # it begins after a fifth of the other's time
 
 
 def test_what_nobody_launched_runs_after_what_its_stream_ran_before():
