@@ -6,14 +6,18 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Self, cast
+from typing import IO, Self, cast
 
 from profiler.errors import UnreadableError
 from profiler.session.trace_inputs import TRACE_ENDINGS, TraceInput
-from profiler.session.trace_stream import MORE, TraceStream
+from profiler.session.trace_stream import MORE, LookedAt, TraceStream
 from profiler.trace.gunzip import gunzipped
 
 _GZIP_MAGIC = b"\x1f\x8b"
+# Where POSIX's and GNU's headers are marked: every archive since 1988 has it.
+_TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257
+# A packed header of 512 bytes takes 200, and what stands before it in a gzip file is its name.
+LOOK_BYTES = 4096
 # What `tarfile` reads at once. Its usual 10 KiB make it copy what is left of each piece that was unpacked many times.
 _BLOCK_BYTES = 256 << 10
 # Names and attributes that are too long for a header's block come before it, and `tarfile` reads them whole.
@@ -29,38 +33,51 @@ _DAMAGED = (tarfile.TarError, EOFError, zlib.error)
 
 
 def archived_traces(path: Path, max_bytes: int) -> Iterator[TraceInput]:
-    """Each trace in the archive, in the order in which they lie in it, to be read before the next is asked for.
+    """Each trace in the archive of this name, as of one that is piped. Raises `OSError`, too, where it is not there."""
+    with path.open("rb") as file:
+        yield from traces_of_archive(str(path), LookedAt(file, len(_GZIP_MAGIC)), max_bytes)
 
-    Raises `UnreadableError` where there is no such file, it is damaged or holds no trace; `OSError` where it cannot
-    be looked at. That a trace of it could not be read to its end is said by its stream, and ends the archive.
+
+def is_archive(start: bytes) -> bool:
+    """Whether a file that begins so is a .tar, or a .tar.gz; `start` are its first `LOOK_BYTES`, or all there are."""
+    if start.startswith(_GZIP_MAGIC):
+        try:
+            start = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(start, tarfile.BLOCKSIZE)
+        except zlib.error:
+            return False
+    return start[_TAR_MAGIC_AT:].startswith(_TAR_MAGIC)
+
+
+def traces_of_archive(name: str, packed: LookedAt, max_bytes: int) -> Iterator[TraceInput]:
+    """Each trace in an archive, in the order in which they lie in it, to be read before the next is asked for.
+
+    Raises `UnreadableError` where it is damaged or holds no trace. That a trace of it could not be read to its end is
+    said by its stream, and ends the archive.
     """
     found = False
     try:
-        with (
-            path.open("rb") as packed,
-            tarfile.open(fileobj=_unpacked(packed), mode="r|*", bufsize=_BLOCK_BYTES, tarinfo=_Header) as archive,
-        ):
+        with tarfile.open(fileobj=_unpacked(packed), mode="r|*", bufsize=_BLOCK_BYTES, tarinfo=_Header) as archive:
             for member in archive:
                 if not member.isfile() or not member.name.endswith(TRACE_ENDINGS):
                     continue
                 found = True
-                each = _of_member(archive, member, path, max_bytes)
+                each = _of_member(archive, member, name, max_bytes)
                 yield each
                 if isinstance(each.source, TraceStream) and each.source.failure is not None:
                     return
     except _DAMAGED as error:
-        raise _damaged(path, error) from error
+        raise _damaged(name, error) from error
     if not found:
-        raise UnreadableError(f"{path} holds no trace", "a trace's name ends in .json or .json.gz")
+        raise UnreadableError(f"{name} holds no trace", "a trace's name ends in .json or .json.gz")
 
 
-def _of_member(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path, max_bytes: int) -> TraceInput:
+def _of_member(archive: tarfile.TarFile, member: tarfile.TarInfo, within: str, max_bytes: int) -> TraceInput:
     """One file of an archive; that it is too large says nothing of the next."""
-    name = f"{path}:{member.name}"
+    name = f"{within}:{member.name}"
     file = archive.extractfile(member)
     if file is None or member.size > max_bytes:
         return TraceInput(name, UnreadableError(f"{name} holds more than {max_bytes} bytes", MORE))
-    return TraceInput(name, _Member(name, file, max_bytes, path))
+    return TraceInput(name, _Member(name, file, max_bytes, within))
 
 
 class _Header(tarfile.TarInfo):
@@ -78,7 +95,7 @@ class _Header(tarfile.TarInfo):
 class _Member(TraceStream):
     """A file of an archive, whose end may be missing."""
 
-    def __init__(self, name: str, file: IO[bytes], max_bytes: int, archive: Path) -> None:
+    def __init__(self, name: str, file: IO[bytes], max_bytes: int, archive: str) -> None:
         super().__init__(name, file, max_bytes)
         self._archive = archive
 
@@ -92,7 +109,7 @@ class _Member(TraceStream):
 class _Unpacked:
     """A gzip file's text. A small one may unpack to any length, so it is unpacked by the piece."""
 
-    def __init__(self, packed: IO[bytes]) -> None:
+    def __init__(self, packed: LookedAt) -> None:
         self._pieces = gunzipped(packed)
 
     def read(self, _: int) -> bytes:
@@ -100,9 +117,10 @@ class _Unpacked:
         return next(self._pieces, b"")
 
 
-def _unpacked(packed: Any) -> IO[bytes]:
-    return cast(IO[bytes], _Unpacked(packed)) if packed.peek(2).startswith(_GZIP_MAGIC) else packed
+def _unpacked(packed: LookedAt) -> IO[bytes]:
+    """`tarfile` calls nothing but `read`."""
+    return cast(IO[bytes], _Unpacked(packed) if packed.start.startswith(_GZIP_MAGIC) else packed)
 
 
-def _damaged(path: Path, error: Exception) -> UnreadableError:
-    return UnreadableError(f"{path} is a damaged archive: {error}", "copy it again")
+def _damaged(name: str, error: Exception) -> UnreadableError:
+    return UnreadableError(f"{name} is a damaged archive: {error}", "copy it again")

@@ -68,7 +68,7 @@ def _of_argument(argument: str, max_bytes: int, stdin: IO[bytes] | None) -> Iter
     if not argument:
         raise UnreadableError("an empty name is no file's name")
     if argument == STDIN:
-        yield TraceInput("stdin", _piped(stdin, max_bytes))
+        yield from _piped(stdin, max_bytes)
     elif path.is_dir():
         found, errors = _in_folder(path)
         if not found and not errors:
@@ -106,9 +106,15 @@ def _in_folder(folder: Path) -> tuple[list[Path], list[OSError]]:
     return sorted(found), errors
 
 
-def _piped(stdin: IO[bytes] | None, max_bytes: int) -> RawIOBase:
-    from profiler.session.trace_stream import TraceStream
+def _piped(stdin: IO[bytes] | None, max_bytes: int) -> Iterator[TraceInput]:
+    """What comes in: an archive has no name to tell it by, but its first bytes do."""
+    from profiler.session.trace_archive import LOOK_BYTES, is_archive, traces_of_archive
+    from profiler.session.trace_stream import LookedAt, TraceStream
 
     if stdin is None and sys.stdin is None:  # as after `<&-`
         raise UnreadableError("stdin is closed", "bottleneck analyze - < trace.json.gz")
-    return TraceStream("stdin", stdin or sys.stdin.buffer, max_bytes)
+    piped = LookedAt(stdin or sys.stdin.buffer, LOOK_BYTES)
+    if is_archive(piped.start):
+        yield from traces_of_archive("stdin", piped, max_bytes)
+    else:
+        yield TraceInput("stdin", TraceStream("stdin", piped, max_bytes))

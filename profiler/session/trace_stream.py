@@ -20,6 +20,21 @@ class Readable(Protocol):
         """Up to so many bytes; none at its end."""
 
 
+class LookedAt:
+    """A stream of which the first bytes, `start`, are known and have yet to be read. It tells what a pipe brings."""
+
+    def __init__(self, file: Readable, size: int) -> None:
+        self._file = file
+        self.start = self._left = file.read(size)
+
+    def read(self, size: int, /) -> bytes:
+        """Up to so many bytes; none at its end."""
+        if not self._left:
+            return self._file.read(size)
+        data, self._left = self._left[:size], self._left[size:]
+        return data
+
+
 class TraceStream(io.RawIOBase):
     """What `file` gives, from where it stands. To close it leaves `file` open.
 

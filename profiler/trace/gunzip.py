@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from typing import IO
+from typing import Protocol
 
 # What a cache holds with what is made of it: pieces of 1 MiB and slices of it take a quarter longer to read.
 _PIECE_BYTES = 256 << 10
@@ -12,7 +12,11 @@ _READ_BYTES = 256 << 10
 _GZIP = 16 + zlib.MAX_WBITS  # with header, length and checksum, which zlib checks
 
 
-def gunzipped(file: IO[bytes]) -> Iterator[bytes]:
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def gunzipped(file: _Readable) -> Iterator[bytes]:
     """The text of all members of a gzip file, a piece at a time.
 
     Raises `EOFError` after the last piece where the file ends within a member, `zlib.error` where it is damaged.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,19 @@ def test_a_pipe_is_read() -> None:
     result = runner.invoke(application, ["analyze", "-", "--format", "json"], input=Path(TRACE).read_bytes())
     assert result.exit_code == 0
     assert json.loads(result.stdout)["ranks"][0]["name"] == "stdin"
+
+
+def test_an_archive_is_read_through_a_pipe_by_several_processes(tmp_path: Path) -> None:
+    path = tmp_path / "ranks.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        for rank in range(3):
+            tar.add(TRACE, f"rank{rank}.json.gz")
+    arguments = ["analyze", "-", "--jobs", "2", "--format", "json"]
+    result = runner.invoke(application, arguments, input=path.read_bytes())
+    assert result.exit_code == 0, result.stderr
+    ranks = json.loads(result.stdout)["ranks"]
+    assert [rank["name"] for rank in ranks] == [f"stdin:rank{rank}.json.gz" for rank in range(3)]
+    assert len({rank["busy_ns"] for rank in ranks}) == 1
 
 
 def test_what_cannot_be_read_is_one_line_and_the_rest_is_analysed(tmp_path: Path) -> None:

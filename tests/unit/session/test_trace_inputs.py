@@ -132,6 +132,31 @@ def test_what_holds_no_trace_is_an_error_of_its_own(tmp_path: Path) -> None:
     assert "damaged archive" in str(found["not.tar.gz"])
 
 
+@pytest.mark.parametrize("packed", [True, False])
+def test_an_archive_that_comes_through_a_pipe_is_told_by_its_content(tmp_path: Path, packed: bool) -> None:
+    files = {"0.json": TEXT, "1.json.gz": gzip.compress(bytes(range(256)) * 4_000), "README.md": b"no trace"}
+    data = archive(tmp_path / "ranks.tar.gz", files).read_bytes()
+    found = trace_inputs(["-"], stdin=io.BytesIO(data if packed else gzip.decompress(data)))
+    assert [(each.name, content(each)) for each in found] == [
+        ("stdin:0.json", files["0.json"]),
+        ("stdin:1.json.gz", files["1.json.gz"]),
+    ]
+
+
+def test_a_piped_archive_that_is_damaged_or_too_large_says_so(tmp_path: Path) -> None:
+    data = archive(tmp_path / "ranks.tar.gz", {"0.json": bytes(5_000), "1.json": TEXT}).read_bytes()
+    found = [content(each) for each in trace_inputs(["-"], max_bytes=100, stdin=io.BytesIO(data))]
+    assert found == ["stdin:0.json holds more than 100 bytes", TEXT]
+    damaged = [content(each) for each in trace_inputs(["-"], stdin=io.BytesIO(data[:-20]))]
+    assert "stdin is a damaged archive: " in str(damaged[-1])
+
+
+def test_a_piped_trace_that_is_packed_is_no_archive() -> None:
+    data = gzip.compress(TEXT * 100)
+    (found,) = trace_inputs(["-"], stdin=io.BytesIO(data))
+    assert (found.name, content(found)) == ("stdin", data)
+
+
 class Endless:
     """Spaces without end, and how many of them were read."""
 
@@ -152,10 +177,13 @@ def test_a_dash_reads_what_comes_in_through_a_pipe() -> None:
 def test_of_a_pipe_no_more_is_read_than_is_asked_for_and_than_is_allowed() -> None:
     stdin = Endless()
     (found,) = trace_inputs(["-"], max_bytes=1_000_000, stdin=cast(IO[bytes], stdin))
-    assert stdin.read_bytes == 0
+    looked_at = stdin.read_bytes
+    assert looked_at <= 4096
     assert isinstance(found.source, io.RawIOBase)
+    assert found.source.read(looked_at) == b" " * looked_at
+    assert stdin.read_bytes == looked_at
     assert found.source.read(1_000) == b" " * 1_000
-    assert stdin.read_bytes == 1_000
+    assert stdin.read_bytes == looked_at + 1_000
     assert content(found) == "stdin holds more than 1000000 bytes"
     assert stdin.read_bytes < 2_000_000
 
