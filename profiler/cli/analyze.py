@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from profiler.cli.completion import reports
 from profiler.cli.options import OUTPUT_PANEL, DebugOption, ForceOption, Format, FormatOption
 
 # Repeated from `profiler.trace.trace_file`, which `--help` need not import.
@@ -28,6 +29,7 @@ def analyze(
             "--ceilings",
             metavar="REPORT",
             show_default=False,
+            autocompletion=reports,
             help="Ceilings measured on such a device: what `profile -o` wrote. Else its datasheet's.",
         ),
     ] = None,

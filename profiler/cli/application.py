@@ -25,7 +25,7 @@ application = typer.Typer(
     help="Why isn't this model faster, and what would make it faster?",
     epilog="Start with: bottleneck profile tiny",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -47,17 +47,20 @@ application.command(cls=Verb, rich_help_panel=_MACHINE)(calibrate)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from profiler import __version__
         from profiler.cli.output import write
+        from profiler.cli.version import versions
 
-        write(f"bottleneck {__version__}\n".encode())
+        write(versions().encode())
         raise typer.Exit
 
 
 @application.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+        bool,
+        typer.Option(
+            "--version", help="Print the versions that a bug report needs.", callback=_print_version, is_eager=True
+        ),
     ] = False,
 ) -> None:
     pass

@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from profiler.cli.failures import tell
+from profiler.cli.help import laid_out, without_types_of_switches
 from profiler.cli.streams import answering
 from profiler.errors import BottleneckError, InterruptedByUser
 from profiler.printable import printable
@@ -29,6 +30,10 @@ class Boundary(TyperGroup):
             if end.code == InterruptedByUser.exit_code and isinstance(end.__context__, typer.Exit):
                 tell(KeyboardInterrupt())
             raise
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Options, as the help shows them."""
+        return without_types_of_switches(super().get_params(ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help as answers are written."""
@@ -52,6 +57,14 @@ class Boundary(TyperGroup):
 
 class Verb(TyperCommand):
     """One verb."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.help = laid_out(self.help or "")
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Arguments and options, as the help shows them."""
+        return without_types_of_switches(super().get_params(ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help as answers are written."""

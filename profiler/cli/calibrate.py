@@ -10,7 +10,14 @@ def calibrate(
     form: FormatOption = Format.TABLE,
     debug: DebugOption = False,
 ) -> None:
-    """Measure what this device can reach, beside its datasheet, and keep it for later profiles."""
+    """Measure what this device can reach, beside its datasheet, and keep it for later profiles.
+
+    [bold]Examples[/bold]
+
+      bottleneck calibrate
+
+      bottleneck calibrate --device cuda:1
+    """
     from datetime import UTC, datetime
 
     from rich.console import Console

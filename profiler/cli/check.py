@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from profiler.cli.completion import budgets, reports
 from profiler.cli.formats import CheckFormat
 from profiler.cli.options import OUTPUT_PANEL, DebugOption, ForceOption, Format
 from profiler.report.outcome import CountsAs
@@ -19,13 +20,17 @@ _RULES = "What it must keep"
 
 
 def check(
-    report: Annotated[Path, typer.Argument(metavar="REPORT", show_default=False, help="What `-o` wrote.")],
+    report: Annotated[
+        Path,
+        typer.Argument(metavar="REPORT", show_default=False, autocompletion=reports, help="What `-o` wrote."),
+    ],
     budget: Annotated[
         str | None,
         typer.Option(
             "--budget",
             metavar="FILE",
             show_default=False,
+            autocompletion=budgets,
             rich_help_panel=_RULES,
             help="Rules in TOML, or the name of a budget that is installed along, such as interactive.",
         ),
@@ -36,6 +41,7 @@ def check(
             "--baseline",
             metavar="REPORT",
             show_default=False,
+            autocompletion=reports,
             rich_help_panel=_RULES,
             help="What it must not be slower than, by the rules of the budget; without one, by 5% at most.",
         ),

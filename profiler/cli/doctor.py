@@ -10,7 +10,14 @@ def doctor(
     form: FormatOption = Format.TABLE,
     debug: DebugOption = False,
 ) -> None:
-    """Say what can be measured on this machine, at which tier, why not more, and what to do about it."""
+    """Say what can be measured on this machine, at which tier, why not more, and what to do about it.
+
+    [bold]Examples[/bold]
+
+      bottleneck doctor
+
+      bottleneck doctor --device cuda:1 --format json
+    """
     import json
     from dataclasses import asdict
 

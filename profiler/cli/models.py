@@ -20,7 +20,14 @@ class _Row:
 
 
 def models(form: FormatOption = Format.TABLE, debug: DebugOption = False) -> None:
-    """List the presets: what they weigh, and what each token of context costs."""
+    """List the presets: what they weigh, and what each token of context costs.
+
+    [bold]Examples[/bold]
+
+      bottleneck models
+
+      bottleneck models --format json
+    """
     import json
     from dataclasses import asdict
 

@@ -11,6 +11,7 @@ import typer
 
 from profiler.cli.boundary import typed_command
 from profiler.cli.choices import Attention, DType, Mode, Offload, Weights
+from profiler.cli.completion import models
 from profiler.cli.options import (
     OUTPUT_PANEL,
     RUN_PANEL,
@@ -45,6 +46,7 @@ def profile(
         typer.Argument(
             metavar="MODEL",
             show_default=False,
+            autocompletion=models,
             help="A preset (`bottleneck models` lists them), a hub id, a checkpoint folder, or package.module:factory.",
         ),
     ],

@@ -24,12 +24,19 @@ def schema(
     kind: Annotated[
         Kind,
         typer.Argument(
-            metavar="[KIND]",
-            help="report; whatif, analyze, analyze-comparison, simulate, endpoint or check for what these write.",
+            metavar="KIND",
+            help="What profile writes is a report; of the others, each by its verb.",
         ),
     ] = (Kind.REPORT),
 ) -> None:
-    """Print the JSON Schema of a report, or of another result."""
+    """Print the JSON Schema of a report, or of another result.
+
+    [bold]Examples[/bold]
+
+      bottleneck schema > report.schema.json
+
+      bottleneck schema analyze
+    """
     import json
 
     from profiler.cli.output import write

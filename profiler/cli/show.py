@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
+from profiler.cli.completion import reports
 from profiler.cli.options import DebugOption, DetailsOption, ForceOption, Format, FormatOption, RenderedOutputOption
 
 
 def show(
-    report: Annotated[Path, typer.Argument(metavar="REPORT", show_default=False, help="What `-o` wrote.")],
+    report: Annotated[
+        Path,
+        typer.Argument(metavar="REPORT", show_default=False, autocompletion=reports, help="What `-o` wrote."),
+    ],
     form: FormatOption = Format.TABLE,
     output: RenderedOutputOption = None,
     details: DetailsOption = False,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from profiler.cli.completion import reports
 from profiler.cli.load_options import (
     GENERATED,
     OutputTokensOption,
@@ -51,6 +52,7 @@ def simulate(
             "--costs",
             metavar="REPORT",
             show_default=False,
+            autocompletion=reports,
             rich_help_panel=_COSTS,
             help="Costs measured by `profile --sweep`, instead of constant speeds.",
         ),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from profiler.cli.completion import datasheets, reports
 from profiler.cli.options import OUTPUT_PANEL, DebugOption, ForceOption, Format, FormatOption
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ def _speed(option: str, text: str) -> Any:
 
 
 def whatif(
-    report: Annotated[Path, typer.Argument(metavar="REPORT", show_default=False, help="What `profile -o` wrote.")],
+    report: Annotated[
+        Path,
+        typer.Argument(metavar="REPORT", show_default=False, autocompletion=reports, help="What `profile -o` wrote."),
+    ],
     memory: Annotated[float | None, _speed("--memory", "Bandwidth of the device's memory.")] = None,
     compute: Annotated[float | None, _speed("--compute", "Matrix units and instruction issue.")] = None,
     host: Annotated[float | None, _speed("--host", "How fast the CPU prepares and launches work.")] = None,
@@ -43,6 +47,7 @@ def whatif(
             "--device",
             metavar="NAME",
             show_default=False,
+            autocompletion=datasheets,
             help="On that device, by its datasheet, such as h200. A speed that is given too counts instead of it.",
         ),
     ] = None,

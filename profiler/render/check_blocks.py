@@ -12,11 +12,11 @@ _RESULT = {Outcome.PASS: "pass", Outcome.FAIL: "FAIL", Outcome.INCONCLUSIVE: "in
 _NAMED = 3  # rules in one sentence
 _COLUMNS = (
     Column("result"),
-    Column("rule", flexible=True, shortest=22, wraps=True),
+    Column("rule", flexible=True, shortest=24, wraps=True),
     Column("of", flexible=True, shortest=8, drop=2),
-    Column("measured", flexible=True, shortest=12, wraps=True),
+    Column("measured", flexible=True, shortest=14, wraps=True),
     Column("low–high", numeric=True),
-    Column("limit", flexible=True, shortest=10, wraps=True),
+    Column("limit", flexible=True, shortest=9, wraps=True),
 )
 
 
@@ -57,7 +57,7 @@ def rule_sentence(rule: CheckedRule) -> str:
     spread = f" ({low_high})" if low_high and rule.low != rule.high else ""
     of = f" of {rule.of}" if rule.of else ""
     why = f". {sentence(rule.why)}" if rule.why else ""
-    return f"{_measured(rule)}{spread}{of}; the limit is {_limit(rule)}{why}"
+    return f"{_measured(rule)}{spread}{of}, {_asked(rule)}{why}"
 
 
 def _row(rule: CheckedRule) -> tuple[str, ...]:
@@ -72,10 +72,15 @@ def _measured(rule: CheckedRule) -> str:
 
 
 def _limit(rule: CheckedRule) -> str:
+    """Without its unit, and without a word of which side it limits: the rule's name has both."""
+    return " or ".join(rule.words) if rule.limit is None else number(rule.limit)
+
+
+def _asked(rule: CheckedRule) -> str:
     key = rule.rule.rpartition(".")[2]
     if rule.limit is None:
-        return f"{'not ' if key == 'must_not_be' else ''}{' or '.join(rule.words)}"
-    return f"{'at least' if key.startswith('min_') else 'at most'} {_with_unit(rule.limit, rule.unit)}"
+        return f"must {'not ' if key == 'must_not_be' else ''}be {_limit(rule)}"
+    return f"must be at {'least' if key.startswith('min_') else 'most'} {_with_unit(rule.limit, rule.unit)}"
 
 
 def _with_unit(value: float, unit: str) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import profiler
 from profiler.catalogue.presets import preset_names
 from profiler.cli.application import application
 from profiler.report.store import encode, json_schema
@@ -106,12 +105,6 @@ def test_models_can_be_read_by_people(form: str) -> None:
 def test_schema_prints_the_schema_of_a_report() -> None:
     result = runner.invoke(application, ["schema"])
     assert json.loads(result.stdout) == json_schema()
-
-
-def test_the_version_is_that_of_the_package() -> None:
-    result = runner.invoke(application, ["--version"])
-    assert result.exit_code == 0
-    assert result.stdout == f"bottleneck {profiler.__version__}\n"
 
 
 def test_every_verb_of_this_milestone_is_there_and_no_other() -> None:
