@@ -10,13 +10,14 @@ import msgspec
 from profiler.errors import UnreadableError
 from profiler.report.analysis import ANALYSIS_SCHEMA_VERSION, Analysis
 from profiler.report.analysis_comparison import COMPARISON_SCHEMA_VERSION, AnalysisComparison
+from profiler.report.check import CHECK_SCHEMA_VERSION, Check
 from profiler.report.endpoint import ENDPOINT_SCHEMA_VERSION, Endpoint
 from profiler.report.records import SCHEMA_VERSION, Report
 from profiler.report.simulation import SIMULATION_SCHEMA_VERSION, Simulation
 from profiler.report.stored_text import stored_text
 from profiler.report.whatif import WHATIF_SCHEMA_VERSION, WhatIf
 
-Result = Report | WhatIf | Analysis | AnalysisComparison | Simulation | Endpoint
+Result = Report | WhatIf | Analysis | AnalysisComparison | Simulation | Endpoint | Check
 
 _RECORDS: dict[str, tuple[type[Result], str]] = {
     **dict.fromkeys(("profile", "capture", ""), (Report, SCHEMA_VERSION)),
@@ -25,6 +26,7 @@ _RECORDS: dict[str, tuple[type[Result], str]] = {
     "analyze-comparison": (AnalysisComparison, COMPARISON_SCHEMA_VERSION),
     "simulate": (Simulation, SIMULATION_SCHEMA_VERSION),
     "endpoint": (Endpoint, ENDPOINT_SCHEMA_VERSION),
+    "check": (Check, CHECK_SCHEMA_VERSION),
 }
 OTHER_KINDS = frozenset(kind for kind, (record, _) in _RECORDS.items() if record is not Report)
 
