@@ -16,7 +16,7 @@ _NO_ROUTE = (404, 405)
 _MOST_TEXT = 200
 NO_PROFILER = (
     "the server has no profiler to start (HTTP {status}): vLLM has one with --profiler-config "
-    '\'{{"profiler": "torch", "torch_profiler_dir": "FOLDER"}}\', SGLang always'
+    '\'{{"profiler": "torch", "torch_profiler_dir": "FOLDER", "torch_profiler_record_shapes": true}}\', SGLang always'
 )
 
 

@@ -22,11 +22,20 @@ WITNESSES = {
 
 @dataclass(frozen=True, slots=True)
 class PhaseClass:
-    """A phase's verdict, who told it, and who contradicts that: `against` is a sentence, or empty."""
+    """A phase's verdict, who told it, and what makes it doubtful, None where nothing does."""
 
     verdict: Verdict
     told_by: PhaseClassFrom
-    against: str = ""
+    doubt: str | None = None
+
+
+def silent_witnesses(verdicts: Mapping[PhaseClassFrom, Verdict]) -> list[str]:
+    """Why those that were asked have no class to name, each in a clause."""
+    return [
+        f"{WITNESSES[told_by]} cannot tell, as {verdict.evidence[0].rstrip('.') if verdict.evidence else 'it is empty'}"
+        for told_by, verdict in verdicts.items()
+        if verdict.class_ is None
+    ]
 
 
 def phase_class(phase: str, verdicts: Mapping[PhaseClassFrom, Verdict]) -> PhaseClass | None:
@@ -44,4 +53,5 @@ def phase_class(phase: str, verdicts: Mapping[PhaseClassFrom, Verdict]) -> Phase
             f"{verdict.class_} and {rival.class_}"
         )
         return PhaseClass(replace(verdict, state=VerdictState.INCONCLUSIVE), told_by, against)
-    return PhaseClass(verdict, told_by)
+    doubt = None if verdict.state is VerdictState.CLEAR else f"{WITNESSES[told_by]} cannot tell that for sure"
+    return PhaseClass(verdict, told_by, doubt)

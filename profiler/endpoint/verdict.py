@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from profiler.attribute.verdict import refuse
 from profiler.endpoint.phase_class import WITNESSES, PhaseClass
@@ -11,7 +11,7 @@ from profiler.report.records import Verdict
 from profiler.report.vocabulary import BottleneckClass, Cause, VerdictState
 
 # Closer than this, another run of the same load could turn the order.
-_TOO_CLOSE = 0.05
+TOO_CLOSE = 0.05
 # Engines hold back a few blocks, and a new request needs room for its whole prompt: fuller than this is full.
 KV_FULL_RATIO = 0.95
 _PHASES = (EndpointPartName.PREFILL, EndpointPartName.DECODE)
@@ -30,10 +30,11 @@ def endpoint_verdict(
     server: ServerTimes | None,
     how: str,
     phases: Mapping[str, PhaseClass],
+    silent: Sequence[str] = (),
 ) -> tuple[EndpointPartName | None, Verdict]:
     """The part that leads, and the verdict. `times` is empty where no request ended well.
 
-    A phase that leads is held back by what `phases` say of it.
+    A phase that leads is held back by what `phases` say of it; `silent` are witnesses that were asked and say nothing.
     """
     phase_verdicts = {name: phase.verdict for name, phase in phases.items()}
     whole = sum(times.values())
@@ -56,11 +57,12 @@ def endpoint_verdict(
         return leader, _judged(leader, cause, share, second, next_share, [*evidence, *why], phase_verdicts)
     phase = phases.get(leader.value)
     if leader not in _PHASES or phase is None:
-        return leader, refuse(_unknown(leader), *evidence)
+        return leader, refuse(_unknown(leader, silent), *evidence)
     known = phase.verdict
     told = f"{leader.value.capitalize()} leads with {100 * share:.3g}% of the time that requests take, and"
     told += f" {WITNESSES[phase.told_by]} say{'' if phase.told_by is PhaseClassFrom.GPU else 's'} {known.class_}"
-    why = [f"{told}: {known.evidence[0]}" if known.evidence else told, *([phase.against] if phase.against else [])]
+    why = [f"{told}: {known.evidence[0]}" if known.evidence else told]
+    why += [] if phase.doubt is None else [phase.doubt]
     return leader, _judged(leader, known.cause, share, second, next_share, [*why, *evidence], phase_verdicts, known)
 
 
@@ -125,17 +127,18 @@ def _judged(
         high=share,
         runner_up=BottleneckClass.SCHEDULING if second is EndpointPartName.QUEUE else rival.class_ if rival else None,
         runner_up_share=next_share,
-        state=VerdictState.INCONCLUSIVE if share - next_share < _TOO_CLOSE else state,
+        state=VerdictState.INCONCLUSIVE if share - next_share < TOO_CLOSE else state,
         throttled=known.throttled if known is not None else False,
         confidence=known.confidence if known is not None else None,
         evidence=evidence,
     )
 
 
-def _unknown(leader: EndpointPartName) -> str:
+def _unknown(leader: EndpointPartName, silent: Sequence[str]) -> str:
     if leader is EndpointPartName.CLIENT:
         return "requests waited most in the client, for room under --max-concurrency"
     if leader is EndpointPartName.NETWORK:
         return "most of the time went between the client and the engine: the network, or the server's HTTP front end"
     phase = leader.value
-    return f"{phase} leads, and nothing says what holds {phase} back: --trace, --gpu or --costs with a report does"
+    told = "; ".join(silent) or "--trace, --gpu or --costs with a report does"
+    return f"{phase} leads, and nothing says what holds {phase} back: {told}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from profiler.render.answer import verdict_statements
+from profiler.render.answer import cause_words, verdict_statements
 from profiler.render.document import (
     Beside,
     Block,
@@ -27,7 +27,7 @@ from profiler.report.simulation import Percentiles
 _NS_PER_MS = 1e6
 _UNKNOWN = "unknown"
 _SPLITS = {
-    "server": "queue and prefill by the server's metrics, decode by the client",
+    "server": "queue, prefill and decode by the server's metrics",
     "server_queue": "the queue by the server's metrics, prefill and decode by the client",
     "inferred": "the queue is inferred: what first tokens took beyond those of the idle server",
 }
@@ -40,7 +40,7 @@ def endpoint_blocks(answer: Endpoint) -> list[Block]:
         ended = sum(each.count for each in answer.endings)
         text = f"Stopped early: {ended:,} requests had ended, and only these are here."
         blocks.append(Statement(text, Tone.INCOMPLETE))
-    blocks += verdict_statements("The server", answer.verdict)
+    blocks += _verdict(answer)
     if answer.knee is not None:
         blocks.append(Statement(_knee_words(answer.knee), Tone.ANSWER))
     blocks.append(Facts(tuple(_facts(answer))))
@@ -57,6 +57,15 @@ def endpoint_blocks(answer: Endpoint) -> list[Block]:
         told = tuple(sentence(warning.message) for warning in answer.warnings)
         blocks += [Heading("Before you trust this", 2), Bullets(told)]
     return blocks
+
+
+def _verdict(answer: Endpoint) -> list[Statement]:
+    """The verdict; where a phase leads and its class is in doubt, what is known of it and why it is."""
+    if answer.doubt is None:
+        return verdict_statements("The server", answer.verdict)
+    known = " ".join(map(sentence, answer.verdict.evidence[:1]))
+    text = f"The server is probably held back by {answer.verdict.class_}{cause_words(answer.verdict)}"
+    return [Statement(f"{text}, but {answer.doubt}. {known}", Tone.INCONCLUSIVE)]
 
 
 def _facts(answer: Endpoint) -> list[Fact]:

@@ -243,6 +243,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     phase_class_from: PhaseClassFrom | None = None
     gpus: list[ServerGpu] = field(default_factory=list)
     trace: EngineTrace | None = None
+    doubt: str | None = None  # what makes an inconclusive verdict so; null where two parts are too close to call
 
 
 def encode_endpoint(answer: Endpoint) -> bytes:

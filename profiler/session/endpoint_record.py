@@ -13,10 +13,10 @@ from profiler.endpoint.gpu_verdict import by_all, served_spans
 from profiler.endpoint.knee import Step, knee_record
 from profiler.endpoint.load import Sent
 from profiler.endpoint.outcome import Latencies, endings, findings, keeps, request_record
-from profiler.endpoint.phase_class import PhaseClass, phase_class
+from profiler.endpoint.phase_class import PhaseClass, phase_class, silent_witnesses
 from profiler.endpoint.preflight import Found
 from profiler.endpoint.split import BY_SERVER, parts_of, split_of, summed
-from profiler.endpoint.verdict import endpoint_verdict, leading_part, part_classes
+from profiler.endpoint.verdict import TOO_CLOSE, endpoint_verdict, leading_part, part_classes
 from profiler.endpoint.watch import Watch, client_health
 from profiler.printable import printable
 from profiler.report.endpoint import (
@@ -33,6 +33,7 @@ from profiler.report.records import ReportWarning, Verdict
 from profiler.report.server_gpu import ServerGpu
 from profiler.report.simulation import LogFinding
 from profiler.report.source import Source, Sources
+from profiler.report.vocabulary import VerdictState
 from profiler.serving.log import RequestLog
 from profiler.serving.outcome import Slo
 from profiler.session.endpoint_gpu import GpuSampling
@@ -87,8 +88,10 @@ def answer(driven: Driven, *, complete: bool) -> Endpoint:
     how, times = summed(well, list(splits.values()), server)
     health = driven.health()
     gpus = _gpus(driven, well, leading_part(times)) if well else []
-    phases = _phases(driven, by_all(gpus), leading_part(times))
-    leader, verdict = endpoint_verdict(times if well else {}, health, server, how, phases)
+    witnesses = _witnesses(driven, by_all(gpus), leading_part(times))
+    phases = {name: known for name, told in witnesses.items() if (known := phase_class(name, told)) is not None}
+    silent = silent_witnesses(witnesses.get(leading_part(times) or "", {}))
+    leader, verdict = endpoint_verdict(times if well else {}, health, server, how, phases, silent)
     latencies = Latencies.of(well)
     seconds = max((sent.end_ns - sent.begin_ns) / _NS_PER_S, 1e-9)
     slo = driven.knee_slo if plan.knee else plan.slo
@@ -129,7 +132,15 @@ def answer(driven: Driven, *, complete: bool) -> Endpoint:
         phase_class_from=told.told_by if told is not None else None,
         gpus=gpus,
         trace=driven.trace,
+        doubt=_doubt(verdict, told),
     )
+
+
+def _doubt(verdict: Verdict, told: PhaseClass | None) -> str | None:
+    """None, too, where the parts are too close: then it is not the class of the phase that is in doubt."""
+    if verdict.state is not VerdictState.INCONCLUSIVE or told is None or verdict.share is None:
+        return None
+    return None if verdict.share - (verdict.runner_up_share or 0.0) < TOO_CLOSE else told.doubt
 
 
 def _gpus(driven: Driven, well: list[Exchange], leader: EndpointPartName | None) -> list[ServerGpu]:
@@ -143,8 +154,11 @@ def _gpus(driven: Driven, well: list[Exchange], leader: EndpointPartName | None)
     return driven.sampling.records(begin, end, well, leader.value, others)
 
 
-def _phases(driven: Driven, by_gpu: Verdict | None, leader: EndpointPartName | None) -> dict[str, PhaseClass]:
-    """What holds prefill and decode back, by all that tells; the GPU's counters tell of the part that leads alone."""
+Witnesses = dict[PhaseClassFrom, Verdict]
+
+
+def _witnesses(driven: Driven, by_gpu: Verdict | None, leader: EndpointPartName | None) -> dict[str, Witnesses]:
+    """Who tells what of prefill and of decode; the GPU's counters tell of the part that leads alone."""
     by_trace = trace_verdicts(driven.trace) if driven.trace is not None else {}
     costs = driven.plan.costs
     by_costs = {} if costs is None else {phase.name: phase.verdict for phase in costs.phases}
@@ -155,9 +169,7 @@ def _phases(driven: Driven, by_gpu: Verdict | None, leader: EndpointPartName | N
             PhaseClassFrom.COSTS: by_costs.get(name),
             PhaseClassFrom.GPU: by_gpu if leader == name else None,
         }
-        known = phase_class(name, {who: verdict for who, verdict in told.items() if verdict is not None})
-        if known is not None:
-            found[name] = known
+        found[name] = {who: verdict for who, verdict in told.items() if verdict is not None}
     return found
 
 
@@ -282,6 +294,8 @@ def _warnings(
         ours = sum(each.e2e_ns - each.ttft_ns for each in well) / len(well) / 1e6
         if abs(ours - server.decode_ms) > _DISAGREE_RATIO * server.decode_ms + _DISAGREE_MS:
             warn(
-                "decode", f"decode took {ours:.4g} ms on average for the client, {server.decode_ms:.4g} for the server"
+                "decode",
+                f"decode took {server.decode_ms:.4g} ms on average in the engine, {ours:.4g} as tokens came to the "
+                "client: the server hands them on late",
             )
     return found
