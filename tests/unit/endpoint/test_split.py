@@ -53,6 +53,15 @@ def test_the_sums_of_the_server_stand_where_it_has_them_and_the_rest_is_the_way(
     assert sum(parts.values()) == sum(each.last_ns - each.due_ns for each in both)
 
 
+def test_tokens_that_a_front_end_hands_on_late_are_on_the_way_and_not_faster_decoded() -> None:
+    late = [exchange(ttft_ms=140, gaps_ms=(0, 0))]  # all at once, when the engine was done
+    known = server(queue_ms=60.0, prefill_ms=30.0, decode_ms=40.0)
+    _, parts = summed(late, [split_of(each, IDLE) for each in late], known)
+    assert parts[EndpointPartName.DECODE] == 40 * MS
+    assert parts[EndpointPartName.NETWORK] == 10 * MS
+    assert sum(parts.values()) == 140 * MS
+
+
 def test_a_server_that_knows_its_queue_alone_leaves_prefill_to_the_client() -> None:
     one = [exchange()]
     how, parts = summed(one, [split_of(one[0], IDLE)], server(engine="tgi", prefill_ms=None))
