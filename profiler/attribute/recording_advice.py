@@ -47,8 +47,10 @@ def for_unknown(found: Sequence[Reason], busy_ns: int) -> list[TraceAdvice]:
 
 def for_ceilings(note: str) -> TraceAdvice:
     """Of a device whose ceilings are not known; `note` says why."""
-    action = "profile any model where it ran (bottleneck profile tiny -o report.json), and analyze with --ceilings"
-    return _advice(f"{action} report.json", note)
+    action = (
+        "name it with --device, or profile any model where it ran (bottleneck profile tiny -o report.json), and analyze"
+    )
+    return _advice(f"{action} with --ceilings report.json", note)
 
 
 def for_doubt(span_ns: int) -> TraceAdvice:

@@ -33,26 +33,35 @@ class TraceCeilings(Struct, frozen=True):
 
 
 def ceilings_of(
-    properties: Sequence[Mapping[str, Any]], device: int | None = None, measured: Ceilings | None = None
+    properties: Sequence[Mapping[str, Any]],
+    device: int | None = None,
+    measured: Ceilings | None = None,
+    named: Datasheet | None = None,
 ) -> TraceCeilings:
     """The ceilings of device number `device` of a trace, by the properties that the trace has of its devices.
 
-    `measured` are those of a report, and count if they are of a device of this name.
+    `named` is what the user says that it is, and counts where the trace's own name for it has no datasheet. `measured`
+    are those of a report, and count if they are of a device of this name.
     """
-    mine, name = _of_device(properties, device), device_name(properties, device)
-    sheet = find_datasheet(name) if name is not None else None
+    mine, name = _of_device(properties, device), device_name(properties, device, named)
+    sheet = (find_datasheet(name) if name is not None else None) or named
     if measured is not None and (name is None or _is_same(name, measured.device)):
         return _ceilings(name or measured.device, mine, sheet or find_datasheet(measured.device), measured)
     found = _ceilings(name, mine, sheet, None)
-    if measured is None:
-        return found
-    return replace(found, note=f"{found.note}; the ceilings that were given are of {measured.device}: not used")
+    notes = [found.note]
+    if named is not None:
+        notes.append("the device is as named by --device" if sheet is named else f"--device {named.name} is not used")
+    if measured is not None:
+        notes.append(f"the ceilings that were given are of {measured.device}: not used")
+    return replace(found, note="; ".join(notes))
 
 
-def device_name(properties: Sequence[Mapping[str, Any]], device: int | None = None) -> str | None:
-    """The name of device number `device` of a trace, or None where it has none."""
+def device_name(
+    properties: Sequence[Mapping[str, Any]], device: int | None = None, named: Datasheet | None = None
+) -> str | None:
+    """The name of device number `device` of a trace, else that of the one that the user `named`, or None."""
     name = _of_device(properties, device).get("name")
-    return name if isinstance(name, str) and name else None
+    return name if isinstance(name, str) and name else named.name if named is not None else None
 
 
 def _of_device(properties: Sequence[Mapping[str, Any]], device: int | None) -> Mapping[str, Any]:
@@ -75,7 +84,10 @@ def _ceilings(
         note = f"ceilings are {reached} of the datasheet of {sheet.name}, as on devices that were measured"
     else:
         why = f"there is no datasheet of {name}" if name else "the trace does not name its device"
-        note = f"{why}: what limits its kernels is not known (--ceilings takes a report of such a device)"
+        note = (
+            f"{why}: what limits its kernels is not known (--device names it, "
+            "--ceilings takes a report of such a device)"
+        )
     major, minor = _number(properties, "computeMajor"), _number(properties, "computeMinor")
     return TraceCeilings(
         device=name,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from profiler.cli.completion import reports
+from profiler.cli.completion import datasheets, reports
 from profiler.cli.options import OUTPUT_PANEL, DebugOption, ForceOption, Format, FormatOption
 
 # Repeated from `profiler.trace.trace_file`, which `--help` need not import.
@@ -31,6 +31,16 @@ def analyze(
             show_default=False,
             autocompletion=reports,
             help="Ceilings measured on such a device: what `profile -o` wrote. Else its datasheet's.",
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device",
+            metavar="NAME",
+            show_default=False,
+            autocompletion=datasheets,
+            help="The device of a trace that does not name it, such as mi300x.",
         ),
     ] = None,
     parts_only: Annotated[
@@ -116,6 +126,11 @@ def analyze(
     from profiler.cli.narrowing import narrowing
 
     part = narrowing(step, from_time, to_time)
+    named = None
+    if device is not None:
+        from profiler.cli.datasheets import datasheet
+
+        named = datasheet(device)
     measured = None
     if output is not None or ceilings is not None:
         from profiler.report.store import check_writable, load_report
@@ -132,6 +147,7 @@ def analyze(
         form,
         output,
         ceilings=measured,
+        device=named,
         parts_only=parts_only,
         narrowing=part,
         max_bytes=max_bytes,

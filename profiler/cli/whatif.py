@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from profiler.cli.completion import datasheets, reports
 from profiler.cli.options import OUTPUT_PANEL, DebugOption, ForceOption, Format, FormatOption
-
-if TYPE_CHECKING:
-    from profiler.catalogue.datasheet import Datasheet
 
 _SPEEDS = "How many times as fast (0.5 is half as fast)"
 _SLOWEST, _FASTEST = 0.01, 100.0
@@ -76,6 +73,7 @@ def whatif(
     """
     from profiler import __version__
     from profiler.attribute.whatif_report import what_if
+    from profiler.cli.datasheets import datasheet
     from profiler.cli.output import hand_over
     from profiler.render.whatif_blocks import whatif_blocks
     from profiler.report.store import check_writable, load_report
@@ -91,7 +89,7 @@ def whatif(
         Knob.LATENCY: latency,
     }
     loaded = load_report(report)
-    target = None if device is None else _datasheet(device, loaded.environment.device)
+    target = None if device is None else datasheet(device, loaded.environment.device)
     answer = what_if(
         loaded,
         {knob: factor for knob, factor in asked.items() if factor is not None},
@@ -100,20 +98,3 @@ def whatif(
         tool_version=__version__,
     )
     hand_over(lambda: whatif_blocks(answer), form, lambda: encode_whatif(answer), output)
-
-
-def _datasheet(name: str, measured_on: str) -> Datasheet:
-    """The datasheet of that name; of several forms of one card, that of the device of the report.
-
-    Raises `UsageError` with those that could be meant.
-    """
-    from profiler.catalogue.datasheet import datasheet_names, find_datasheet, find_variant, similar_names
-    from profiler.errors import UsageError
-
-    found = find_datasheet(name) or find_variant(name, measured_on)
-    if found is None:
-        similar = similar_names(name)
-        meant = " or ".join(similar) if similar else f"one of {', '.join(datasheet_names())}"
-        what = f"there is no datasheet of a device called {name}" if name.strip() else "--device names no device"
-        raise UsageError(what, f"--device with {meant}")
-    return found

@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from profiler import __version__
+from profiler.catalogue.datasheet import Datasheet
 from profiler.compare.analyses import compare_analyses
 from profiler.compare.kernel_times import KernelTime, kernel_times, summed
 from profiler.errors import InterruptedByUser, UnreadableError
@@ -32,6 +33,7 @@ def analyze_against(
     baseline: Sequence[str | Path],
     *,
     ceilings: Ceilings | None = None,
+    device: Datasheet | None = None,
     parts_only: bool = False,
     narrowing: Narrowing | None = None,
     max_bytes: int = MAX_BYTES,
@@ -45,7 +47,14 @@ def analyze_against(
     a part of the ranks of one side cannot be compared with all of the other.
     """
     sides = _Sides([str(each) for each in baseline], [str(each) for each in traces], max_bytes)
-    work = partial(_contents, measured=ceilings, parts_only=parts_only, narrowing=narrowing, max_bytes=max_bytes)
+    work = partial(
+        _contents,
+        measured=ceilings,
+        named=device,
+        parts_only=parts_only,
+        narrowing=narrowing,
+        max_bytes=max_bytes,
+    )
     outcomes: list[Outcome[_Contents]] = []
     try:
         for outcome in each_outcome(sides.inputs(), work, jobs=jobs, ray=ray, progress=progress, noted=False):
@@ -87,11 +96,12 @@ def _contents(
     name: str,
     source: TraceSource,
     measured: Ceilings | None,
+    named: Datasheet | None,
     parts_only: bool,
     narrowing: Narrowing | None,
     max_bytes: int,
 ) -> _Contents:
-    devices = analyzed_devices(name, source, measured, parts_only, narrowing, max_bytes)
+    devices = analyzed_devices(name, source, measured, named, parts_only, narrowing, max_bytes)
     return [(rank, kernel_times(timeline)) for rank, timeline in devices]
 
 

@@ -15,6 +15,7 @@ from profiler.attribute.job import job_of
 from profiler.attribute.trace_ceilings import ceilings_of, device_name
 from profiler.attribute.traced_parts import TracedJudgement, parts_of_device
 from profiler.attribute.verdict import refuse
+from profiler.catalogue.datasheet import Datasheet
 from profiler.errors import InterruptedByUser, UnreadableError
 from profiler.progress import Progress
 from profiler.report.analysis import Analysis, RankAnalysis, Unreadable
@@ -48,6 +49,7 @@ _PARTS_ONLY = (
 def analyze(
     *traces: str | Path,
     ceilings: Ceilings | None = None,
+    device: Datasheet | None = None,
     parts_only: bool = False,
     narrowing: Narrowing | None = None,
     max_bytes: int = MAX_BYTES,
@@ -58,14 +60,16 @@ def analyze(
     """Where the time of traces went, and what holds them back: files, folders, archives or patterns, one rank a file.
 
     `ceilings` are those of a report (`load_report(path).ceilings`), and count for traces of the same kind of device;
-    else its datasheet does. With `parts_only` the host's side is not read: busy and idle time, overlap and families, no
-    verdict. `narrowing` says which part of each trace to look at. `jobs` is how many traces are read at once; None is
-    one a core, where there is enough to read; `ray` is the address of a Ray cluster that reads them instead. What
-    cannot be read is named in the answer. Raises `UnreadableError` where nothing can, `InterruptedByUser` with what was
-    analysed before.
+    else its datasheet does, or `device` where the trace does not name its own. With `parts_only` the host's side is not
+    read: busy and idle time, overlap and families, no verdict. `narrowing` says which part of each trace to look at.
+    `jobs` is how many traces are read at once; None is one a core, where there is enough to read; `ray` is the address
+    of a Ray cluster that reads them instead. What cannot be read is named in the answer. Raises `UnreadableError` where
+    nothing can, `InterruptedByUser` with what was analysed before.
     """
     inputs = trace_inputs([str(trace) for trace in traces], max_bytes)
-    one = partial(read_ranks, measured=ceilings, parts_only=parts_only, narrowing=narrowing, max_bytes=max_bytes)
+    one = partial(
+        read_ranks, measured=ceilings, named=device, parts_only=parts_only, narrowing=narrowing, max_bytes=max_bytes
+    )
     return analyze_inputs(inputs, one, jobs=jobs, ray=ray, progress=progress, tool_version=__version__)
 
 
@@ -116,6 +120,7 @@ def analyze_trace(
     source: TraceSource,
     measured: Ceilings | None = None,
     *,
+    named: Datasheet | None = None,
     parts_only: bool = False,
     narrowing: Narrowing | None = None,
     max_bytes: int = MAX_BYTES,
@@ -124,7 +129,7 @@ def analyze_trace(
 
     Raises `UnreadableError` where it holds none, or more than `max_bytes` of text.
     """
-    devices = analyzed_devices(name, source, measured, parts_only, narrowing, max_bytes)
+    devices = analyzed_devices(name, source, measured, named, parts_only, narrowing, max_bytes)
     return [rank for rank, _ in devices]
 
 
@@ -132,6 +137,7 @@ def analyzed_devices(
     name: str,
     source: TraceSource,
     measured: Ceilings | None = None,
+    named: Datasheet | None = None,
     parts_only: bool = False,
     narrowing: Narrowing | None = None,
     max_bytes: int = MAX_BYTES,
@@ -150,10 +156,12 @@ def analyzed_devices(
             rank_name = f"{name} [GPU {'unknown' if number == UNKNOWN else number}]"
             flaws = worst_first([*findings, *unplaced(timeline, number)])
         part = looked_at(rank_name, each, flaws, narrowing, with_steps=with_steps)
-        yield replace(_analyze_device(part, number, measured, parts_only), window=part.window), part.timeline
+        yield replace(_analyze_device(part, number, measured, named, parts_only), window=part.window), part.timeline
 
 
-def _analyze_device(part: LookedAt, number: int, measured: Ceilings | None, parts_only: bool) -> RankAnalysis:
+def _analyze_device(
+    part: LookedAt, number: int, measured: Ceilings | None, named: Datasheet | None, parts_only: bool
+) -> RankAnalysis:
     """What one device did in the part of the trace that is looked at."""
     name, timeline, followed, findings = part.name, part.timeline, part.followed, part.findings
     told = account(timeline.device)
@@ -163,7 +171,7 @@ def _analyze_device(part: LookedAt, number: int, measured: Ceilings | None, part
     if parts_only:
         parts = parts_of_device(timeline.device, told, own)
         judged = TracedJudgement(parts, [], refuse(_PARTS_ONLY))
-        device = device_name(timeline.device_properties, number)
+        device = device_name(timeline.device_properties, number, named)
         rank = rank_record(name, device, told, timeline, own, judged, findings, [])
         return replace(rank, sources={**rank.sources, "critical_path": Source(missing=_PARTS_ONLY)})
     # Only a verdict needs these: they take longer to import than the parts of most traces to read.
@@ -174,7 +182,7 @@ def _analyze_device(part: LookedAt, number: int, measured: Ceilings | None, part
     from profiler.trace.span_graph import span_graph
 
     graph = span_graph(followed, told)
-    ceilings = ceilings_of(timeline.device_properties, number, measured)
+    ceilings = ceilings_of(timeline.device_properties, number, measured, named)
     judged = judge_traced(
         followed, told, exclusive_ns(followed.device), idle_ns(followed, graph), graph, ceilings, findings
     )

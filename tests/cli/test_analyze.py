@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
@@ -107,6 +108,30 @@ def test_a_pipe_is_read() -> None:
     result = runner.invoke(application, ["analyze", "-", "--format", "json"], input=Path(TRACE).read_bytes())
     assert result.exit_code == 0
     assert json.loads(result.stdout)["ranks"][0]["name"] == "stdin"
+
+
+def test_a_device_that_the_trace_does_not_name_is_named_by_hand(tmp_path: Path) -> None:
+    trace = json.loads(gzip.decompress((RECORDINGS / "gemm_large.json.gz").read_bytes()))
+    del trace["deviceProperties"]
+    nameless = tmp_path / "trace.json"
+    nameless.write_text(json.dumps(trace))
+    arguments = ["analyze", str(nameless), "--format", "json"]
+    without, named = (
+        json.loads(runner.invoke(application, [*arguments, *more]).stdout)["ranks"][0]
+        for more in ([], ["--device", "h100-sxm"])
+    )
+    assert (without["device"], without["verdict"]["state"]) == (None, "refused")
+    assert "--device" in without["advice"][0]["action"]
+    assert named["device"] == "NVIDIA H100 SXM5 80GB"
+    assert named["verdict"]["state"] == "clear"
+
+
+@pytest.mark.parametrize(("name", "meant"), [("mi300", "mi300x"), ("h100", "h100-nvl or h100-pcie or h100-sxm")])
+def test_a_device_without_datasheet_says_which_could_be_meant(name: str, meant: str) -> None:
+    result = runner.invoke(application, ["analyze", TRACE, "--device", name])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"there is no datasheet of a device called {name}" in result.stderr
+    assert f"--device with {meant}" in " ".join(result.stderr.split())
 
 
 def test_an_archive_is_read_through_a_pipe_by_several_processes(tmp_path: Path) -> None:

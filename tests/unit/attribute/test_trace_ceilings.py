@@ -56,3 +56,21 @@ def test_ceilings_of_another_device_are_not_used_and_that_is_said() -> None:
     found = ceilings_of([H100], 0, measured)
     assert "of Intel Xeon: not used" in found.note
     assert found.peaks == ceilings_of([H100], 0).peaks
+
+
+@pytest.mark.parametrize("properties", [[], [{"id": 0, "name": ""}], [{"id": 0, "name": "AMD Radeon Graphics"}]])
+def test_a_device_that_the_trace_does_not_name_is_the_one_that_the_user_names(
+    properties: list[dict[str, object]],
+) -> None:
+    sheet = find_datasheet("mi300x")
+    assert sheet is not None
+    found = ceilings_of(properties, 0, named=sheet)
+    assert found.peaks.dram_bytes_per_s == pytest.approx(READ_EFFICIENCY * sheet.memory_bandwidth_bytes_per_s)
+    assert found.device == (properties[0]["name"] if properties and properties[0]["name"] else sheet.name)
+    assert "as named by --device" in found.note
+
+
+def test_what_the_trace_says_of_its_device_counts_for_more_than_what_the_user_says() -> None:
+    found = ceilings_of([H100], 0, named=find_datasheet("mi300x"))
+    assert (found.device, found.peaks) == (H100["name"], ceilings_of([H100]).peaks)
+    assert "--device AMD Instinct MI300X is not used" in found.note
