@@ -73,7 +73,8 @@ def calibrate(
     It settles whether a step that either could hold back is held back by the host. What then differs is explained by
     the gaps between kernels, which tracing only widens, then by the kernels as far as tracing explains it, then by
     calls to the driver that tracing slowed by more than the work between them (it records every kernel of a graph in
-    the one call that launches it), else by the host, else by all having run at another speed: on a CPU, tracing slows
+    the one call that launches it), else by the host, where its time is a guess also together with the kernels, else by
+    all having run at another speed: on a CPU, tracing slows
     them alike; elsewhere the two runs were not alike (`plausible` is false).
 
     `noise_ratio` (see `host_noise_ratio`) is how far a measured host may be off; None where `clean_host_us` is itself
@@ -102,6 +103,11 @@ def calibrate(
     for found in (gaps, kernels, host):
         if meets(found):
             return Calibrated(found, host_known, True)
+    if not host_known:
+        # Kernels that alone take a little longer traced than the whole step untraced, as on a CPU: both give way.
+        both = solve(kernels, "host_scale", host_range)
+        if meets(both):
+            return Calibrated(both, False, True)
     if host_known and noise_ratio is not None:
         calls = _slower_calls(graph, costs, clean_wall_us, start)
         for found in (calls, solve(calls, "kernel_scale", PLAUSIBLE_KERNEL_SCALE)):

@@ -70,6 +70,18 @@ def test_a_known_host_time_decides_what_the_clean_time_leaves_open():
     assert period_us(either, {Resource.DRAM: 2}, host_works_as_much.calibration) > 950
 
 
+@pytest.mark.parametrize("clean_us", [960, 990, 1010, 1040])
+def test_a_host_that_waits_for_each_kernel_keeps_the_little_that_they_leave_it(clean_us: float):
+    """Kernels of 1000 us as traced: whether the clean step took a little less or more, its host was idle by little."""
+    calls = [call for i in range(100) for call in (HostCall(gap=9), HostCall(kind="sync", waits_for=[i]))]
+    step = graph_of(calls, [Work(2 * i, {Resource.DRAM: 10}) for i in range(100)])
+    found = calibrate(*step, clean_us)
+    assert met(step, found) == pytest.approx(clean_us, rel=1e-3)
+    assert found.plausible
+    assert found.calibration.host_scale < 0.1
+    assert PLAUSIBLE_KERNEL_SCALE[0] <= found.calibration.kernel_scale <= 1
+
+
 def test_without_a_known_host_time_it_says_so():
     assert not calibrate(*HOST_BOUND, clean_wall_us=500).host_known
 
