@@ -21,6 +21,7 @@ from profiler.compare.quantities import COMPARED, MOST
 from profiler.report.analysis import Analysis
 from profiler.report.check import Check, CheckedRule, CheckedVerdict
 from profiler.report.endpoint import Endpoint
+from profiler.report.kinds import Result
 from profiler.report.outcome import CountsAs, Outcome
 from profiler.report.records import Report, Verdict
 from profiler.report.simulation import Simulation
@@ -45,6 +46,7 @@ def check(
 ) -> Check:
     """The result, of which the first rule is that it is whole: a run that was broken off never holds."""
     rules = [_whole(result), *(_checked(rule, result, baseline, budget) for rule in budget.rules)]
+    verdict = single_verdict(result)
     number = {outcome: sum(rule.outcome is outcome for rule in rules) for outcome in Outcome}
     fatal = number[Outcome.FAIL] + (number[Outcome.INCONCLUSIVE] if budget.inconclusive is CountsAs.FAIL else 0)
     return Check(
@@ -57,7 +59,9 @@ def check(
         passed=number[Outcome.PASS],
         failed=number[Outcome.FAIL],
         inconclusive=number[Outcome.INCONCLUSIVE],
-        verdict=_verdict(result),
+        verdict=None
+        if verdict is None
+        else CheckedVerdict(class_=verdict.class_, cause=verdict.cause, state=verdict.state),
         rules=rules,
     )
 
@@ -182,15 +186,15 @@ def _rule(
     )
 
 
-def _verdict(result: Checkable) -> CheckedVerdict | None:
-    """The one verdict that there is; null where ranks or policies have one each."""
+def single_verdict(result: Result) -> Verdict | None:
+    """The one verdict that there is; None where ranks or policies have one each, or what was kept has none."""
     match result:
         case Analysis():
-            verdicts: list[Verdict] = [rank.verdict for rank in result.ranks]
+            verdicts = [rank.verdict for rank in result.ranks]
         case Simulation():
             verdicts = [policy.verdict for policy in result.policies]
-        case _:
+        case Report() | Endpoint():
             verdicts = [result.verdict]
-    if len(verdicts) != 1:
-        return None
-    return CheckedVerdict(class_=verdicts[0].class_, cause=verdicts[0].cause, state=verdicts[0].state)
+        case _:
+            verdicts = []
+    return verdicts[0] if len(verdicts) == 1 else None

@@ -1,0 +1,89 @@
+"""Whether a time changed: its ratio with an interval, from results that each are one run. docs/adr/0026 has the reasons.
+
+All is done on logarithms, where twice as long and half as long are as far from each other as they are from no change.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev, variance
+
+from profiler.measure.statistics import CONFIDENCE, student_t
+from profiler.report.comparison import Basis, ChangeState
+
+# The spread of a side is taken from its results only where there are so many that it is known to within about half.
+_FEWEST_DEGREES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One result's time in ms, its reach over it (see `OneTime`), and from how many repeats."""
+
+    ms: float
+    reach: float | None
+    repeats: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """ln(after / before), and how far from it the true one may lie; None where nothing says."""
+
+    log_ratio: float
+    reach: float | None
+    basis: Basis
+
+    def state(self, margin: float) -> ChangeState:
+        """What can be said, where a ratio from 1 / (1 + margin) to 1 + margin is no change."""
+        if self.reach is None:
+            return ChangeState.INCONCLUSIVE
+        if abs(self.log_ratio) + self.reach <= math.log1p(margin):
+            return ChangeState.UNCHANGED
+        return ChangeState.CHANGED if abs(self.log_ratio) > self.reach else ChangeState.INCONCLUSIVE
+
+
+def change(before: Sequence[Sample], after: Sequence[Sample], confidence: float, in_turn: bool) -> Change:
+    """How the time changed. The i-th of both sides belong together where they were taken `in_turn`.
+
+    The results of a side differ by more than their own repeats show. With enough of them that is seen:
+
+    - in turn: a t interval over the log ratios of the pairs, which leaves out what drifts from one pair to the next;
+    - else a t interval on the difference of the sides' mean logarithms, their variance pooled.
+
+    With fewer, each result's own reach has to do, which knows how far processes differ: two runs' difference has the
+    mean square of both reaches. It is then widened to hold the ratios of all pairs of results that there are.
+
+    Raises `ValueError` for a side without results, and for times that are not above zero.
+    """
+    if not before or not after or min(sample.ms for sample in (*before, *after)) <= 0:
+        raise ValueError("a change needs times above zero on both sides")
+    old, new = [math.log(sample.ms) for sample in before], [math.log(sample.ms) for sample in after]
+    middle = fmean(new) - fmean(old)
+    if all(sample.reach == 0 for sample in (*before, *after)):
+        return Change(middle, 0.0, Basis.EXACT)
+    if in_turn and len(old) == len(new) and len(old) > _FEWEST_DEGREES:
+        pairs = [later - earlier for earlier, later in zip(old, new, strict=True)]
+        return Change(middle, student_t(confidence, len(pairs) - 1) * stdev(pairs) / math.sqrt(len(pairs)), Basis.TURNS)
+    freedom = len(old) + len(new) - 2
+    if freedom >= _FEWEST_DEGREES:
+        squares = math.fsum((len(side) - 1) * variance(side) for side in (old, new) if len(side) > 1)
+        deviation = math.sqrt(squares / freedom * (1 / len(old) + 1 / len(new)))
+        return Change(middle, student_t(confidence, freedom) * deviation, Basis.RESULTS)
+    reach = _by_repeats(before, after, confidence)
+    if reach is None:
+        return Change(middle, None, Basis.NONE)
+    farthest = max(abs(later - earlier - middle) for earlier in old for later in new)
+    return Change(middle, max(reach, farthest), Basis.REPEATS)
+
+
+def _by_repeats(before: Sequence[Sample], after: Sequence[Sample], confidence: float) -> float | None:
+    """From what each result knows of another run of itself: its reach is sqrt(2) standard deviations of one run."""
+    squares = 0.0
+    for side in (before, after):
+        for sample in side:
+            if sample.reach is None or sample.repeats < 2:
+                return None
+            wider = student_t(confidence, sample.repeats - 1) / student_t(CONFIDENCE, sample.repeats - 1)
+            squares += (wider * sample.reach / len(side)) ** 2 / 2
+    return math.sqrt(squares)
