@@ -10,6 +10,7 @@ from profiler.cli.analyze import analyze
 from profiler.cli.boundary import Boundary, Verb
 from profiler.cli.calibrate import calibrate
 from profiler.cli.check import check
+from profiler.cli.compare import compare
 from profiler.cli.doctor import doctor
 from profiler.cli.endpoint import endpoint
 from profiler.cli.models import models
@@ -37,6 +38,7 @@ application.command(cls=Verb, rich_help_panel=_MEASURE)(endpoint)
 application.command(cls=Verb, rich_help_panel=_READ)(analyze)
 application.command(cls=Verb, rich_help_panel=_READ)(simulate)
 application.command(cls=Verb, rich_help_panel=_READ)(show)
+application.command(cls=Verb, rich_help_panel=_READ)(compare)
 application.command(cls=Verb, rich_help_panel=_READ)(check)
 application.command(cls=Verb, rich_help_panel=_READ)(whatif)
 application.command(cls=Verb, rich_help_panel=_READ)(models)

@@ -18,6 +18,7 @@ class Kind(StrEnum):
     SIMULATE = "simulate"
     ENDPOINT = "endpoint"
     CHECK = "check"
+    COMPARE = "compare"
 
 
 def schema(
@@ -43,6 +44,7 @@ def schema(
     from profiler.report.analysis import analysis_schema
     from profiler.report.analysis_comparison import comparison_schema
     from profiler.report.check import check_schema
+    from profiler.report.comparison import change_schema
     from profiler.report.endpoint import endpoint_schema
     from profiler.report.simulation import simulation_schema
     from profiler.report.store import json_schema
@@ -56,5 +58,6 @@ def schema(
         Kind.SIMULATE: simulation_schema,
         Kind.ENDPOINT: endpoint_schema,
         Kind.CHECK: check_schema,
+        Kind.COMPARE: change_schema,
     }
     write(json.dumps(schemas[kind](), indent=2).encode() + b"\n")

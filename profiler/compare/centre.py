@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 _ROUNDS = 60
-_RESAMPLES = 400
+_RESAMPLES = 1000
 _SEED = 0
 
 
@@ -26,12 +26,12 @@ def centre(fractions: Array) -> Array:
         distances = np.linalg.norm(fractions - found, axis=-1, keepdims=True)
         weights = 1 / np.maximum(distances, 1e-9)
         found = (weights * fractions).sum(axis=-2, keepdims=True) / weights.sum(axis=-2, keepdims=True)
-    return np.squeeze(found, axis=-2)
+    return np.asarray(found[..., 0, :])
 
 
-def resampled(fractions: Array, times: Array, picks: NDArray[np.int64]) -> Array:
-    """The parts in ms of resampled sides: shape (resamples, parts). `picks` has shape (resamples, results)."""
-    return centre(fractions[picks]) * np.exp(np.log(times)[picks].mean(axis=-1))[:, None]
+def centre_ms(fractions: Array, times: Array) -> Array:
+    """The parts in ms: fractions (..., results, parts) of times (..., results), whose geometric mean is the side's."""
+    return np.asarray(centre(fractions) * np.exp(np.log(times).mean(axis=-1, keepdims=True)))
 
 
 def change_interval(
@@ -47,13 +47,11 @@ def change_interval(
     picks = [random.integers(count, size=(_RESAMPLES, count)) for count in counts]
     if in_turn:
         picks[1] = picks[0]
-    old, new = (resampled(*side, pick) for side, pick in zip((before, after), picks, strict=True))
-    middle = _in_ms(*after) - _in_ms(*before)
+    old, new = (
+        centre_ms(fractions[pick], times[pick]) for (fractions, times), pick in zip((before, after), picks, strict=True)
+    )
+    middle = centre_ms(*after) - centre_ms(*before)
     wider = np.sqrt(min(counts) / (min(counts) - 1))
     outside = (1 - confidence) / 2
     low, high = np.quantile(new - old, [outside, 1 - outside], axis=0)
     return middle + (low - middle) * wider, middle + (high - middle) * wider
-
-
-def _in_ms(fractions: Array, times: Array) -> Array:
-    return centre(fractions) * np.exp(np.log(times).mean())

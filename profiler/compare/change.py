@@ -1,4 +1,4 @@
-"""Whether a time changed: its ratio with an interval, from results that each are one run. docs/adr/0026 has the reasons.
+"""Whether a time changed: its ratio with an interval, from results that each are one run. docs/adr/0032 has why.
 
 All is done on logarithms, where twice as long and half as long are as far from each other as they are from no change.
 """

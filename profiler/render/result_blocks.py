@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 from profiler.report.analysis import Analysis
 from profiler.report.analysis_comparison import AnalysisComparison
 from profiler.report.check import Check
+from profiler.report.comparison import Comparison
 from profiler.report.endpoint import Endpoint
 from profiler.report.records import Report
 from profiler.report.simulation import Simulation
@@ -48,4 +49,8 @@ def result_blocks(result: Result) -> list[Block]:
             from profiler.render.check_blocks import check_blocks
 
             return check_blocks(result)
+        case Comparison():
+            from profiler.render.change_blocks import change_blocks
+
+            return change_blocks(result)
     assert_never(result)

@@ -1,0 +1,175 @@
+"""What is compared of a profile: its phases, and the request that they make."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Sequence
+from statistics import NormalDist
+
+from profiler.compare.result_times import ComparedResult, OneTime, PartOfTime, Work
+from profiler.measure.statistics import CONFIDENCE, HOST_RUN_TO_RUN
+from profiler.report.comparison import Side
+from profiler.report.records import Distribution, Part, Phase, Report
+from profiler.report.vocabulary import Cause, Resource
+
+REQUEST = "request"
+_WALL, _FULL_SPEED = "wall_ms", "full_speed_ms"
+_NORMAL = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+_ON_HOST = {Cause.SCHEDULING_HOST, Cause.SCHEDULING_SYNC, Cause.IO_INPUT, Cause.IO_DISK}
+_MOST_KERNELS = 40  # that a report lists of a phase
+_NOT_KNOWN = "not known"
+
+
+def at_full_speed(reports: Iterable[Report]) -> set[str]:
+    """The phases whose time at the host's full speed all of them know: the neighbours of a run are no change of it."""
+    known = [{phase.name for phase in report.phases if phase.clean.full_speed_ms} for report in reports]
+    return set.intersection(*known) if known else set()
+
+
+def profiled_times(report: Report, full_speed: Collection[str]) -> ComparedResult:
+    """Its times; those of the phases in `full_speed` at the host's full speed."""
+    on_cpu = report.environment.device_kind == "cpu"
+    phases = [_phase(phase, phase.name in full_speed, on_cpu) for phase in report.phases]
+    request = _request(report, phases)
+    return ComparedResult(
+        kind="profile" if report.kind in ("profile", "") else report.kind,
+        created_at=report.created_at,
+        held_back_by=report.verdict.class_,
+        fixed=_fixed(report),
+        noted=_noted(report),
+        times=[*phases, *([request] if request else [])],
+        notes=list(_notes(report)),
+    )
+
+
+def _phase(phase: Phase, full_speed: bool, on_cpu: bool) -> OneTime:
+    clean = phase.clean
+    wall = clean.wall_ms
+    time = clean.full_speed_ms if full_speed and clean.full_speed_ms else wall
+    reach = _reach(time)
+    if reach is not None and time is wall:
+        # Its interval knows how far processes on a quiet device differ, not how far hosts do.
+        reach = math.hypot(reach, _NORMAL * math.sqrt(2) * HOST_RUN_TO_RUN * _dependence(phase, on_cpu))
+    return OneTime(
+        name=phase.name,
+        clock=_WALL if time is wall else _FULL_SPEED,
+        ms=time.median,
+        reach=reach,
+        repeats=len(time.repeat_medians),
+        parts=_parts(phase.parts, time.median - wall.median),
+        work=[
+            Work(kernel.operation or kernel.name, kernel.module, kernel.calls, kernel.ms) for kernel in phase.kernels
+        ],
+        work_is_cut=len(phase.kernels) >= _MOST_KERNELS,
+        no_parts=None if phase.parts else f"{phase.name} was not taken apart: {_why(phase)}",
+    )
+
+
+def _why(phase: Phase) -> str:
+    return phase.verdict.evidence[0] if phase.verdict.evidence else "its report does not say why"
+
+
+def _reach(time: Distribution) -> float | None:
+    if time.low is None or time.high is None or time.median <= 0:
+        return None
+    return max(time.high - time.median, time.median - time.low) / time.median
+
+
+def _dependence(phase: Phase, on_cpu: bool) -> float:
+    """How much of a slower host reaches the phase: 0 to 1, and 1 where nobody knows."""
+    if on_cpu:
+        return 1.0
+    if phase.clean.host_dependence is not None:
+        return min(phase.clean.host_dependence, 1.0)
+    return next((min(max(each.share, 0.0), 1.0) for each in phase.shares if each.resource is Resource.HOST), 1.0)
+
+
+def _parts(parts: Sequence[Part], slower_ms: float) -> list[PartOfTime]:
+    """The parts, that of the host with so much added: what its slowness took from the time that is compared."""
+    found = [
+        PartOfTime(part.cause.value, part.class_, side_of(part.cause), part.ms, part.low_ms, part.high_ms)
+        for part in parts
+    ]
+    if not found or not slower_ms:
+        return found
+    host = next((part for part in found if part.name == Cause.SCHEDULING_HOST), None)
+    others = [part for part in found if part is not host]
+    cause = Cause.SCHEDULING_HOST
+    ms = slower_ms + (host.ms if host else 0.0)
+    return [*others, PartOfTime(cause.value, cause.bottleneck_class, Side.HOST, ms)]
+
+
+def side_of(cause: Cause) -> Side:
+    """Where a cause lies."""
+    return Side.HOST if cause in _ON_HOST else Side.DEVICE
+
+
+def _request(report: Report, phases: Sequence[OneTime]) -> OneTime | None:
+    """One prefill, then a decode step for every further token."""
+    steps = {"prefill": 1, "decode": max(report.workload.new_tokens - 1, 0)} if report.workload else {}
+    found = {time.name: time for time in phases if time.name in steps}
+    if len(found) < len(steps) or not steps:
+        return None
+    ms = sum(count * found[name].ms for name, count in steps.items())
+    reaches = [found[name].reach for name in steps]
+    squares = sum((count * found[name].ms * (found[name].reach or 0.0)) ** 2 for name, count in steps.items())
+    parts: dict[str, PartOfTime] = {}
+    for name, count in steps.items():
+        for part in found[name].parts:
+            before = parts[part.name].ms if part.name in parts else 0.0
+            parts[part.name] = PartOfTime(part.name, part.class_, part.side, before + count * part.ms)
+    apart = all(found[name].parts for name in steps)
+    clocks = {found[name].clock for name in steps}
+    return OneTime(
+        name=REQUEST,
+        clock=_FULL_SPEED if clocks == {_FULL_SPEED} else _WALL,
+        ms=ms,
+        reach=None if None in reaches else math.sqrt(squares) / ms,
+        repeats=min(found[name].repeats for name in steps),
+        parts=list(parts.values()) if apart else [],
+        no_parts=None if apart else next(found[name].no_parts for name in steps if found[name].no_parts),
+    )
+
+
+def _fixed(report: Report) -> dict[str, str]:
+    fixed = {"device": report.environment.device}
+    work = report.workload
+    if work is not None:
+        fixed |= {
+            "model": work.model,
+            "dtype": work.dtype,
+            "mode": work.mode,
+            "attention": work.attention,
+            "offload": work.offload,
+            "batch size": str(work.batch_size),
+            "prompt tokens": str(work.prompt_tokens),
+            "new tokens": str(work.new_tokens),
+        }
+    return fixed
+
+
+def _noted(report: Report) -> dict[str, str]:
+    here = report.environment
+    noted = {
+        "bottleneck": here.tool_version,
+        "torch": here.torch,
+        "transformers": here.transformers or _NOT_KNOWN,
+        "python": here.python,
+        "driver": here.driver or _NOT_KNOWN,
+        "CUDA": here.cuda or _NOT_KNOWN,
+        "CPU": here.cpu or _NOT_KNOWN,
+        "CPU cores": _NOT_KNOWN if here.cpu_cores is None else str(here.cpu_cores),
+    }
+    if report.workload is not None:
+        noted |= {"weights": report.workload.weights, "seed": str(report.workload.seed)}
+    return noted
+
+
+def _notes(report: Report) -> Iterable[str]:
+    if not report.complete:
+        yield "was interrupted"
+    for phase in report.phases:
+        if phase.verdict.throttled:
+            yield f"{phase.name}: the device was slowed down while it was measured"
+        if not phase.clean.steady:
+            yield f"{phase.name}: the warm-up never became steady"

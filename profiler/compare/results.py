@@ -1,0 +1,254 @@
+"""What changed between two sides of kept results, of any kind that has times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import chain
+from statistics import fmean
+
+from profiler.compare.change import Change, Sample, change
+from profiler.compare.part_changes import part_changes
+from profiler.compare.profiled_times import REQUEST, at_full_speed, profiled_times
+from profiler.compare.result_times import ComparedResult, OneTime
+from profiler.compare.served_times import endpoint_times, simulated_times
+from profiler.compare.traced_times import traced_times
+from profiler.compare.work_changes import work_changes
+from profiler.errors import UsageError
+from profiler.measure.statistics import CONFIDENCE
+from profiler.report.analysis import Analysis
+from profiler.report.comparison import (
+    Basis,
+    CauseChange,
+    ChangeState,
+    ComparedSide,
+    Comparison,
+    Side,
+    TimeChange,
+    Unlike,
+    Unread,
+)
+from profiler.report.endpoint import Endpoint
+from profiler.report.kinds import Result
+from profiler.report.records import Report
+from profiler.report.simulation import Simulation
+from profiler.report.source import Source
+
+MARGIN = 0.03
+_TELLING = 0.1  # of a change: less of it is no reason to name
+
+Named = tuple[str, Result]
+
+
+def compare_results(
+    before: Sequence[Named],
+    after: Sequence[Named],
+    *,
+    margin: float = MARGIN,
+    force: bool = False,
+    tool_version: str = "",
+    unread: Sequence[Unread] = (),
+) -> Comparison:
+    """The change from `before` to `after`, which are results with their names.
+
+    A time whose ratio lies within 1 / (1 + margin) and 1 + margin has not changed. Raises `UsageError` for results that
+    are not alike, unless `force`; for kinds that have no times; and where the two have no time in common.
+    """
+    names = [[name for name, _ in side] for side in (before, after)]
+    results = [result for _, result in chain(before, after)]
+    full_speed = at_full_speed(result for result in results if isinstance(result, Report))
+    old, new = (
+        _in_order([(name, _times_of(name, result, full_speed)) for name, result in side]) for side in (before, after)
+    )
+    unlike = list(_unlike([each for _, each in old], [each for _, each in new]))
+    if not force:
+        _refuse(unlike)
+    in_turn = _in_turn([each for _, each in old], [each for _, each in new])
+    times, notes = _times([each for _, each in old], [each for _, each in new], margin, in_turn)
+    if not times:
+        raise UsageError(
+            f"{names[0][0]} and {names[1][0]} have no time in common",
+            "compare results of one kind and of the same phases",
+        )
+    return Comparison(
+        tool_version=tool_version,
+        results=old[0][1].kind,
+        confidence=CONFIDENCE,
+        margin_ratio=margin,
+        before=_side(old),
+        after=_side(new),
+        unlike=unlike,
+        state=_overall(times),
+        times=times,
+        notes=[*notes, *_twice(*names), *_of_results([*old, *new])],
+        unread=list(unread),
+    )
+
+
+def _times_of(name: str, result: Result, full_speed: set[str]) -> ComparedResult:
+    match result:
+        case Report():
+            return profiled_times(result, full_speed)
+        case Analysis():
+            return traced_times(result)
+        case Simulation():
+            return simulated_times(result)
+        case Endpoint():
+            return endpoint_times(result)
+    raise UsageError(
+        f"{name} is what `bottleneck {result.kind}` answered, which has no times to compare",
+        "compare what profile, analyze, simulate or endpoint kept with -o",
+    )
+
+
+def _moment(result: ComparedResult) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(result.created_at or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _in_order(side: list[tuple[str, ComparedResult]]) -> list[tuple[str, ComparedResult]]:
+    """By their time where all have one."""
+    moments = [_moment(result) for _, result in side]
+    if None in moments:
+        return side
+    return sorted(side, key=lambda named: _moment(named[1]) or datetime.max)
+
+
+def _in_turn(before: Sequence[ComparedResult], after: Sequence[ComparedResult]) -> bool:
+    """Whether the first two in time, the next two and so on are each one of both sides."""
+    moments = [(_moment(result), side) for side, results in enumerate((before, after)) for result in results]
+    known = sorted((moment, side) for moment, side in moments if moment is not None)
+    if len(known) < len(moments) or len(before) != len(after):
+        return False
+    return all({known[i][1], known[i + 1][1]} == {0, 1} for i in range(0, len(known), 2))
+
+
+def _unlike(before: Sequence[ComparedResult], after: Sequence[ComparedResult]) -> list[Unlike]:
+    """Everything in which results differ, between the sides or within one."""
+    found = []
+    for prevents, facts in (
+        (True, [[{"kind": each.kind} | each.fixed for each in side] for side in (before, after)]),
+        (False, [[each.noted for each in side] for side in (before, after)]),
+    ):
+        for what in dict.fromkeys(key for side in facts for each in side for key in each):
+            old, new = (list(dict.fromkeys(each.get(what, "not known") for each in side)) for side in facts)
+            if len({*old, *new}) > 1:
+                found.append(Unlike(what=what, before=" or ".join(old), after=" or ".join(new), prevents=prevents))
+    return found
+
+
+def _refuse(unlike: Sequence[Unlike]) -> None:
+    reasons = [f"{each.what} ({each.before} against {each.after})" for each in unlike if each.prevents]
+    if reasons:
+        raise UsageError(
+            f"they are not alike in {'; '.join(reasons)}",
+            "profile the same again, or add --force to compare them all the same",
+        )
+
+
+def _times(
+    before: Sequence[ComparedResult], after: Sequence[ComparedResult], margin: float, in_turn: bool
+) -> tuple[list[TimeChange], list[str]]:
+    """Every time that all results have, and notes on the others."""
+    sides = [[{time.name: time for time in result.times} for result in side] for side in (before, after)]
+    named = dict.fromkeys(name for result in chain(*sides) for name in result)
+    common = [name for name in named if all(name in result and result[name].ms > 0 for result in chain(*sides))]
+    notes = [f"{name} is left out: not all of them have it" for name in named if name not in common]
+    tested = sum(
+        _changed([[result[name] for result in side] for side in sides], CONFIDENCE, in_turn).basis is not Basis.NONE
+        for name in common
+        if name != REQUEST
+    )
+    # Each of several times would be said to have changed once in twenty: so all of them together are (Bonferroni).
+    confidence = 1 - (1 - CONFIDENCE) / max(tested, 1)
+    return [
+        _time([[result[name] for result in side] for side in sides], margin, confidence, in_turn) for name in common
+    ], notes
+
+
+def _changed(sides: Sequence[Sequence[OneTime]], confidence: float, in_turn: bool) -> Change:
+    old, new = ([Sample(time.ms, time.reach, time.repeats) for time in side] for side in sides)
+    return change(old, new, confidence, in_turn)
+
+
+def _time(sides: Sequence[Sequence[OneTime]], margin: float, confidence: float, in_turn: bool) -> TimeChange:
+    found = _changed(sides, confidence, in_turn)
+    state = found.state(margin)
+    before, after = (math.exp(fmean(math.log(time.ms) for time in side)) for side in sides)
+    parts = part_changes(sides[0], sides[1], confidence, in_turn)
+    sources = {}
+    if found.reach is None:
+        sources["low_ratio"] = Source(missing="a single measurement on each side: nothing says how far runs differ")
+    if not parts:
+        why = next((time.no_parts for side in sides for time in side if time.no_parts), "it has no parts")
+        sources["parts"] = Source(missing=why)
+    on_side = {
+        side: sum(part.change_ms for part in parts if part.side is side)
+        for side in Side
+        if parts and all(part.side for part in parts)
+    }
+    first = sides[0][0]
+    return TimeChange(
+        name=first.name,
+        clock=first.clock,
+        before_ms=before,
+        after_ms=after,
+        change_ms=after - before,
+        change_ratio=math.expm1(found.log_ratio),
+        low_ratio=None if found.reach is None else math.expm1(found.log_ratio - found.reach),
+        high_ratio=None if found.reach is None else math.expm1(found.log_ratio + found.reach),
+        basis=found.basis,
+        state=state,
+        before_values_ms=[time.ms for time in sides[0]],
+        after_values_ms=[time.ms for time in sides[1]],
+        because=_because(parts, after - before) if state is ChangeState.CHANGED else [],
+        parts=parts,
+        host_change_ms=on_side.get(Side.HOST),
+        device_change_ms=on_side.get(Side.DEVICE),
+        work=work_changes(sides[0], sides[1]),
+        sources=sources,
+    )
+
+
+def _because(parts: Sequence[CauseChange], change_ms: float) -> list[str]:
+    """The parts that went the way of the whole, by a telling piece of it, and surely."""
+    return [
+        part.name
+        for part in sorted(parts, key=lambda part: -abs(part.change_ms))
+        if part.change_ms * change_ms > 0
+        and abs(part.change_ms) >= _TELLING * abs(change_ms)
+        and (part.low_ms is None or part.high_ms is None or part.low_ms * part.high_ms > 0)
+    ]
+
+
+def _twice(before: Sequence[str], after: Sequence[str]) -> list[str]:
+    return [f"{name} stands on both sides" for name in before if name in after]
+
+
+def _of_results(named: Sequence[tuple[str, ComparedResult]]) -> list[str]:
+    """What each result says of itself; what several say alike, once."""
+    said: dict[str, list[str]] = {}
+    for name, result in named:
+        for note in result.notes:
+            said.setdefault(note, []).append(name)
+    return [f"{names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: {note}" for note, names in said.items()]
+
+
+def _overall(times: Sequence[TimeChange]) -> ChangeState:
+    tested = [time.state for time in times if time.basis is not Basis.NONE]
+    if ChangeState.CHANGED in tested:
+        return ChangeState.CHANGED
+    alike = tested and all(state is ChangeState.UNCHANGED for state in tested)
+    return ChangeState.UNCHANGED if alike else ChangeState.INCONCLUSIVE
+
+
+def _side(side: Sequence[tuple[str, ComparedResult]]) -> ComparedSide:
+    return ComparedSide(
+        names=[name for name, _ in side],
+        created_at=[result.created_at for _, result in side],
+        held_back_by=[result.held_back_by for _, result in side],
+    )
