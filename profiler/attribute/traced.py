@@ -84,7 +84,7 @@ def judge_traced(
     own = own_ns[rows]
     slowest = slowest_groups(timeline, JudgedRows.of(rows, facts, limited), own, MOST_KERNELS)
     kernels = rooflines(slowest, ceilings.peaks, told.span_ns)
-    names = _part_names(graph, limited)
+    names = part_names(graph, limited)
     is_unknown = np.array([name is PartName.KERNEL_UNKNOWN for name in names], np.bool_)
     parts = traced_parts(names, own, idle_ns, told.span_ns)
     fatal = [finding.message for finding in findings if finding.severity is Severity.FATAL]
@@ -139,7 +139,7 @@ def judge_traced(
     return TracedJudgement(parts, shares, verdict, kernels, advice, doubt)
 
 
-def _part_names(graph: DependencyGraph, limited: Limited) -> list[PartName]:
+def part_names(graph: DependencyGraph, limited: Limited) -> list[PartName]:
     """The part that each device row of the graph belongs to."""
     of_kernels = {(limiter, True): part for limiter, part in _KERNEL_PARTS.items()}
     of_kernels |= {(limiter, False): PartName.KERNEL_UNKNOWN for limiter in _KERNEL_PARTS}

@@ -14,6 +14,7 @@ from typing import IO
 from msgspec import Struct
 
 from profiler.errors import UnreadableError
+from profiler.trace.perfetto_magic import is_perfetto
 from profiler.trace.trace_file import MAX_BYTES
 
 STDIN = "-"
@@ -86,6 +87,10 @@ def _of_argument(argument: str, max_bytes: int, stdin: IO[bytes] | None) -> Iter
         from profiler.session.trace_archive import archived_traces  # takes longer to import than many files to read
 
         yield from archived_traces(path, max_bytes)
+    elif is_perfetto(path):
+        from profiler.session.perfetto_traces import perfetto_traces
+
+        yield from perfetto_traces(path, max_bytes)
     else:
         yield TraceInput(argument, path)
 

@@ -11,16 +11,20 @@ _RANKS = re.compile(r"[\d\[\], .]*")
 
 
 def group_name(name: bytes, ranks: bytes) -> str:
-    """The name and the ranks of a group, as groups of one name can have others, from their JSON.
+    """The name and the ranks of a group, as groups of one name can have others, from their JSON."""
+    return " ".join(plain_group(name, ranks)).strip()
+
+
+def plain_group(name: bytes, ranks: bytes) -> tuple[str, str]:
+    """The two of them apart.
 
     What is no plain name, or no list of ranks, is numbered, with the same number in every trace: it may hold anything.
     """
     called, members = (text.decode(errors="replace").strip('"') for text in (name, ranks))
-    words = (
+    return (
         called if _PLAIN.fullmatch(called) else _numbered(name),
         members if _RANKS.fullmatch(members) else _numbered(ranks),
     )
-    return " ".join(words).strip()
 
 
 def _numbered(text: bytes) -> str:

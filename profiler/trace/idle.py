@@ -45,7 +45,7 @@ class LateLaunches(Struct, frozen=True):
     spans: dict[PartName, Ints]
 
 
-class _Gaps(Struct, frozen=True):
+class Gaps(Struct, frozen=True):
     """All gaps, shape (n,) each: the row that ends it, that row's launching call, and when it was issued."""
 
     begin: Ints
@@ -60,10 +60,10 @@ def idle_ns(timeline: Timeline, graph: DependencyGraph) -> dict[PartName, int]:
 
     `graph` is that of the whole timeline: it says who waited for another stream.
     """
-    gaps = _gaps(timeline)
+    gaps = find_gaps(timeline)
     begin, end, call, issued = gaps.begin, gaps.end, gaps.call, gaps.issued
     found = dict.fromkeys((name for name in PartName if name.is_idle), 0)
-    elsewhere = (call >= 0) & (issued == begin) & np.isin(gaps.ended_by, _held_by_another_stream(timeline, graph))
+    elsewhere = (call >= 0) & (issued == begin) & np.isin(gaps.ended_by, held_by_another_stream(timeline, graph))
     found[PartName.IDLE_UNKNOWN] = int((end - begin)[call < 0].sum())
     found[PartName.IDLE_OTHER_STREAM] = int((end - begin)[elsewhere].sum())
     found[PartName.IDLE_LAUNCH_GAP] = int((end - issued)[(call >= 0) & ~elsewhere].sum())
@@ -81,10 +81,11 @@ def idle_ns(timeline: Timeline, graph: DependencyGraph) -> dict[PartName, int]:
 
 def late_launches(timeline: Timeline) -> list[LateLaunches]:
     """The gaps in which the device waited for the host, thread by thread."""
-    return _late_launches(timeline, _gaps(timeline))
+    return _late_launches(timeline, find_gaps(timeline))
 
 
-def _gaps(timeline: Timeline) -> _Gaps:
+def find_gaps(timeline: Timeline) -> Gaps:
+    """All gaps of the device, in the order of time."""
     gaps, ended_by = idle_gaps(timeline.device)
     begin, end = gaps.T
     device, host = timeline.device, timeline.host
@@ -93,10 +94,10 @@ def _gaps(timeline: Timeline) -> _Gaps:
     stages = np.append(block_host(device), False)[ended_by]
     # A copy of pageable memory reaches the device when the host has staged it, at its own start.
     issued = np.where(stages, begun, np.append(host.end_ns, 0)[call])
-    return _Gaps(begin, end, ended_by, call, np.where(call >= 0, np.clip(issued, begin, end), begin))
+    return Gaps(begin, end, ended_by, call, np.where(call >= 0, np.clip(issued, begin, end), begin))
 
 
-def _late_launches(timeline: Timeline, gaps: _Gaps) -> list[LateLaunches]:
+def _late_launches(timeline: Timeline, gaps: Gaps) -> list[LateLaunches]:
     late = gaps.issued > gaps.begin
     if not late.any():
         return []
@@ -155,7 +156,7 @@ def _silence(timeline: Timeline, start: int, end: int) -> Ints:
     return silent[silent[:, 1] - silent[:, 0] >= _SILENCE_NS]
 
 
-def _held_by_another_stream(timeline: Timeline, graph: DependencyGraph) -> Ints:
+def held_by_another_stream(timeline: Timeline, graph: DependencyGraph) -> Ints:
     """Device rows that started when something on another stream had ended."""
     rows = [
         graph.source_row[index]

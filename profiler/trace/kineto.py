@@ -26,7 +26,7 @@ from profiler.trace.event_types import CallEvent, DeviceEvent, Event, OperationE
 from profiler.trace.linking import linked
 from profiler.trace.records import Records
 from profiler.trace.slices import NoTextError, each_slice
-from profiler.trace.timeline import Timeline
+from profiler.trace.timeline import ProcessRank, Timeline
 from profiler.trace.trace_file import MAX_BYTES, TraceSource, chunks
 
 # The decoder counts bytes and events from the start of what it was given: a slice, or the events of one kind in it.
@@ -35,7 +35,7 @@ _EVENT = re.compile(r"(?<=`)\$(\.traceEvents)?\[\d+\]")
 _HINT = "give a trace written by torch.profiler: .json or .json.gz"
 
 
-class _Kind(Struct, frozen=True):
+class EventKind(Struct, frozen=True):
     """Events that are read alike: their categories in the new schema and, in lower case, before torch 1.11."""
 
     categories: tuple[str, ...]
@@ -44,11 +44,11 @@ class _Kind(Struct, frozen=True):
     on_device: bool = False
 
 
-def _kind(categories: str, event: type[Any], add: Callable[[Records, Any], None], on_device: bool = False) -> _Kind:
-    return _Kind(tuple(categories.split()), event, add, on_device)
+def _kind(categories: str, event: type[Any], add: Callable[[Records, Any], None], on_device: bool = False) -> EventKind:
+    return EventKind(tuple(categories.split()), event, add, on_device)
 
 
-_KINDS = (
+EVENT_KINDS = (
     _kind("kernel", DeviceEvent, Records.add_kernels, on_device=True),
     _kind("gpu_memcpy memcpy", DeviceEvent, Records.add_copies, on_device=True),
     _kind("gpu_memset memset", DeviceEvent, Records.add_memsets, on_device=True),
@@ -61,7 +61,7 @@ _KINDS = (
 )
 # Columns are made of the events of so much text at once: of less, each call of numpy counts; more fits into no cache.
 _TEXT_BYTES = 1 << 20
-_DEVICE_PROPERTIES = frozenset(
+DEVICE_PROPERTIES = frozenset(
     {
         "id",
         "name",
@@ -91,18 +91,26 @@ def read_kineto(source: str | TraceSource, *, device_only: bool = False, max_byt
     name = str(source) if isinstance(source, str | Path) else "the trace"
     try:
         with closing(chunks(source, name, max_bytes)) as text:
-            reading = _Reading([kind for kind in _KINDS if kind.on_device or not device_only])
+            reading = _Reading([kind for kind in EVENT_KINDS if kind.on_device or not device_only])
             read = each_slice(text, reading.take)
         records, around = reading.records(), read.surroundings
         flaws = records.flaws(read.cut)
         if read.is_bare and not flaws.events:
             raise ValueError("it is a list, and none of its items is an event of a profiler")
-        properties = [{k: v for k, v in p.items() if k in _DEVICE_PROPERTIES} for p in around.properties]
-        return replace(linked(records, around.base_ns, properties), flaws=flaws)
+        properties = [{k: v for k, v in p.items() if k in DEVICE_PROPERTIES} for p in around.properties]
+        timeline = linked(records, around.base_ns, properties)
+        return replace(timeline, flaws=flaws, process=_process(around.distributed))
     except NoTextError as error:
         raise UnreadableError(f"{name} is empty", _HINT) from error
     except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError) as error:
         raise UnreadableError(f"{name} is not a PyTorch profiler trace: {_reason(error)}", _HINT) from error
+
+
+def _process(distributed: Any) -> ProcessRank | None:
+    """What `torch.distributed` wrote of itself, of which nothing but two numbers is taken."""
+    told = distributed if isinstance(distributed, dict) else {}
+    rank, size = told.get("rank"), told.get("world_size")
+    return ProcessRank(rank, size) if type(rank) is int and type(size) is int and 0 <= rank < size else None
 
 
 def _reason(error: Exception) -> str:
@@ -112,9 +120,9 @@ def _reason(error: Exception) -> str:
 class _Reading:
     """The events of slices on their way into columns."""
 
-    def __init__(self, kinds: Sequence[_Kind]) -> None:
+    def __init__(self, kinds: Sequence[EventKind]) -> None:
         self._records = Records()
-        self._pending: list[tuple[_Kind, list[Any]]] = [(kind, []) for kind in kinds]
+        self._pending: list[tuple[EventKind, list[Any]]] = [(kind, []) for kind in kinds]
         self._by_category = {category: events for kind, events in self._pending for category in kind.categories}
         self._decoder = EventDecoder({category: kind.event for kind in kinds for category in kind.categories})
         self._pending_bytes = 0
