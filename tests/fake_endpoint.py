@@ -4,13 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+
+
+@dataclass
+class FakeProfiler:
+    """The two routes of an engine's profiler: `engine` is `vllm`, which writes into its own folder, or `sglang`, which
+    writes where the request says. What it writes at its stop is a copy of `record`. A status but 200 is an answer.
+    """
+
+    engine: str
+    record: Path
+    folder: Path | None = None
+    start_status: int = 200
+    stop_status: int = 200
+    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    runs: bool = False
+
+    async def start(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self.asked.append(("start", body))
+        if self.start_status == 200:
+            self.runs = True
+            if self.engine == "sglang":
+                self.folder = Path(body["output_dir"])
+        return web.Response(status=self.start_status, text="as it is")
+
+    async def stop(self, request: web.Request) -> web.Response:
+        self.asked.append(("stop", {}))
+        if self.stop_status == 200:
+            assert self.runs
+            assert self.folder is not None
+            self.runs = False
+            self.folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(self.record, self.folder / f"{self.engine}-{len(self.asked)}.pt.trace.json.gz")
+        return web.Response(status=self.stop_status, text="as it is")
+
 
 Reply = Callable[["FakeServer", web.Request, dict[str, Any]], Any]
 
@@ -20,7 +57,7 @@ class FakeServer:
     """`reply(number)` may answer a request in place of the usual stream; numbers count the streamed requests from 0.
 
     With `slots` so many run at once and the others queue; `prefill_s` and `decode_s` are real time. `metrics` gives the
-    text of /metrics.
+    text of /metrics; `profiler`, if any, has routes of its own.
     """
 
     model: str = "fake"
@@ -34,6 +71,7 @@ class FakeServer:
     prefill_s: float = 0.0
     decode_s: float = 0.0
     metrics: Callable[[FakeServer], str] | None = None
+    profiler: FakeProfiler | None = None
     reply: Callable[[int], Reply | None] = lambda number: None
     bodies: list[dict[str, Any]] = field(default_factory=list)
     queue_s: list[float] = field(default_factory=list)
@@ -104,6 +142,9 @@ class FakeServer:
             app.router.add_post("/v1/chat/completions", self.completions)
             app.router.add_get("/v1/models", self.models)
             app.router.add_get("/metrics", self.told)
+            if self.profiler is not None:
+                app.router.add_post("/start_profile", self.profiler.start)
+                app.router.add_post("/stop_profile", self.profiler.stop)
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -188,6 +188,9 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     "nvmlInit": lambda library: None,
     "nvmlShutdown": lambda library: None,
     "nvmlSystemGetDriverVersion": lambda library: library.driver_version,
+    "nvmlDeviceGetCount": lambda library: len(library.gpus),
+    "nvmlDeviceGetHandleByIndex": lambda library, index: library.gpus[index],
+    "nvmlDeviceGetUUID": lambda library, gpu: f"GPU-{gpu.uuid}",
     "nvmlDeviceGetHandleByUUID": FakeDriverLibrary._handle_by_uuid,
     "nvmlDeviceGetName": lambda library, gpu: gpu.name,
     "nvmlDeviceGetMemoryInfo": lambda library, gpu: SimpleNamespace(

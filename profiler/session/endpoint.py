@@ -67,8 +67,12 @@ class Plan:
     trace_folder: Path | None = None
 
 
-def drive_endpoint(plan: Plan, progress: Progress | None = None) -> Endpoint:
-    """Look at the server, load it, judge.
+def drive_endpoint(
+    plan: Plan,
+    progress: Progress | None = None,
+    gpus: Callable[[Address, ExitStack], GpuSampling] = gpu_sampling,
+) -> Endpoint:
+    """Look at the server, load it, judge. `gpus` starts what samples GPUs, where the plan asks for that.
 
     Raises `UsageError`, `FailedError` or `UnsupportedError` before anything is measured, and `InterruptedByUser` with
     what was measured before a Ctrl-C.
@@ -77,7 +81,7 @@ def drive_endpoint(plan: Plan, progress: Progress | None = None) -> Endpoint:
     address = Address.parsed(plan.url)
     progress = progress or SilentProgress()
     with ExitStack() as kept:
-        sampling = gpu_sampling(address, kept) if plan.gpu else None
+        sampling = gpus(address, kept) if plan.gpu else None
         run = _Run(replace(plan, api=address.api or plan.api), address, progress, sampling)
         try:
             asyncio.run(run.whole())

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field
 
 import psutil
 
-from profiler.device.driver import DriverUnavailable, QueryRefused
+from profiler.device.driver import Driver, DriverUnavailable, QueryRefused
 from profiler.device.gpu import Gpu, all_gpus
 from profiler.device.select import open_driver
 from profiler.endpoint.address import Address
@@ -73,9 +73,16 @@ class GpuSampling:
 
 
 def gpu_sampling(
-    address: Address, kept: ExitStack, sampler: Callable[[SamplerConfig], SamplerProcess] = SamplerProcess
+    address: Address,
+    kept: ExitStack,
+    *,
+    driver: Driver | DriverUnavailable | None = None,
+    sampler: Callable[[SamplerConfig], AbstractContextManager[Sampler]] = SamplerProcess,
+    used_by: Callable[[int], set[int]] | None = None,
 ) -> GpuSampling:
     """Start what samples the GPUs that the server uses, or all where that cannot be seen; `kept` ends it.
+
+    `driver` is the opened one, or why there is none; `used_by` gives the processes of the server behind a port.
 
     Raises `NoDeviceError` where there is no GPU to ask, and `UsageError` for a server on another machine.
     """
@@ -83,8 +90,8 @@ def gpu_sampling(
         raise UsageError(
             f"--gpu samples this machine's GPU, and {address.host} is another machine", "the command there"
         )
-    gpus = _gpus()
-    used = _used_by_server(gpus, address.port)
+    gpus = _gpus(driver if driver is not None else open_driver())
+    used = _used_by_server(gpus, (used_by or _server_processes)(address.port))
     chosen = [place for place in range(len(gpus)) if used is None or place in used]
     pid = psutil.Process().pid
     found = [
@@ -112,8 +119,7 @@ def is_this_machine(host: str) -> bool:
     return False
 
 
-def _gpus() -> list[Gpu]:
-    driver = open_driver()
+def _gpus(driver: Driver | DriverUnavailable) -> list[Gpu]:
     if isinstance(driver, DriverUnavailable):
         raise NoDeviceError(f"--gpu needs an NVIDIA GPU on this machine: {driver.reason}", "the same without --gpu")
     try:
@@ -125,9 +131,8 @@ def _gpus() -> list[Gpu]:
     return gpus
 
 
-def _used_by_server(gpus: Sequence[Gpu], port: int) -> set[int] | None:
+def _used_by_server(gpus: Sequence[Gpu], server: set[int]) -> set[int] | None:
     """The places of the GPUs on which a process of the server has a context; None where that cannot be seen."""
-    server = _server_processes(port)
     with suppress(QueryRefused):
         places = {place for place, gpu in enumerate(gpus) if server & {each.pid for each in gpu.processes()}}
         return places or None

@@ -128,7 +128,7 @@ def answer(driven: Driven, *, complete: bool) -> Endpoint:
         requests_left_out=len(sent.exchanges) - len(listed),
         warnings=_warnings(driven, well, times, how),
         complete=complete,
-        sources=_missing(latencies, slo, server, leader, plan.knee, bool(well)) | _missing_looks(driven, told),
+        sources=_missing(latencies, slo, server, leader, plan.knee, bool(well)) | _missing_looks(driven, verdict, told),
         phase_class_from=told.told_by if told is not None else None,
         gpus=gpus,
         trace=driven.trace,
@@ -173,8 +173,13 @@ def _witnesses(driven: Driven, by_gpu: Verdict | None, leader: EndpointPartName 
     return found
 
 
-def _missing_looks(driven: Driven, told: PhaseClass | None) -> Sources:
+def _missing_looks(driven: Driven, verdict: Verdict, told: PhaseClass | None) -> Sources:
     sources: Sources = {}
+    if _doubt(verdict, told) is None:
+        unclear = verdict.state is VerdictState.INCONCLUSIVE
+        sources["doubt"] = Source(
+            missing="two parts are too close to call" if unclear else "the verdict is not in doubt"
+        )
     if told is None:
         sources["phase_class_from"] = Source(missing="no phase leads, or nothing told what holds it back")
     if driven.trace is None:

@@ -67,7 +67,10 @@ async def traced_stretch(
             await beside
     stretch.files = await _appeared(stretch.folder, before)
     if not stretch.files:
-        stretch.missing = f"no trace appeared in {stretch.folder} on this machine: the server writes where it runs"
+        stretch.missing = (
+            f"no trace appeared in {stretch.folder} on this machine: the server writes where it runs, and there "
+            f"`bottleneck analyze {stretch.folder}` reads them"
+        )
 
 
 def engine_trace(stretch: TraceStretch, ceilings: Ceilings | None = None) -> EngineTrace:
