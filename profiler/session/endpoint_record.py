@@ -9,14 +9,14 @@ from profiler import __version__
 from profiler.endpoint.baseline import Unloaded, baseline_record
 from profiler.endpoint.client import Client
 from profiler.endpoint.exchange import Exchange, ended_well
-from profiler.endpoint.gpu_verdict import by_all, served_spans
+from profiler.endpoint.gpu_verdict import by_all
 from profiler.endpoint.knee import Step, knee_record
 from profiler.endpoint.load import Sent
 from profiler.endpoint.outcome import Latencies, endings, findings, keeps, request_record
-from profiler.endpoint.phase_class import PhaseClass, phase_class, silent_witnesses
+from profiler.endpoint.phase_class import phase_class, silent_witnesses
 from profiler.endpoint.preflight import Found
 from profiler.endpoint.split import BY_SERVER, parts_of, split_of, summed
-from profiler.endpoint.verdict import TOO_CLOSE, endpoint_verdict, leading_part, part_classes
+from profiler.endpoint.verdict import endpoint_verdict, leading_part, part_classes
 from profiler.endpoint.watch import Watch, client_health
 from profiler.printable import printable
 from profiler.report.endpoint import (
@@ -24,20 +24,18 @@ from profiler.report.endpoint import (
     Endpoint,
     EndpointPartName,
     Load,
-    PhaseClassFrom,
     ServerTimes,
     Target,
 )
 from profiler.report.engine_trace import EngineTrace
-from profiler.report.records import ReportWarning, Verdict
-from profiler.report.server_gpu import ServerGpu
+from profiler.report.records import ReportWarning
 from profiler.report.simulation import LogFinding
 from profiler.report.source import Source, Sources
-from profiler.report.vocabulary import VerdictState
 from profiler.serving.log import RequestLog
 from profiler.serving.outcome import Slo
 from profiler.session.endpoint_gpu import GpuSampling
-from profiler.session.endpoint_trace import TraceStretch, trace_verdicts
+from profiler.session.endpoint_trace import TraceStretch
+from profiler.session.endpoint_witnesses import doubt_of, gpus_under_load, missing_looks, witnesses_of
 
 if TYPE_CHECKING:
     from profiler.session.endpoint import Plan
@@ -87,8 +85,8 @@ def answer(driven: Driven, *, complete: bool) -> Endpoint:
     splits = {each.request: split_of(each, driven.unloaded) for each in well}
     how, times = summed(well, list(splits.values()), server)
     health = driven.health()
-    gpus = _gpus(driven, well, leading_part(times)) if well else []
-    witnesses = _witnesses(driven, by_all(gpus), leading_part(times))
+    gpus = gpus_under_load(driven, well, leading_part(times)) if well else []
+    witnesses = witnesses_of(driven, by_all(gpus), leading_part(times))
     phases = {name: known for name, told in witnesses.items() if (known := phase_class(name, told)) is not None}
     silent = silent_witnesses(witnesses.get(leading_part(times) or "", {}))
     leader, verdict = endpoint_verdict(times if well else {}, health, server, how, phases, silent)
@@ -128,64 +126,12 @@ def answer(driven: Driven, *, complete: bool) -> Endpoint:
         requests_left_out=len(sent.exchanges) - len(listed),
         warnings=_warnings(driven, well, times, how),
         complete=complete,
-        sources=_missing(latencies, slo, server, leader, plan.knee, bool(well)) | _missing_looks(driven, verdict, told),
+        sources=_missing(latencies, slo, server, leader, plan.knee, bool(well)) | missing_looks(driven, verdict, told),
         phase_class_from=told.told_by if told is not None else None,
         gpus=gpus,
         trace=driven.trace,
-        doubt=_doubt(verdict, told),
+        doubt=doubt_of(verdict, told),
     )
-
-
-def _doubt(verdict: Verdict, told: PhaseClass | None) -> str | None:
-    """None, too, where the parts are too close: then it is not the class of the phase that is in doubt."""
-    if verdict.state is not VerdictState.INCONCLUSIVE or told is None or verdict.share is None:
-        return None
-    return None if verdict.share - (verdict.runner_up_share or 0.0) < TOO_CLOSE else told.doubt
-
-
-def _gpus(driven: Driven, well: list[Exchange], leader: EndpointPartName | None) -> list[ServerGpu]:
-    """The GPUs under the last load. How much of it may have been prefill's is told by the idle server's times."""
-    if driven.sampling is None or leader is None:
-        return []
-    begin, end = driven.sent.begin_ns, driven.sent.end_ns
-    served = sum(until - since for since, until in served_spans(well))
-    prefill = min(sum(driven.unloaded.prefill_ns(each.input_tokens) for each in well) / max(served, 1), 1.0)
-    others = 1 - prefill if leader is EndpointPartName.PREFILL else prefill
-    return driven.sampling.records(begin, end, well, leader.value, others)
-
-
-Witnesses = dict[PhaseClassFrom, Verdict]
-
-
-def _witnesses(driven: Driven, by_gpu: Verdict | None, leader: EndpointPartName | None) -> dict[str, Witnesses]:
-    """Who tells what of prefill and of decode; the GPU's counters tell of the part that leads alone."""
-    by_trace = trace_verdicts(driven.trace) if driven.trace is not None else {}
-    costs = driven.plan.costs
-    by_costs = {} if costs is None else {phase.name: phase.verdict for phase in costs.phases}
-    found = {}
-    for name in (EndpointPartName.PREFILL.value, EndpointPartName.DECODE.value):
-        told = {
-            PhaseClassFrom.TRACE: by_trace.get(name),
-            PhaseClassFrom.COSTS: by_costs.get(name),
-            PhaseClassFrom.GPU: by_gpu if leader == name else None,
-        }
-        found[name] = {who: verdict for who, verdict in told.items() if verdict is not None}
-    return found
-
-
-def _missing_looks(driven: Driven, verdict: Verdict, told: PhaseClass | None) -> Sources:
-    sources: Sources = {}
-    if _doubt(verdict, told) is None:
-        unclear = verdict.state is VerdictState.INCONCLUSIVE
-        sources["doubt"] = Source(
-            missing="two parts are too close to call" if unclear else "the verdict is not in doubt"
-        )
-    if told is None:
-        sources["phase_class_from"] = Source(missing="no phase leads, or nothing told what holds it back")
-    if driven.trace is None:
-        asked = driven.plan.trace_folder is not None
-        sources["trace"] = Source(missing="the load ended before it" if asked else "not asked for: --trace")
-    return sources
 
 
 def _target(driven: Driven, server: ServerTimes | None) -> Target:
