@@ -20,3 +20,14 @@ class CheckFormat(StrEnum):
     JSON = "json"
     MARKDOWN = "markdown"
     GITHUB = "github"
+
+
+class ShowFormat(StrEnum):
+    """What a kept result can be rendered as."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "markdown"
+    HTML = "html"
+    GITHUB = "github"
+    PERFETTO = "perfetto"

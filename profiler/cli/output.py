@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from profiler.cli.formats import Format
+from profiler.cli.formats import Format, ShowFormat
 from profiler.cli.streams import answering
 
 if TYPE_CHECKING:
@@ -54,22 +54,36 @@ def _how_to_see_all(kept: Path | None) -> str:
     return f"See all: bottleneck show {shlex.quote(str(kept))} --details"
 
 
-def result_bytes(result: Result, form: Format) -> bytes:
+def result_bytes(result: Result, form: ShowFormat) -> bytes:
     """A result of any kind in any format, for a file."""
-    from profiler.render import markdown, table
-    from profiler.report.json_text import json_text
-
     match form:
-        case Format.JSON:
+        case ShowFormat.JSON:
+            from profiler.report.json_text import json_text
+
             return json_text(result)
-        case Format.MARKDOWN:
+        case ShowFormat.MARKDOWN:
+            from profiler.render import markdown
+
             return markdown.render(result).encode()
-        case Format.TABLE:
+        case ShowFormat.GITHUB:
+            from profiler.render.github import summary
+            from profiler.render.result_blocks import result_blocks
+
+            return summary(result_blocks(result)).encode()
+        case ShowFormat.HTML:
+            from profiler.render.html import page
+
+            return page.render(result).encode()
+        case ShowFormat.TABLE:
             from rich.console import Console
+
+            from profiler.render import table
 
             text = io.StringIO()
             table.render(result, Console(file=text, width=_FILE_WIDTH))
             return text.getvalue().encode()
+        case ShowFormat.PERFETTO:
+            raise ValueError("a trace for Perfetto is made of more than the result")
 
 
 def hand_over(
