@@ -10,6 +10,8 @@ from profiler.render.module_tree import grouped_modules
 from profiler.render.numbers import aligned, count, number, percent, size
 from profiler.report.records import Kernel, ModuleCost
 
+KERNELS = "Slowest kernels"
+
 _KERNELS_SHOWN = 10
 _LAYERS_SHOWN = 10
 _SMALLEST_FRACTION = 0.005
@@ -32,7 +34,7 @@ def kernel_blocks(kernels: list[Kernel], notes: Footnotes) -> list[Block]:
     )
     ranked = sorted(kernels, key=lambda kernel: -kernel.ms)
     rows = tuple(_kernel_row(kernel, ranked[0].ms, notes) for kernel in ranked[:_KERNELS_SHOWN])
-    blocks: list[Block] = [Heading("Slowest kernels", 2), Grid(columns, rows)]
+    blocks: list[Block] = [Heading(KERNELS, 2), Grid(columns, rows)]
     if rest := ranked[_KERNELS_SHOWN:]:
         spent = sum(kernel.ms for kernel in rest)
         calls = sum(kernel.calls for kernel in rest)

@@ -54,8 +54,7 @@ def phase_blocks(
     phase: Phase, *, of_request: float | None, throttle_reason: str | None, notes: Footnotes
 ) -> list[Block]:
     """Everything that is known of a phase; `of_request` is its part of a request's time."""
-    weight = f", {percent(of_request)} of the request" if of_request is not None else ""
-    blocks: list[Block] = [Heading(f"{phase.name}{weight}")]
+    blocks: list[Block] = [Heading(phase_title(phase, of_request))]
     refused = phase.verdict.class_ is None
     doubt = phase_doubt(phase)
     blocks += verdict_statements(phase.name, phase.verdict, reason=throttle_reason, doubt=doubt, with_evidence=False)
@@ -76,6 +75,11 @@ def phase_blocks(
     if phase.streams is not None and len(phase.streams.streams) > 1:
         blocks += _streams(phase.streams)
     return blocks
+
+
+def phase_title(phase: Phase, of_request: float | None) -> str:
+    """What the heading above a phase says; `of_request` is its part of a request's time."""
+    return phase.name if of_request is None else f"{phase.name}, {percent(of_request)} of the request"
 
 
 def side_by_side(left: list[Block], right: list[Block]) -> list[Block]:

@@ -36,7 +36,7 @@ def summary_blocks(report: Report, rest: str) -> list[Block]:
     blocks: list[Block] = [*answer(report), Statement(_what_ran(report), Tone.FAINT)]
     phases = _longest(report.phases)
     if phases:
-        blocks += [Heading("Where the time goes", 2), _split(phases)]
+        blocks += split_blocks(phases)
         blocks += [Heading("Verdicts", 2), verdict_grid(report, phases, fractions)]
     leading = leading_phase(report)
     if leading is not None:
@@ -82,11 +82,11 @@ def _longest(phases: list[Phase]) -> list[Phase]:
     return [phase for phase in phases if phase in kept]
 
 
-def _split(phases: list[Phase]) -> Grid:
+def split_blocks(phases: list[Phase]) -> list[Block]:
+    """Which class takes how much of each phase, as a bar and in numbers."""
     shares = (Column(kind.value, numeric=True, kind=kind.value) for kind in BottleneckClass)
-    return Grid(
-        (Column("phase", flexible=True, shortest=8), Column(""), *shares), tuple(_split_row(phase) for phase in phases)
-    )
+    columns = (Column("phase", flexible=True, shortest=8), Column(""), *shares)
+    return [Heading("Where the time goes", 2), Grid(columns, tuple(_split_row(phase) for phase in phases))]
 
 
 def _split_row(phase: Phase) -> tuple[Cell, ...]:
