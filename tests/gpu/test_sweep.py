@@ -49,6 +49,7 @@ def bench_of(device: Device) -> Bench:
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning")  # torch's own, as it compiles
+@pytest.mark.filterwarnings("ignore:TensorFloat32:UserWarning")
 @pytest.mark.parametrize("mode", ["eager", "graph", "compile"])
 def test_every_mode_is_swept_whole_and_gives_its_memory_back(device: Device, mode: str) -> None:
     model = swept_model(device, mode)
