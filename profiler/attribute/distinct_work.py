@@ -9,7 +9,8 @@ from profiler.trace.timeline import Timeline
 
 _INDEXING = "aten::index"
 # The element size in the names of the kernels of `cat`: OpaqueType<2u>, OpaqueType<2>.
-_OPAQUE_BYTES = re.compile(r"OpaqueType<(\d+)u?>")
+_OPAQUE_TYPE = "OpaqueType<"
+_BYTES = re.compile(r"(\d+)u?>")
 
 
 class WorkOfOperations:
@@ -18,7 +19,7 @@ class WorkOfOperations:
     def __init__(self, timeline: Timeline, hint: TokenShape) -> None:
         self._timeline, self._hint = timeline, hint
         self._found: dict[tuple[object, ...], OperationWork | None] = {}
-        item_bytes = [int(match[1]) if (match := _OPAQUE_BYTES.search(name)) else None for name in timeline.names]
+        item_bytes = [_item_bytes(name) for name in timeline.names]
         self._item_bytes = [item_bytes[name] for name in timeline.device.name.tolist()]
         self._names = [timeline.names[name] for name in timeline.operations.name.tolist()]
 
@@ -46,6 +47,12 @@ class WorkOfOperations:
                 list_item_bytes=item_bytes,
             )
         return self._found[key]
+
+
+def _item_bytes(kernel: str) -> int | None:
+    _, _, named = kernel.partition(_OPAQUE_TYPE)  # names are long: to search them by a pattern takes 4 ms
+    match = _BYTES.match(named)
+    return None if match is None else int(match[1])
 
 
 def _indexed_shape(timeline: Timeline, operation: int) -> tuple[int, ...] | None:

@@ -74,16 +74,16 @@ def _on_device(path: CriticalPath, timeline: Timeline) -> Iterator[_Group]:
     """What ran on the device or waited there, by the name of the activity; placed where it was launched."""
     device, host = timeline.device, timeline.host
     mine = np.flatnonzero(~np.isin(path.kind, (_HOST, _SYNC)))
-    name = np.append(device.name, -1)[path.row[mine]]
+    name, call = (np.append(column, -1)[path.row[mine]] for column in (device.name, device.call))
     for rows in rows_alike(path.kind[mine], name):
         segments = mine[rows]
-        lasts = (path.end_ns - path.begin_ns)[segments]
-        worst = segments[lasts.argmax()]
-        call = int(np.append(device.call, -1)[path.row[worst]])
+        lasts = path.end_ns[segments] - path.begin_ns[segments]
+        worst = lasts.argmax()
+        launch = int(call[rows[worst]])
         label = timeline.names[int(name[rows[0]])] if name[rows[0]] >= 0 else NOTHING_RECORDED
-        group = _Group(PATH_KINDS[int(path.kind[worst])], label, int(lasts.sum()), len(rows))
-        if call >= 0:
-            group.at_ns, group.thread = int(host.start_ns[call]), int(host.thread[call])
+        group = _Group(PATH_KINDS[int(path.kind[segments[worst]])], label, int(lasts.sum()), len(rows))
+        if launch >= 0:
+            group.at_ns, group.thread = int(host.start_ns[launch]), int(host.thread[launch])
         yield group
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from msgspec import Struct
 
-from profiler.attribute.replay import ActivityCosts, Calibration, Floats, Overlaps, queued_at
+from profiler.attribute.replay import ActivityCosts, Calibration, Floats, Overlaps, calls_us, queued_at
 from profiler.report.vocabulary import Resource
 from profiler.trace.distinct import values
 from profiler.trace.graph import DependencyGraph
@@ -55,10 +55,15 @@ class _Pass:
         self._calling = self._host * np.array([calibration.call_scale for calibration in calibrations])
 
         self._thread = np.array(graph.thread, np.int64)
+        # Calls differ by how fast graphs are launched: shape (scales of that, calls), and which of these a run has.
+        launch_scale = np.array([calibration.graph_launch_scale for calibration in calibrations])
+        launch_scales = values(launch_scale)
+        self._launching = np.searchsorted(launch_scales, launch_scale)
+        call_us = np.stack([calls_us(graph, scale) for scale in launch_scales.tolist()])
         # Calls as fast as the work between them are work.
         as_fast = (self._calling == self._host).all()
-        self._work_us = np.array(graph.gap_us) + (np.array(graph.call_us) if as_fast else 0.0)
-        self._call_us = None if as_fast else np.array(graph.call_us)
+        self._work_us = np.array(graph.gap_us) + (call_us if as_fast else np.zeros_like(call_us))
+        self._call_us = None if as_fast else call_us
         self._input_us = np.array(graph.input_us) if any(graph.input_us) else None
         self._tail_us = np.array(graph.tail_us)
         self._waits = {call: rows for call, rows in enumerate(graph.waits_for) if rows}
@@ -124,9 +129,9 @@ class _Pass:
 
     def _run_host(self, first: int, last: int) -> Floats:
         """When each of these calls ends, shape (runs, last - first); their threads' clocks move on."""
-        ends = _outer(self._work_us[first:last], self._host)
+        ends: Floats = self._work_us[self._launching, first:last] * self._host[:, None]
         if self._call_us is not None:
-            ends += _outer(self._call_us[first:last], self._calling)
+            ends += self._call_us[self._launching, first:last] * self._calling[:, None]
         if self._input_us is not None:
             ends += _outer(self._input_us[first:last], self._waiting)
         threads = self._thread[first:last]

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from profiler.report.vocabulary import Resource
 from profiler.trace.graph import DependencyGraph
-from profiler.trace.timeline import Ints
+from profiler.trace.timeline import Call, Ints
 from profiler.trace.waits import ends_last_before
 
 Floats = NDArray[np.float64]
+
+GRAPH_LAUNCH = Call.GRAPH_LAUNCH.name.lower()  # as a `DependencyGraph` names its kind
 
 
 class ActivityCosts(Struct, frozen=True, eq=False):
@@ -82,7 +84,8 @@ def _at_speed(column: Floats, speed: float) -> Floats:
 class Calibration(Struct, frozen=True):
     """How the traced times must be scaled to be those of a run that nobody traced.
 
-    Calls to the driver take `call_scale` times the `host_scale` of the work between them.
+    Calls to the driver take `call_scale` times the `host_scale` of the work between them, and those that launch a graph
+    `graph_launch_scale` times that.
     """
 
     host_scale: float = 1.0
@@ -90,6 +93,7 @@ class Calibration(Struct, frozen=True):
     gap_scale: float = 1.0
     input_scale: float = 1.0
     call_scale: float = 1.0
+    graph_launch_scale: float = 1.0
 
 
 class Replayed(Struct):
@@ -108,6 +112,14 @@ class Replayed(Struct):
     issued_us: list[float] = field(default_factory=list)
     host_end_us: float = 0.0
     input_us: list[tuple[float, float]] = field(default_factory=list)  # begin and end of each wait for a data loader
+
+
+def calls_us(graph: DependencyGraph, graph_launch_scale: float) -> Floats:
+    """What each call takes of the host, shape (n,), with launches of graphs that take so many times as long."""
+    as_traced = np.array(graph.call_us, np.float64)
+    if graph_launch_scale == 1.0:
+        return as_traced
+    return np.where([kind == GRAPH_LAUNCH for kind in graph.kind], as_traced * graph_launch_scale, as_traced)
 
 
 def queued_at(graph: DependencyGraph) -> Ints:
@@ -160,6 +172,7 @@ def replay(
 
     launches: list[list[int]] = [[] for _ in graph.thread]
     issues = [0.0] * (len(graph.thread) + 1)  # the last is of what nobody launched
+    call_us = calls_us(graph, calibration.graph_launch_scale).tolist()
     result = Replayed(
         period_us=0.0,
         call_start_us=[0.0] * len(graph.thread),
@@ -207,7 +220,7 @@ def replay(
         if arrived > clock[thread]:
             result.input_us.append((clock[thread], arrived))
         start = arrived + graph.gap_us[call] * host
-        end = start + graph.call_us[call] * calling
+        end = start + call_us[call] * calling
         issues[call] = end
         for row in launches[call]:
             run(row)

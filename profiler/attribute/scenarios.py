@@ -60,9 +60,8 @@ def kernel_readings(facts: FactColumns, peaks: Peaks, best: Limited) -> list[tup
     is_special = facts.flags(lambda kernel: kernel.is_special_function)
     if (is_special & facts.flags(lambda kernel: kernel.issue_active_ratio is None)).any():
         found.append(("special functions issue", as_limited_by(Resource.ISSUE, best, facts, peaks, is_special)))
-    known = np.array(best.known, np.bool_)
-    if not known.all():
-        found.append((UNKNOWN_AS_MEMORY, as_limited_by(Resource.DRAM, best, facts, peaks, ~known)))
+    if not all(best.known):
+        found.append((UNKNOWN_AS_MEMORY, unknown_as_memory(best, facts, peaks)))
     return found
 
 
@@ -102,6 +101,11 @@ def _fetching_late(best: Limited, facts: FactColumns) -> Limited:
     }
     exposed = np.where(late, waited, best.costs.exposed_us)
     return replace(best, costs=ActivityCosts(best.costs.fixed_us, needs, exposed))
+
+
+def unknown_as_memory(best: Limited, facts: FactColumns, peaks: Peaks) -> Limited:
+    """Rows of which nobody knows what they wait for, read as waiting for memory."""
+    return as_limited_by(Resource.DRAM, best, facts, peaks, ~np.array(best.known, np.bool_))
 
 
 def as_limited_by(resource: Resource, limited: Limited, facts: FactColumns, peaks: Peaks, chosen: Flags) -> Limited:

@@ -69,12 +69,12 @@ def judge_traced(
     ceilings: TraceCeilings,
     findings: Sequence[Finding],
     *,
-    with_advice: bool = True,
+    in_full: bool = True,
 ) -> TracedJudgement:
     """The judgement of a trace with device activities.
 
     `own_ns` is the exclusive time of each device row, `idle_ns` the idle time by cause, `graph` that of the whole span.
-    Without advice none of it is replayed.
+    Unless it is wanted `in_full`, kernels and advice are left out.
     """
     facts = fact_columns(
         timeline, graph, kernels_work(timeline), ceilings.gemm_flops_per_s, ceilings.compute_capability
@@ -82,8 +82,10 @@ def judge_traced(
     limited = traced_limits(facts, ceilings.peaks)
     rows = np.array(graph.source_row, np.int64)
     own = own_ns[rows]
-    slowest = slowest_groups(timeline, JudgedRows.of(rows, facts, limited), own, MOST_KERNELS)
-    kernels = rooflines(slowest, ceilings.peaks, told.span_ns)
+    kernels = []
+    if in_full:
+        slowest = slowest_groups(timeline, JudgedRows.of(rows, facts, limited), own, MOST_KERNELS)
+        kernels = rooflines(slowest, ceilings.peaks, told.span_ns)
     names = part_names(graph, limited)
     is_unknown = np.array([name is PartName.KERNEL_UNKNOWN for name in names], np.bool_)
     parts = traced_parts(names, own, idle_ns, told.span_ns)
@@ -92,6 +94,18 @@ def judge_traced(
         return TracedJudgement(parts, [], refuse(*fatal), kernels, for_findings(findings))
 
     inside_ratio = timeline.device.inside_ratio[rows]
+    unknown_ns = int(own[is_unknown].sum())
+    if ceilings.peaks.dram_bytes_per_s:
+        has_work = facts.flags(lambda kernel: kernel.bytes is not None)
+        found = reasons(timeline, rows[is_unknown], own[is_unknown], has_work[is_unknown])
+        why, to_record = _reasons_words(found, unknown_ns), for_unknown(found, told.busy_ns)
+    else:
+        why, to_record = ceilings.note, [for_ceilings(ceilings.note)]
+    is_much = unknown_ns > _MOST_UNKNOWN * told.busy_ns
+    if is_much and hinges_on_unknown(graph, limited, facts, ceilings.peaks, inside_ratio):
+        spent = f"{unknown_ns / told.busy_ns:.0%} of the busy time"
+        reason = f"{spent} is in kernels of which nobody knows what limits them: {why}"
+        return TracedJudgement(parts, [], refuse(reason), kernels, to_record)
     scenarios = inside_window(traced_scenarios(graph, limited, facts, ceilings.peaks), inside_ratio)
     replayed = scenarios[0].run()
     off = abs(replayed.period_us * 1e3 / told.span_ns - 1)
@@ -101,18 +115,6 @@ def judge_traced(
         )
         reason = f"{reason} ms: what waited for what cannot be told from this trace"
         return TracedJudgement(parts, [], refuse(reason), kernels, [for_replay()])
-
-    unknown_ns = int(own[is_unknown].sum())
-    if ceilings.peaks.dram_bytes_per_s:
-        has_work = facts.flags(lambda kernel: kernel.bytes is not None)
-        found = reasons(timeline, rows[is_unknown], own[is_unknown], has_work[is_unknown])
-        why, to_record = _reasons_words(found, unknown_ns), for_unknown(found, told.busy_ns)
-    else:
-        why, to_record = ceilings.note, [for_ceilings(ceilings.note)]
-    if unknown_ns > _MOST_UNKNOWN * told.busy_ns and hinges_on_unknown(scenarios):
-        spent = f"{unknown_ns / told.busy_ns:.0%} of the busy time"
-        reason = f"{spent} is in kernels of which nobody knows what limits them: {why}"
-        return TracedJudgement(parts, [], refuse(reason), kernels, to_record)
     table = share_table(scenarios)
     by_class, shares = class_shares(table), share_records(table)
     causes = split(graph, replayed, limited.causes, limited.tiers)
@@ -125,7 +127,7 @@ def judge_traced(
     )
     whole_ratio = prod(1 - finding.lost_ratio for finding in findings if finding.severity is Severity.WARNING)
     verdict = nearest_rival(trusted(verdict, whole_ratio), by_class)
-    advice = traced_advice(scenarios, shares, causes, limited.causes) if with_advice else []
+    advice = traced_advice(scenarios, shares, causes, limited.causes) if in_full else []
     paused_ratio = idle_ns.get(PartName.IDLE_NOTHING_ASKED, 0) / told.span_ns
     if paused_ratio > _MOST_PAUSED:
         advice = [for_pauses(paused_ratio)]

@@ -9,14 +9,13 @@ from msgspec.structs import replace
 
 from profiler.attribute.activities import RESOURCES, FactColumns, Limited, limit
 from profiler.attribute.calibration import Calibrated
-from profiler.attribute.replay import Calibration
-from profiler.attribute.scenarios import UNKNOWN_AS_MEMORY, as_limited_by, kernel_readings
-from profiler.attribute.shares import Scenario, class_shares, share_table
+from profiler.attribute.replay import GRAPH_LAUNCH, Calibration, Floats
+from profiler.attribute.scenarios import UNKNOWN_AS_MEMORY, as_limited_by, kernel_readings, unknown_as_memory
+from profiler.attribute.shares import Scenario, class_shares, inside_window, share_table
 from profiler.attribute.verdict import ClassShares, judge
 from profiler.report.evidence import Peaks
 from profiler.report.vocabulary import BottleneckClass, Cause, Resource, VerdictState
 from profiler.trace.graph import DependencyGraph
-from profiler.trace.timeline import Call
 
 AS_TRACED = "as traced"
 SLOWED = "tracing slowed the host a lot"
@@ -24,13 +23,17 @@ UNTRACED_LAUNCHES = "graphs are launched as without a tracer"
 
 # Untraced over traced time of the host, and of the gaps between queued kernels, where tracing cost the most that was
 # seen: an eager decode step took 84 ms traced with shapes and 27 ms untraced; gaps of a captured one 0.9 and 0.2 ms.
-_MOST_SLOWED = Calibration(host_scale=0.25, gap_scale=0.25)
+_MOST_SLOWED = 0.25
 # The same of the one call that launches a graph, within which the tracer records every kernel: that of a captured
 # decode step took 3.5 ms traced and 0.035 ms untraced.
 _GRAPH_LAUNCH_SCALE = 0.01
-_GRAPH_LAUNCH = Call.GRAPH_LAUNCH.name.lower()
 _AS_IT_STANDS = Calibrated(Calibration(), host_known=True, plausible=True)
-_HOST_GUESSED = Calibrated(_MOST_SLOWED, host_known=False, plausible=True)
+_LAUNCHED_FAST = Calibrated(Calibration(graph_launch_scale=_GRAPH_LAUNCH_SCALE), host_known=True, plausible=True)
+_HOST_GUESSED = Calibrated(
+    Calibration(host_scale=_MOST_SLOWED, gap_scale=_MOST_SLOWED, graph_launch_scale=_GRAPH_LAUNCH_SCALE / _MOST_SLOWED),
+    host_known=False,
+    plausible=True,
+)
 
 
 def traced_limits(facts: FactColumns, peaks: Peaks) -> Limited:
@@ -61,27 +64,26 @@ def traced_scenarios(graph: DependencyGraph, limited: Limited, facts: FactColumn
     readings = kernel_readings(facts, peaks, limited)
     found = [Scenario(AS_TRACED, graph, limited.costs, _AS_IT_STANDS)]
     found += [Scenario(label, graph, reading.costs, _AS_IT_STANDS) for label, reading in readings]
-    if _GRAPH_LAUNCH not in graph.kind:
-        return [*found, Scenario(SLOWED, graph, limited.costs, _HOST_GUESSED)]
-    untraced = _with_launches(graph, _GRAPH_LAUNCH_SCALE)
-    found.append(Scenario(UNTRACED_LAUNCHES, untraced, limited.costs, _AS_IT_STANDS))
-    for label, reading in readings:
-        if label == UNKNOWN_AS_MEMORY:
-            found.append(Scenario(f"{UNTRACED_LAUNCHES}, {label}", untraced, reading.costs, _AS_IT_STANDS))
-    slowed = _with_launches(graph, _GRAPH_LAUNCH_SCALE / _MOST_SLOWED.host_scale)
-    return [*found, Scenario(SLOWED, slowed, limited.costs, _HOST_GUESSED)]
+    if GRAPH_LAUNCH in graph.kind:
+        found.append(Scenario(UNTRACED_LAUNCHES, graph, limited.costs, _LAUNCHED_FAST))
+        for label, reading in readings:
+            if label == UNKNOWN_AS_MEMORY:
+                found.append(Scenario(f"{UNTRACED_LAUNCHES}, {label}", graph, reading.costs, _LAUNCHED_FAST))
+    return [*found, Scenario(SLOWED, graph, limited.costs, _HOST_GUESSED)]
 
 
-def hinges_on_unknown(scenarios: Sequence[Scenario]) -> bool:
-    """Whether another class leads where unknown kernels wait for memory.
+def hinges_on_unknown(
+    graph: DependencyGraph, limited: Limited, facts: FactColumns, peaks: Peaks, inside_ratio: Floats
+) -> bool:
+    """Whether another class leads where unknown kernels wait for memory; `inside_ratio` as in `inside_window`.
 
     Launches of graphs are known to be faster without a tracer, so that is asked for both of their speeds.
     """
-    pairs = ((AS_TRACED, UNKNOWN_AS_MEMORY), (UNTRACED_LAUNCHES, f"{UNTRACED_LAUNCHES}, {UNKNOWN_AS_MEMORY}"))
-    asked = [scenario for scenario in scenarios if any(scenario.label in pair for pair in pairs)]
-    by_class = class_shares(share_table(asked))
-    leaders = {scenario.label: leader(shares) for scenario, shares in zip(asked, by_class, strict=True)}
-    return any(other in leaders and leaders[one] is not leaders[other] for one, other in pairs)
+    speeds = [_AS_IT_STANDS, _LAUNCHED_FAST] if GRAPH_LAUNCH in graph.kind else [_AS_IT_STANDS]
+    readings = ((AS_TRACED, limited), (UNKNOWN_AS_MEMORY, unknown_as_memory(limited, facts, peaks)))
+    asked = [Scenario(label, graph, reading.costs, speed) for label, reading in readings for speed in speeds]
+    leaders = [leader(shares) for shares in class_shares(share_table(inside_window(asked, inside_ratio)))]
+    return leaders[: len(speeds)] != leaders[len(speeds) :]
 
 
 def tracer_doubt(scenarios: Sequence[Scenario], by_class: Sequence[ClassShares]) -> str | None:
@@ -91,7 +93,7 @@ def tracer_doubt(scenarios: Sequence[Scenario], by_class: Sequence[ClassShares])
     if judge(as_traced, [], []).state is not VerdictState.CLEAR:
         return None
     first, slowed = leader(by_class[0]), by_class[-1]
-    times = f"a host {1 / _MOST_SLOWED.host_scale:.0f} times as fast"
+    times = f"a host {1 / _MOST_SLOWED:.0f} times as fast"
     other = leader(slowed)
     then = f"its share is {slowed[first]:.2f}" if other is first else f"{other} leads"
     return f"how much of that the tracer did cannot be told (with {times}, {then})"
@@ -100,11 +102,3 @@ def tracer_doubt(scenarios: Sequence[Scenario], by_class: Sequence[ClassShares])
 def leader(shares: ClassShares) -> BottleneckClass:
     """The class with the largest share."""
     return max(shares, key=lambda klass: shares[klass])
-
-
-def _with_launches(graph: DependencyGraph, scale: float) -> DependencyGraph:
-    """The same graph with launches of CUDA graphs that take `scale` times as long."""
-    call_us = [
-        call * scale if kind == _GRAPH_LAUNCH else call for kind, call in zip(graph.kind, graph.call_us, strict=True)
-    ]
-    return replace(graph, call_us=call_us)

@@ -15,14 +15,18 @@ from profiler.trace.critical_path import critical_path
 from profiler.trace.graph import DependencyGraph
 from profiler.trace.host_places import HostPlaces
 from profiler.trace.host_work import host_work
-from profiler.trace.idle import late_launches
+from profiler.trace.idle import LateLaunches
 from profiler.trace.idle_owners import idle_pieces
 from profiler.trace.integrity import Finding, Severity
 from profiler.trace.timeline import Timeline
 
 
 def with_waits(
-    rank: RankAnalysis, timeline: Timeline, graph: DependencyGraph, findings: Sequence[Finding]
+    rank: RankAnalysis,
+    timeline: Timeline,
+    graph: DependencyGraph,
+    late: Sequence[LateLaunches],
+    findings: Sequence[Finding],
 ) -> RankAnalysis:
     """The analysis with both added; neither, and why, where the trace lacks what would have to be in them."""
     fatal = [finding.message for finding in findings if finding.severity is Severity.FATAL]
@@ -31,7 +35,6 @@ def with_waits(
         return replace(rank, sources={**rank.sources, **missing})
     work = host_work(timeline)
     places = HostPlaces(timeline, work)
-    late = late_launches(timeline)
     silence = late[0].spans[PartName.IDLE_NOTHING_ASKED] if late else np.empty((0, 2), np.int64)
     pieces = idle_pieces(timeline, work, late)
     return replace(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Sequence
 from enum import StrEnum
 
 import numpy as np
@@ -14,8 +12,8 @@ from profiler.attribute.limiter import Flags
 from profiler.trace.timeline import Call, Ints, Timeline
 
 # TorchDynamo and AOTAutograd name what they run so, Inductor its kernels.
-_COMPILED_OPERATION = re.compile(r"Compiled|Torch-Compiled|[Ii]nductor|^triton_")
-_COMPILED_KERNEL = re.compile(r"^triton_")
+_COMPILED_OPERATION = ("Compiled", "Inductor", "inductor")
+_COMPILED_KERNEL = "triton_"
 # Of the unknown time; smaller reasons are not worth words.
 _MENTIONED = 0.1
 
@@ -58,8 +56,10 @@ class UnknownKernels:
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
         self._launched_by = np.append(timeline.host.kind, -1)
-        self._compiled_kernels = _matching(_COMPILED_KERNEL, timeline.names)
-        self._compiled_operations = _matching(_COMPILED_OPERATION, timeline.names)
+        names = timeline.names
+        self._compiled_kernels = np.array([name.startswith(_COMPILED_KERNEL) for name in names], np.bool_)
+        called_so = [any(word in name for word in _COMPILED_OPERATION) for name in names]
+        self._compiled_operations = self._compiled_kernels | np.array(called_so, np.bool_)
         self._has_shapes = any(timeline.operations.shapes)
 
     def why(self, row: int, *, in_doubt: bool = False) -> WhyUnknown:
@@ -93,10 +93,6 @@ class UnknownKernels:
             higher = (outer >= 0) & ~found[rising]
             rising, around = rising[higher], outer[higher]
         return found
-
-
-def _matching(pattern: re.Pattern[str], names: Sequence[str]) -> Flags:
-    return np.array([pattern.search(name) is not None for name in names], np.bool_)
 
 
 class Reason(Struct, frozen=True):

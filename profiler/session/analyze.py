@@ -178,20 +178,20 @@ def _analyze_device(
     from profiler.attribute.traced import judge_traced
     from profiler.attribute.traced_waits import with_waits
     from profiler.session.traced_phases import phase_notes, phase_records
-    from profiler.trace.idle import idle_ns
+    from profiler.trace.idle import idle_ns, late_launches
     from profiler.trace.span_graph import span_graph
 
-    graph = span_graph(followed, told)
+    graph, late = span_graph(followed, told), late_launches(followed)
     ceilings = ceilings_of(timeline.device_properties, number, measured, named)
-    judged = judge_traced(
-        followed, told, exclusive_ns(followed.device), idle_ns(followed, graph), graph, ceilings, findings
-    )
+    own_followed = own if followed is timeline else exclusive_ns(followed.device)
+    idle = idle_ns(followed, graph, late)
+    judged = judge_traced(followed, told, own_followed, idle, graph, ceilings, findings)
     notes = [ceilings.note]
     if judged.verdict.state is not VerdictState.REFUSED:
         notes.insert(0, AS_TRACED)
     rank = rank_record(name, ceilings.device, told, timeline, own, judged, findings, notes + phase_notes(part))
     rank = replace(rank, phases=phase_records(part, judged, ceilings))
-    return with_waits(rank, followed, graph, findings)
+    return with_waits(rank, followed, graph, late, findings)
 
 
 def _analysis(found: Ranks, unreadable: list[Unreadable], tool_version: str, *, complete: bool) -> Analysis:

@@ -17,7 +17,7 @@ from profiler.report.vocabulary import Tier
 from profiler.session.looked_at import LookedAt, with_fatal
 from profiler.trace import intervals
 from profiler.trace.accounting import account, exclusive_ns
-from profiler.trace.idle import idle_ns
+from profiler.trace.idle import idle_ns, late_launches
 from profiler.trace.integrity import check
 from profiler.trace.span_graph import span_graph
 from profiler.trace.step_table import StepTable
@@ -63,8 +63,8 @@ def _judged_window(part: LookedAt, start_ns: int, end_ns: int, ceilings: TraceCe
     told = account(seen.device)
     graph = span_graph(seen, told)
     flaws = with_fatal(part.findings, check(seen), (start_ns, end_ns))
-    own, idle = exclusive_ns(seen.device), idle_ns(seen, graph)
-    return judge_traced(seen, told, own, idle, graph, ceilings, flaws, with_advice=False)
+    own, idle = exclusive_ns(seen.device), idle_ns(seen, graph, late_launches(seen))
+    return judge_traced(seen, told, own, idle, graph, ceilings, flaws, in_full=False)
 
 
 def _record(phase: StepPhase, steps: StepTable, busy_ns: Ints, judge: Judge) -> PhaseAnalysis:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from profiler.trace import intervals
-from profiler.trace.distinct import distinct, numbered
+from profiler.trace.distinct import numbered, values
 from profiler.trace.timeline import Activity, DeviceEvents, Ints
 
 Rows = NDArray[np.bool_]
@@ -70,19 +70,22 @@ def account(device: DeviceEvents) -> Accounting:
         intervals.merge(_spans(device, np.isin(device.kind, kinds)))
         for kinds in (COMPUTE, HOST_COPIES, (Activity.COLLECTIVE,))
     )
+    compute_ns, copy_ns, collective_ns = (intervals.total(spans) for spans in (compute, copies, collectives))
+    with_copies_ns = intervals.total(np.concatenate([compute, copies]))
+    with_collectives_ns = intervals.total(np.concatenate([compute, collectives]))
     return Accounting(
         start_ns=start,
         span_ns=span,
         busy_ns=busy,
         idle_ns=span - busy,
         kernel_ns=int(lasts[np.isin(device.kind, _KERNELS)].sum()),
-        compute_ns=intervals.total(compute),
-        copy_ns=intervals.total(copies),
-        exposed_copy_ns=busy - intervals.total(np.concatenate([compute, collectives])),
-        copy_compute_ns=intervals.total(intervals.intersect(copies, compute)),
-        collective_ns=intervals.total(collectives),
-        exposed_collective_ns=busy - intervals.total(np.concatenate([compute, copies])),
-        collective_compute_ns=intervals.total(intervals.intersect(collectives, compute)),
+        compute_ns=compute_ns,
+        copy_ns=copy_ns,
+        exposed_copy_ns=busy - with_collectives_ns,
+        copy_compute_ns=compute_ns + copy_ns - with_copies_ns,  # what both cover counts twice
+        collective_ns=collective_ns,
+        exposed_collective_ns=busy - with_copies_ns,
+        collective_compute_ns=compute_ns + collective_ns - with_collectives_ns,
         streams=_streams(device),
     )
 
@@ -94,7 +97,7 @@ def exclusive_ns(device: DeviceEvents) -> Ints:
     two events, goes to the row that ends last of those running.
     """
     own = np.zeros(len(device), np.int64)
-    edges = distinct(np.concatenate([device.start_ns, device.end_ns])).reshape(-1)
+    edges = values(np.concatenate([device.start_ns, device.end_ns]))
     free = np.diff(edges)  # of each piece between neighbouring edges, what nobody has yet
     precedence = np.array([_PRECEDENCE[kind] for kind in Activity], np.int64)[device.kind]
     for place in range(max(_PRECEDENCE.values()) + 1):

@@ -9,6 +9,7 @@ are those of the `DependencyGraph`, the times the trace's own: the segments are 
 from __future__ import annotations
 
 from bisect import bisect_left
+from itertools import chain
 
 import numpy as np
 from msgspec import Struct
@@ -51,7 +52,7 @@ def critical_path(timeline: Timeline, graph: DependencyGraph) -> CriticalPath:
     """The path through the span of the device; `graph` is that of the whole timeline."""
     walk = _Walk(timeline, graph)
     walk.back()
-    kind, row, begin = np.array(walk.found[::-1], np.int64).reshape(len(walk.found), 3).T
+    kind, row, begin = np.fromiter(chain.from_iterable(walk.found), np.int64).reshape(-1, 3)[::-1].T
     end = np.append(begin, walk.end_ns)[1:]
     lasting = end > begin
     return CriticalPath(begin[lasting], end[lasting], kind[lasting], row[lasting])

@@ -9,6 +9,7 @@ it was at work, which is launching late.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -55,10 +56,10 @@ class Gaps(Struct, frozen=True):
     issued: Ints  # within the gap; its begin where it was issued before, or nobody knows
 
 
-def idle_ns(timeline: Timeline, graph: DependencyGraph) -> dict[PartName, int]:
+def idle_ns(timeline: Timeline, graph: DependencyGraph, late: Sequence[LateLaunches]) -> dict[PartName, int]:
     """Nanoseconds of idle time by cause; they sum to the idle time of the span.
 
-    `graph` is that of the whole timeline: it says who waited for another stream.
+    `graph` is that of the whole timeline: it says who waited for another stream; `late` are its `late_launches`.
     """
     gaps = find_gaps(timeline)
     begin, end, call, issued = gaps.begin, gaps.end, gaps.call, gaps.issued
@@ -67,12 +68,12 @@ def idle_ns(timeline: Timeline, graph: DependencyGraph) -> dict[PartName, int]:
     found[PartName.IDLE_UNKNOWN] = int((end - begin)[call < 0].sum())
     found[PartName.IDLE_OTHER_STREAM] = int((end - begin)[elsewhere].sum())
     found[PartName.IDLE_LAUNCH_GAP] = int((end - issued)[(call >= 0) & ~elsewhere].sum())
-    for late in _late_launches(timeline, gaps):
-        found[PartName.IDLE_SYNC] += int((late.resumed_ns - late.begin_ns).sum())
-        rest = int((late.issued_ns - late.resumed_ns).sum())
-        for name, spans in late.spans.items():
-            before_issue = intervals.covered_before(spans, late.issued_ns)
-            inside = int((before_issue - intervals.covered_before(spans, late.resumed_ns)).sum())
+    for each in late:
+        found[PartName.IDLE_SYNC] += int((each.resumed_ns - each.begin_ns).sum())
+        rest = int((each.issued_ns - each.resumed_ns).sum())
+        for name, spans in each.spans.items():
+            before_issue = intervals.covered_before(spans, each.issued_ns)
+            inside = int((before_issue - intervals.covered_before(spans, each.resumed_ns)).sum())
             found[name] += inside
             rest -= inside
         found[PartName.IDLE_HOST] += rest
@@ -81,23 +82,7 @@ def idle_ns(timeline: Timeline, graph: DependencyGraph) -> dict[PartName, int]:
 
 def late_launches(timeline: Timeline) -> list[LateLaunches]:
     """The gaps in which the device waited for the host, thread by thread."""
-    return _late_launches(timeline, find_gaps(timeline))
-
-
-def find_gaps(timeline: Timeline) -> Gaps:
-    """All gaps of the device, in the order of time."""
-    gaps, ended_by = idle_gaps(timeline.device)
-    begin, end = gaps.T
-    device, host = timeline.device, timeline.host
-    call = np.append(device.call, -1)[ended_by]
-    begun = np.append(device.start_ns, 0)[ended_by]
-    stages = np.append(block_host(device), False)[ended_by]
-    # A copy of pageable memory reaches the device when the host has staged it, at its own start.
-    issued = np.where(stages, begun, np.append(host.end_ns, 0)[call])
-    return Gaps(begin, end, ended_by, call, np.where(call >= 0, np.clip(issued, begin, end), begin))
-
-
-def _late_launches(timeline: Timeline, gaps: Gaps) -> list[LateLaunches]:
+    gaps = find_gaps(timeline)
     late = gaps.issued > gaps.begin
     if not late.any():
         return []
@@ -118,6 +103,19 @@ def _late_launches(timeline: Timeline, gaps: Gaps) -> list[LateLaunches]:
         resumed = np.minimum(np.maximum(_end_of_what_holds(syncs, begin), begin), issued)
         found.append(LateLaunches(number, begin, resumed, issued, spans))
     return found
+
+
+def find_gaps(timeline: Timeline) -> Gaps:
+    """All gaps of the device, in the order of time."""
+    gaps, ended_by = idle_gaps(timeline.device)
+    begin, end = gaps.T
+    device, host = timeline.device, timeline.host
+    call = np.append(device.call, -1)[ended_by]
+    begun = np.append(device.start_ns, 0)[ended_by]
+    stages = np.append(block_host(device), False)[ended_by]
+    # A copy of pageable memory reaches the device when the host has staged it, at its own start.
+    issued = np.where(stages, begun, np.append(host.end_ns, 0)[call])
+    return Gaps(begin, end, ended_by, call, np.where(call >= 0, np.clip(issued, begin, end), begin))
 
 
 def _end_of_what_holds(merged: Ints, instants: Ints) -> Ints:

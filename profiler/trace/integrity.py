@@ -208,8 +208,8 @@ def _kernels(timeline: Timeline) -> Ints:
 def _captured(timeline: Timeline) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Which calls only fill a graph that is being captured on their thread."""
     host = timeline.host
-    names = [timeline.names[name] for name in host.name.tolist()]
-    change = np.array([("BeginCapture" in name) - ("EndCapture" in name) for name in names], np.int64)
+    changes = [("BeginCapture" in name) - ("EndCapture" in name) for name in timeline.names]
+    change = np.array(changes, np.int64)[host.name]
     captured = np.zeros(len(host), np.bool_)
     threads, thread = numbered(host.thread)
     for number in range(len(threads)):

@@ -19,15 +19,15 @@ def from_columns(starts: Ints, ends: Ints) -> Ints:
 
 def merge(intervals: Ints) -> Ints:
     """The union as a merged set; intervals that touch become one."""
-    intervals = intervals[intervals[:, 1] > intervals[:, 0]]
-    if len(intervals) == 0:
+    lasting = intervals[:, 1] > intervals[:, 0]
+    starts, ends = intervals[lasting, 0], intervals[lasting, 1]  # column by column: numpy takes rows of two slowly
+    if len(starts) == 0:
         return np.empty((0, 2), np.int64)
-    intervals = intervals[np.argsort(intervals[:, 0], kind="stable")]
-    reach = np.maximum.accumulate(intervals[:, 1])
-    opens = np.concatenate([[True], intervals[1:, 0] > reach[:-1]])
-    first = np.flatnonzero(opens)
-    last = np.concatenate([first[1:] - 1, [len(intervals) - 1]])
-    return from_columns(intervals[first, 0], reach[last])
+    order = np.argsort(starts, kind="stable")
+    starts, reach = starts[order], np.maximum.accumulate(ends[order])
+    first = np.append(0, np.flatnonzero(starts[1:] > reach[:-1]) + 1)
+    last = np.append(first[1:], len(starts)) - 1
+    return from_columns(starts[first], reach[last])
 
 
 def total(intervals: Ints) -> int:

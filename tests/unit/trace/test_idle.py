@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from profiler.report.analysis import PartName
 from profiler.trace.accounting import account
 from profiler.trace.graph import build_graph
-from profiler.trace.idle import idle_ns
+from profiler.trace.idle import idle_ns, late_launches
 from profiler.trace.timeline import Timeline
 from tests.unit.trace.trace_events import (
     Event,
@@ -27,7 +27,9 @@ from tests.unit.trace.trace_events import (
 
 def idle_of(timeline: Timeline) -> dict[PartName, int]:
     told = account(timeline.device)
-    return idle_ns(timeline, build_graph(timeline, told.start_ns, told.start_ns + told.span_ns))
+    return idle_ns(
+        timeline, build_graph(timeline, told.start_ns, told.start_ns + told.span_ns), late_launches(timeline)
+    )
 
 
 def launch(at_us: float, correlation: int) -> Event:

@@ -94,7 +94,7 @@ def test_operations_that_overlap_without_nesting_are_charged_once() -> None:
 
 def host_causes(timeline: Timeline) -> dict[PartName, int]:
     told = account(timeline.device)
-    by_cause = idle_ns(timeline, span_graph(timeline, told))
+    by_cause = idle_ns(timeline, span_graph(timeline, told), late_launches(timeline))
     return {cause: by_cause[cause] for cause in CAUSES if cause in by_cause}
 
 

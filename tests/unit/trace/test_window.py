@@ -14,7 +14,7 @@ from profiler.attribute.replay import ActivityCosts, Calibration, replay
 from profiler.report.analysis import PartName
 from profiler.report.vocabulary import Resource
 from profiler.trace.accounting import Accounting, account, exclusive_ns
-from profiler.trace.idle import idle_ns
+from profiler.trace.idle import idle_ns, late_launches
 from profiler.trace.integrity import check
 from profiler.trace.span_graph import span_graph
 from profiler.trace.timeline import Call, Timeline
@@ -118,7 +118,11 @@ def judged(timeline: Timeline, start_us: int, end_us: int) -> tuple[Accounting, 
     graph = span_graph(cut, told)
     costs = ActivityCosts(np.zeros(len(graph.duration_us)), {Resource.ISSUE: np.array(graph.duration_us)})
     assert replay(graph, costs, Calibration()).period_us == pytest.approx(told.span_ns / 1e3)
-    return told, idle_ns(cut, graph), replay(graph, costs, Calibration(), {Resource.HOST: 2.0}).period_us
+    return (
+        told,
+        idle_ns(cut, graph, late_launches(cut)),
+        replay(graph, costs, Calibration(), {Resource.HOST: 2.0}).period_us,
+    )
 
 
 def test_idle_time_at_the_end_of_a_window_is_laid_at_the_door_of_what_ends_it() -> None:
