@@ -15,7 +15,7 @@ import numpy as np
 from msgspec import Struct
 
 from profiler.report.collectives import CollectiveWait, CollectiveWaits, PairWait, RankWait
-from profiler.trace.timeline import Activity, Ints, Timeline
+from profiler.trace.timeline import Activity, Ints, ProcessRank, Timeline
 
 # ncclKernel_AllReduce_..., ncclDevKernel_ReduceScatter_..., AllReduceKernel: what stays the same on every rank.
 _OPERATION = re.compile(r"(all_?reduce|all_?gather|reduce_?scatter|all_?to_?all|sendrecv|broadcast|reduce)", re.I)
@@ -35,13 +35,18 @@ class GroupCalls(Struct, frozen=True):
 
 
 class RankCollectives(Struct, frozen=True):
-    """The collectives of one rank by their process group, or by their stream where the trace does not say it."""
+    """What tells which other ranks one belongs to: its collectives by their process group, or by their stream where the
+    trace does not say it, which process of a job it is, and when, on its clock, what is looked at begins.
+    """
 
     name: str
     groups: dict[str, GroupCalls]
+    file: str = ""  # several devices of one file are ranks, too
+    process: ProcessRank | None = None
+    first_ns: int = 0
 
 
-def rank_collectives(name: str, timeline: Timeline) -> RankCollectives:
+def rank_collectives(name: str, timeline: Timeline, file: str = "", zero_ns: int = 0) -> RankCollectives:
     """The collectives of a trace. A process runs those of each group on a stream of its own."""
     device = timeline.device
     rows = np.flatnonzero(device.kind == Activity.COLLECTIVE)
@@ -59,7 +64,7 @@ def rank_collectives(name: str, timeline: Timeline) -> RankCollectives:
         )
         for label, mine in found.items()
     }
-    return RankCollectives(name, groups)
+    return RankCollectives(name, groups, file or name, timeline.process, zero_ns)
 
 
 def collective_waits(ranks: Sequence[RankCollectives]) -> CollectiveWaits | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from profiler.attribute.collectives import RankCollectives, collective_waits
+from profiler.attribute.one_job import instant_note, why_separate
 from profiler.report.analysis import Job, PartName, PartSpread, RankAnalysis, Straggler
 from profiler.report.collectives import CollectiveWaits
 from profiler.report.source import Source
@@ -13,12 +14,21 @@ from profiler.report.source import Source
 _ALIKE = 0.05
 
 
-def job_of(ranks: Sequence[RankAnalysis], collectives: Sequence[RankCollectives] = ()) -> Job:
+def job_of(
+    ranks: Sequence[RankAnalysis], collectives: Sequence[RankCollectives] = (), *, between_times: bool = False
+) -> Job:
     """The sums over all ranks, the spread of each part, largest first, who waits for whom, and the straggler if any.
 
-    `collectives` are those of the same ranks; without them it is not known who waits for whom.
+    `collectives` are those of the same ranks; without them it is not known who waits for whom, nor whether these are
+    ranks of one job. `between_times` says that each rank was looked at between the same times since its own start.
     """
     waits = collective_waits(collectives)
+    separate = why_separate(ranks, collectives, waits)
+    sources = {} if waits is not None else {"waits": Source(missing="no two of the traces show collectives")}
+    if separate is not None:
+        waits = None
+        why = f"separate traces: {separate}"
+        sources = {"waits": Source(missing=why), "straggler": Source(missing=why)}
     by_part = {name: [_ns_of(rank, name) for rank in ranks] for name in PartName}
     parts = [
         PartSpread(part=name, ns=sum(times), least_ns=min(times), median_ns=_median_ns(times), most_ns=max(times))
@@ -32,10 +42,16 @@ def job_of(ranks: Sequence[RankAnalysis], collectives: Sequence[RankCollectives]
         idle_ns=sum(rank.idle_ns for rank in ranks),
         kernel_ns=sum(rank.kernel_ns for rank in ranks),
         parts=sorted(parts, key=lambda part: -part.ns),
-        straggler=_last_to_arrive(ranks, waits) if waits is not None and waits.matched else _straggler(ranks),
+        straggler=None if separate is not None else _last(ranks, waits),
         waits=waits,
-        sources={} if waits is not None else {"waits": Source(missing="no two of the traces show collectives")},
+        separate=separate,
+        notes=[instant_note(collectives)] if between_times and collectives and separate is None else [],
+        sources=sources,
     )
+
+
+def _last(ranks: Sequence[RankAnalysis], waits: CollectiveWaits | None) -> Straggler | None:
+    return _last_to_arrive(ranks, waits) if waits is not None and waits.matched else _straggler(ranks)
 
 
 def _last_to_arrive(ranks: Sequence[RankAnalysis], waits: CollectiveWaits) -> Straggler | None:

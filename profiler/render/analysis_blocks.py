@@ -43,7 +43,7 @@ def analysis_blocks(answer: Analysis) -> list[Block]:
         blocks.append(Statement("Interrupted: only what was read before is here.", Tone.INCOMPLETE))
     if answer.job is not None:
         blocks += job_blocks(answer.ranks, answer.job)
-        blocks += job_phase_blocks(answer.ranks)
+        blocks += job_phase_blocks(answer.ranks) if answer.job.separate is None else []
     else:
         for rank in answer.ranks:
             blocks += _rank(rank)

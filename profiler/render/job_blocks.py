@@ -24,28 +24,34 @@ from profiler.report.vocabulary import BottleneckClass, VerdictState
 _NS_PER_MS = 1e6
 _ENDING = re.compile(r"(\.pt)?(\.trace)?\.json(\.gz)?$")
 _SHOWN_RANKS = 32
+_NAMED_RANKS = 3  # of those with one reason
 
 
 def job_blocks(ranks: list[RankAnalysis], job: Job) -> list[Block]:
     """What every output for people shows of a job."""
     blocks: list[Block] = [_answer(ranks, job)]
+    if job.separate is not None:
+        told = f"These are separate traces, and not held against each other as ranks of a job: {job.separate}."
+        blocks.append(Statement(told))
     if job.straggler is not None:
         name = _labels(ranks)[[rank.name for rank in ranks].index(job.straggler.name)]
         blocks.append(Statement(f"Straggler: {name}. {sentence(job.straggler.reason)}"))
     if job.span_ns:
         facts = (
-            Fact("ranks", count(job.ranks)),
-            Fact("busy", percent(job.busy_ns / job.span_ns), "of the spans of all ranks"),
+            Fact("ranks" if job.separate is None else "traces", count(job.ranks)),
+            Fact("busy", percent(job.busy_ns / job.span_ns), "of the spans of all"),
             Fact("idle", percent(job.idle_ns / job.span_ns)),
         )
-        blocks += [Facts(facts), Heading("Rank by rank", 2), *_ranks(ranks), *_spread(job)]
+        by = "Rank by rank" if job.separate is None else "Trace by trace"
+        blocks += [Facts(facts), Heading(by, 2), *_ranks(ranks), *_unclear(ranks)]
+        blocks += _spread(job) if job.separate is None else []
     if job.waits is not None:
         labels = dict(zip((rank.name for rank in ranks), _labels(ranks), strict=True))
         blocks += collective_blocks(job.waits, labels)
     flaws = _flaws(ranks)
     if flaws:
         blocks += [Heading("Are the traces whole?", 2), Bullets(tuple(flaws))]
-    notes = _common_notes(ranks)
+    notes = [*job.notes, *_common_notes(ranks)]
     if notes:
         blocks += [Heading("What this rests on", 2), Bullets(tuple(sentence(note) for note in notes))]
     return blocks
@@ -121,6 +127,27 @@ def _ranks(ranks: list[RankAnalysis]) -> list[Block]:
         for label, rank in list(zip(_labels(ranks), ranks, strict=True))[:_SHOWN_RANKS]
     )
     return [Grid(columns, rows), *_left_out(ranks)]
+
+
+def _unclear(ranks: list[RankAnalysis]) -> list[Block]:
+    """Why verdicts are not clear, each reason once."""
+    reasons: dict[str, list[str]] = {}
+    for label, rank in zip(_labels(ranks), ranks, strict=True):
+        if rank.verdict.state is not VerdictState.CLEAR:
+            reasons.setdefault(f"{rank.verdict.state.value}; {_reason(rank)}", []).append(label)
+    told = (f"{_some(labels)}: {why}" for why, labels in reasons.items())
+    return [Heading("Why not clear", 2), Bullets(tuple(told))] if reasons else []
+
+
+def _reason(rank: RankAnalysis) -> str:
+    if rank.verdict.state is VerdictState.REFUSED:
+        return rank.verdict.evidence[0] if rank.verdict.evidence else "the trace carries no verdict"
+    return rank.doubt or "two classes are too close to call"
+
+
+def _some(labels: list[str]) -> str:
+    more = len(labels) - _NAMED_RANKS
+    return ", ".join(labels) if more <= 0 else f"{', '.join(labels[:_NAMED_RANKS])} and {more} more"
 
 
 def _left_out(ranks: list[RankAnalysis]) -> list[Block]:

@@ -170,6 +170,8 @@ class Job(Struct, frozen=True, kw_only=True):
     parts: list[PartSpread]
     straggler: Straggler | None
     waits: CollectiveWaits | None = None
+    separate: str | None = None  # why these are no ranks of one job; null where nothing tells that they are not
+    notes: list[str] = field(default_factory=list)
     sources: Sources = field(default_factory=dict)
 
 

@@ -70,7 +70,16 @@ def analyze(
     one = partial(
         read_ranks, measured=ceilings, named=device, parts_only=parts_only, narrowing=narrowing, max_bytes=max_bytes
     )
-    return analyze_inputs(inputs, one, jobs=jobs, ray=ray, progress=progress, tool_version=__version__)
+    between_times = narrowing is not None and narrowing.by_time
+    return analyze_inputs(
+        inputs,
+        one,
+        jobs=jobs,
+        ray=ray,
+        progress=progress,
+        tool_version=__version__,
+        between_times=between_times,
+    )
 
 
 def analyze_inputs(
@@ -81,23 +90,24 @@ def analyze_inputs(
     ray: str | None = None,
     progress: Progress | None = None,
     tool_version: str = "",
+    between_times: bool = False,
 ) -> Analysis:
-    """The analysis of all inputs that can be read, in their order, each by `work`; see `analyze`."""
+    """The analysis of all inputs that can be read, in their order, each by `work`; see `analyze` and `job_of`."""
     outcomes: list[Outcome[Ranks]] = []
     try:
         for outcome in each_outcome(inputs, work or read_ranks, jobs=jobs, ray=ray, progress=progress):
             outcomes.append(outcome)  # noqa: PERF402 - what came before an interrupt is kept
     except KeyboardInterrupt as interrupt:
         ranks, unreadable, _ = _sorted(outcomes)
-        partial_answer = _analysis(ranks, unreadable, tool_version, complete=False) if ranks else None
-        raise InterruptedByUser(partial=partial_answer) from interrupt
+        answer = _analysis(ranks, unreadable, tool_version, between_times, complete=False) if ranks else None
+        raise InterruptedByUser(partial=answer) from interrupt
     ranks, unreadable, hints = _sorted(outcomes)
     if not ranks:
         first = unreadable[0].reason if unreadable else "no trace was named"
         hint = hints[0] if hints and hints[0] else "bottleneck analyze trace.json.gz"
         more = len(unreadable) - 1
         raise UnreadableError(f"nothing could be read (nor {more} more): {first}" if more > 0 else first, hint)
-    return _analysis(ranks, unreadable, tool_version, complete=True)
+    return _analysis(ranks, unreadable, tool_version, between_times, complete=True)
 
 
 def _sorted(outcomes: list[Outcome[Ranks]]) -> tuple[Ranks, list[Unreadable], list[str]]:
@@ -112,7 +122,11 @@ def _sorted(outcomes: list[Outcome[Ranks]]) -> tuple[Ranks, list[Unreadable], li
 def read_ranks(name: str, source: TraceSource, **options: Any) -> Ranks:
     """The same as `analyze_trace`, each rank with its collectives, by which it is matched with the others."""
     devices = analyzed_devices(name, source, **options)
-    return [(rank, rank_collectives(rank.name, timeline)) for rank, timeline in devices]
+    found = []
+    for rank, timeline in devices:
+        first_ns = timeline.device.span_ns[0] - (rank.window.from_ns if rank.window is not None else 0)
+        found.append((rank, rank_collectives(rank.name, timeline, name, first_ns)))
+    return found
 
 
 def analyze_trace(
@@ -194,12 +208,14 @@ def _analyze_device(
     return with_waits(rank, followed, graph, late, findings)
 
 
-def _analysis(found: Ranks, unreadable: list[Unreadable], tool_version: str, *, complete: bool) -> Analysis:
-    ranks = [rank for rank, _ in found]
+def _analysis(
+    found: Ranks, unreadable: list[Unreadable], tool_version: str, between_times: bool, *, complete: bool
+) -> Analysis:
+    ranks, collectives = [rank for rank, _ in found], [each for _, each in found]
     return Analysis(
         tool_version=tool_version,
         ranks=ranks,
-        job=job_of(ranks, [collectives for _, collectives in found]) if len(ranks) > 1 else None,
+        job=job_of(ranks, collectives, between_times=between_times) if len(ranks) > 1 else None,
         unreadable=unreadable,
         complete=complete,
     )

@@ -110,6 +110,10 @@ def _after_sync(timeline: Timeline, rows: Ints) -> Ints:
     return late
 
 
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
 def device_syncs(timeline: Timeline) -> Ints:
     """The calls that wait for all that the device was asked for, shape (n,); none where it is one of several."""
     names = np.array([name in _DEVICE_SYNCS for name in timeline.names], np.bool_)
@@ -132,8 +136,9 @@ def _stopped(timeline: Timeline) -> Iterator[Finding]:
         span = int(device.end_ns.max() - device.start_ns.min())
         yield Finding(
             "stopped_with_work_queued",
-            f"the device stood still {len(stops)} times although its next work was queued, {lost / 1e6:.1f} ms in all: "
-            "its clock jumped, another process or a function of the host held it up, or work was not recorded",
+            f"the device stood still {_times(len(stops))} although its next work was queued, "
+            f"{lost / 1e6:.1f} ms in all: its clock jumped, another process or a function of the host held it up, "
+            "or work was not recorded",
             len(stops),
             len(gaps),
             Severity.FATAL if lost > FATAL_RATIO * span else Severity.WARNING,

@@ -26,6 +26,11 @@ class Narrowing(Struct, frozen=True):
         """Whether steps were asked for."""
         return self.first_step is not None
 
+    @property
+    def by_time(self) -> bool:
+        """Whether times were asked for."""
+        return self.from_ns is not None or self.to_ns is not None
+
     def window_ns(self, timeline: Timeline, steps: StepTable | None) -> tuple[int, int]:
         """Start and end on the trace's clock. Raises `NothingThereError` where the trace has no such part."""
         zero, end = timeline.device.span_ns

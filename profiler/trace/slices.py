@@ -45,6 +45,7 @@ class Surroundings(msgspec.Struct):
 
     base_ns: int = msgspec.field(name="baseTimeNanoseconds", default=0)
     properties: list[dict[str, Any]] = msgspec.field(name="deviceProperties", default_factory=list)
+    distributed: Any = msgspec.field(name="distributedInfo", default=None)
 
 
 class Read(Struct, frozen=True):

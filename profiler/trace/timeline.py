@@ -158,6 +158,13 @@ class Frames(Struct, frozen=True):
         return len(self.start_ns)
 
 
+class ProcessRank(Struct, frozen=True):
+    """Which of how many processes of a job a trace says that it is of."""
+
+    rank: int
+    of: int
+
+
 class Timeline(Struct, frozen=True):
     """One process's trace."""
 
@@ -172,6 +179,7 @@ class Timeline(Struct, frozen=True):
     flaws: ReadingFlaws = field(default_factory=ReadingFlaws)
     frames: Frames = field(default_factory=Frames)
     stacks: list[str] = field(default_factory=list)  # Python call stacks, innermost first, with ; between
+    process: ProcessRank | None = None  # None where the trace does not say it
 
     def name_of(self, column: Ints, row: int) -> str:
         """The name in `column` at `row`."""

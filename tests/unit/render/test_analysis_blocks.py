@@ -70,8 +70,20 @@ def test_a_refused_trace_says_why_and_shows_its_parts() -> None:
 def test_several_traces_are_a_job_with_a_line_each() -> None:
     text = shown(analysis("tiny_kernels", "gemm_large", "decode_b256_graph"))
     assert joined(text).startswith("3 traces: 1 held back by compute, 1 held back by scheduling, 1 without verdict.")
-    for words in ("tiny_kernels", "gemm_large", "Rank by rank", "Part by part, over the ranks"):
+    for words in ("tiny_kernels", "gemm_large", "Trace by trace"):
         assert words in text
+
+
+def test_separate_traces_are_not_compared_part_by_part() -> None:
+    text = shown(analysis("tiny_kernels", "gemm_large"))
+    assert "These are separate traces" in text
+    assert "Part by part, over the ranks" not in text
+
+
+def test_why_a_verdict_is_not_clear_is_said_rank_by_rank() -> None:
+    text = joined(shown(analysis("tiny_kernels", "gemm_large", "decode_b256_graph")))
+    assert "decode_b256_graph: refused; 9" in text
+    assert "of the busy time is in kernels of which nobody knows what limits them" in text
     assert str(RECORDINGS) not in text
 
 
@@ -79,6 +91,8 @@ def test_devices_of_one_trace_are_told_as_such(tmp_path: Path) -> None:
     (tmp_path / "both.json").write_bytes(side_by_side("tiny_kernels", "gemm_large"))
     text = joined(shown(analyze(tmp_path / "both.json")))
     assert text.startswith("2 devices in 1 trace: 1 held back by compute, 1 held back by scheduling.")
+    for words in ("Rank by rank", "Part by part, over the ranks"):
+        assert words in text
     assert "both.json [GPU 1]" in text
 
 
