@@ -21,6 +21,7 @@ from profiler.render.document import (
     Tone,
     printable_blocks,
 )
+from profiler.render.markup import code, escaped, fenced
 from profiler.render.result_blocks import result_blocks
 from profiler.render.slot_picture import slot_rows
 from profiler.report.kinds import Result
@@ -45,26 +46,30 @@ def render(result: Result) -> str:
 def render_blocks(blocks: list[Block]) -> str:
     """Blocks as Markdown, one blank line between them."""
     blocks = printable_blocks(blocks)
-    kept = [
-        block
-        for block, following in zip(blocks, [*blocks[1:], None], strict=True)
-        if not (isinstance(block, Heading) and isinstance(following, Bar))  # whose table, next, says the same
-    ]
+    after = zip(blocks, [*blocks[1:], None], [*blocks[2:], None, None], strict=False)
+    kept = [block for block, following, then in after if not _is_of_a_picture(block, following, then)]
     return "\n\n".join(text for block in kept if (text := _markdown(block))) + "\n"
+
+
+def _is_of_a_picture(block: Block, following: Block | None, then: Block | None) -> bool:
+    """Whether it is the heading of a bar alone, which is not drawn, and not that of a table below the bar as well."""
+    if isinstance(then, Beside):
+        then = then.left[0] if then.left else None
+    return isinstance(block, Heading) and isinstance(following, Bar) and not isinstance(then, Grid)
 
 
 def _markdown(block: Block) -> str:
     match block:
         case Heading(text, level):
-            return f"{'#' * (level + 1)} {_escaped(text)}"
+            return f"{'#' * (level + 1)} {escaped(text)}"
         case Statement(text, tone):
-            return _LABELS[tone].format(_escaped(text))
+            return _LABELS[tone].format(escaped(text))
         case Bullets():
             told = enumerate(block.with_commands(), start=1)
             return "\n".join(_bullet(block.mark.format(n), item, command) for n, (item, command) in told)
         case Facts(facts):
             return "\n".join(
-                f"- {fact.label}: {_escaped(fact.value)}{f' ({_escaped(fact.note)})' if fact.note else ''}"
+                f"- {escaped(fact.label)}: {escaped(fact.value)}{f' ({escaped(fact.note)})' if fact.note else ''}"
                 for fact in facts
             )
         case Bar():
@@ -77,15 +82,15 @@ def _markdown(block: Block) -> str:
             return "\n\n".join(text for block in inner if (text := _markdown(block)))
         case Plot():
             rows = ("".join(cell.text for cell in row).rstrip() for row in plot_rows(block, _PLOT_WIDTH))
-            return "\n".join(["```text", *rows, "```"])
+            return fenced(list(rows))
         case Slots():
-            return "\n".join(["```text", *slot_rows(block, _PLOT_WIDTH), "```"])
+            return fenced(slot_rows(block, _PLOT_WIDTH))
 
 
 def _bullet(mark: str, item: str, command: str) -> str:
-    mark = mark if mark == "-" or mark[-1] == "." else f"- {_escaped(mark)}"
+    mark = mark if mark == "-" or mark[-1] == "." else f"- {escaped(mark)}"
     indent = " " * (len(mark) + 1)
-    return f"{mark} {_escaped(item)}" + (f"\n{indent}`{command}`" if command else "")
+    return f"{mark} {escaped(item)}" + (f"\n{indent}{code(command)}" if command else "")
 
 
 def _table(grid: Grid) -> str:
@@ -96,7 +101,7 @@ def _table(grid: Grid) -> str:
     ]
     columns = [grid.columns[place] for place in kept]
     lines = [
-        [column.title for column in columns],
+        [_cell(column.title) for column in columns],
         ["---:" if column.numeric else "---" for column in columns],
         *([_cell(row[place]) for place in kept] for row in grid.rows),
     ]
@@ -106,13 +111,6 @@ def _table(grid: Grid) -> str:
 def _cell(cell: Cell) -> str:
     match cell:
         case str():
-            return " ".join(_escaped(cell).split())
+            return " ".join(escaped(cell).split())
         case Gauge() | Mark() | Bar():
             return ""  # a picture of numbers that stand beside it
-
-
-def _escaped(text: str) -> str:
-    """Text in which nothing is markup."""
-    for sign in "\\`*_|<>[]":
-        text = text.replace(sign, f"\\{sign}")
-    return text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from profiler.render import markdown
+from profiler.render.document import Bar, Column, Grid, Heading, Segment
 from tests.unit.render import sample
 
 
@@ -34,3 +35,11 @@ def test_verdict_states_are_told_apart() -> None:
     text = markdown.render(sample.report())
     assert "**Inconclusive:** prefill" in text
     assert "**No verdict:** load" in text
+
+
+def test_a_table_below_a_bar_keeps_their_heading_and_a_bar_alone_leaves_none() -> None:
+    bar, table = Bar((Segment("memory", 1.0),)), Grid((Column("part"),), (("kernels",),))
+    text = markdown.render_blocks([Heading("Span", 2), bar, table, Heading("Picture", 2), bar, Heading("More", 2)])
+    assert [line for line in text.splitlines() if line.startswith("#")] == ["### Span", "### More"]
+    assert "### Part by part" in markdown.render(sample.report())
+    assert "Where the time goes" not in markdown.render(sample.report())
