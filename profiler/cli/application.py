@@ -13,6 +13,7 @@ from profiler.cli.check import check
 from profiler.cli.compare import compare
 from profiler.cli.doctor import doctor
 from profiler.cli.endpoint import endpoint
+from profiler.cli.history import history
 from profiler.cli.models import models
 from profiler.cli.profile import profile
 from profiler.cli.schema import schema
@@ -39,6 +40,7 @@ application.command(cls=Verb, rich_help_panel=_READ)(analyze)
 application.command(cls=Verb, rich_help_panel=_READ)(simulate)
 application.command(cls=Verb, rich_help_panel=_READ)(show)
 application.command(cls=Verb, rich_help_panel=_READ)(compare)
+application.command(cls=Verb, rich_help_panel=_READ)(history)
 application.command(cls=Verb, rich_help_panel=_READ)(check)
 application.command(cls=Verb, rich_help_panel=_READ)(whatif)
 application.command(cls=Verb, rich_help_panel=_READ)(models)

@@ -19,6 +19,7 @@ class Kind(StrEnum):
     ENDPOINT = "endpoint"
     CHECK = "check"
     COMPARE = "compare"
+    HISTORY = "history"
 
 
 def schema(
@@ -46,6 +47,7 @@ def schema(
     from profiler.report.check import check_schema
     from profiler.report.comparison import change_schema
     from profiler.report.endpoint import endpoint_schema
+    from profiler.report.history import history_schema
     from profiler.report.simulation import simulation_schema
     from profiler.report.store import json_schema
     from profiler.report.whatif import whatif_schema
@@ -59,5 +61,6 @@ def schema(
         Kind.ENDPOINT: endpoint_schema,
         Kind.CHECK: check_schema,
         Kind.COMPARE: change_schema,
+        Kind.HISTORY: history_schema,
     }
     write(json.dumps(schemas[kind](), indent=2).encode() + b"\n")

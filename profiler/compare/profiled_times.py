@@ -13,7 +13,8 @@ from profiler.report.records import Distribution, Part, Phase, Report
 from profiler.report.vocabulary import Cause, Resource
 
 REQUEST = "request"
-_WALL, _FULL_SPEED = "wall_ms", "full_speed_ms"
+PHASES = ("load", "prefill", "decode")
+WALL, FULL_SPEED = "wall_ms", "full_speed_ms"
 _NORMAL = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 _ON_HOST = {Cause.SCHEDULING_HOST, Cause.SCHEDULING_SYNC, Cause.IO_INPUT, Cause.IO_DISK}
 _MOST_KERNELS = 40  # that a report lists of a phase
@@ -52,7 +53,7 @@ def _phase(phase: Phase, full_speed: bool, on_cpu: bool) -> OneTime:
         reach = math.hypot(reach, _NORMAL * math.sqrt(2) * HOST_RUN_TO_RUN * _dependence(phase, on_cpu))
     return OneTime(
         name=phase.name,
-        clock=_WALL if time is wall else _FULL_SPEED,
+        clock=WALL if time is wall else FULL_SPEED,
         ms=time.median,
         reach=reach,
         repeats=len(time.repeat_medians),
@@ -122,7 +123,7 @@ def _request(report: Report, phases: Sequence[OneTime]) -> OneTime | None:
     clocks = {found[name].clock for name in steps}
     return OneTime(
         name=REQUEST,
-        clock=_FULL_SPEED if clocks == {_FULL_SPEED} else _WALL,
+        clock=FULL_SPEED if clocks == {FULL_SPEED} else WALL,
         ms=ms,
         reach=None if None in reaches else math.sqrt(squares) / ms,
         repeats=min(found[name].repeats for name in steps),

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from itertools import chain
 from statistics import fmean
 
 from profiler.compare.change import Change, Sample, change
+from profiler.compare.kept_times import in_order, moment, times_of
 from profiler.compare.part_changes import part_changes
-from profiler.compare.profiled_times import REQUEST, at_full_speed, profiled_times
+from profiler.compare.profiled_times import REQUEST, at_full_speed
 from profiler.compare.result_times import ComparedResult, OneTime
-from profiler.compare.served_times import endpoint_times, simulated_times
-from profiler.compare.traced_times import traced_times
 from profiler.compare.work_changes import work_changes
 from profiler.errors import UsageError
 from profiler.measure.statistics import CONFIDENCE
-from profiler.report.analysis import Analysis
 from profiler.report.comparison import (
     Basis,
     CauseChange,
@@ -29,10 +26,8 @@ from profiler.report.comparison import (
     Unlike,
     Unread,
 )
-from profiler.report.endpoint import Endpoint
 from profiler.report.kinds import Result
 from profiler.report.records import Report
-from profiler.report.simulation import Simulation
 from profiler.report.source import Source
 
 MARGIN = 0.03
@@ -55,20 +50,17 @@ def compare_results(
     A time whose ratio lies within 1 / (1 + margin) and 1 + margin has not changed. Raises `UsageError` for results that
     are not alike, unless `force`; for kinds that have no times; and where the two have no time in common.
     """
-    names = [[name for name, _ in side] for side in (before, after)]
     results = [result for _, result in chain(before, after)]
     full_speed = at_full_speed(result for result in results if isinstance(result, Report))
-    old, new = (
-        _in_order([(name, _times_of(name, result, full_speed)) for name, result in side]) for side in (before, after)
-    )
+    old, new = ([(name, times_of(name, result, full_speed)) for name, result in side] for side in (before, after))
     unlike = list(_unlike([each for _, each in old], [each for _, each in new]))
     if not force:
         _refuse(unlike)
-    in_turn = _in_turn([each for _, each in old], [each for _, each in new])
-    times, notes = _times([each for _, each in old], [each for _, each in new], margin, in_turn)
+    old, new = in_order(old), in_order(new)
+    times, notes = time_changes([each for _, each in old], [each for _, each in new], margin)
     if not times:
         raise UsageError(
-            f"{names[0][0]} and {names[1][0]} have no time in common",
+            f"{old[0][0]} and {new[0][0]} have no time in common",
             "compare results of one kind and of the same phases",
         )
     return Comparison(
@@ -81,46 +73,14 @@ def compare_results(
         unlike=unlike,
         state=_overall(times),
         times=times,
-        notes=[*notes, *_twice(*names), *_of_results([*old, *new])],
+        notes=[*notes, *_twice(old, new), *_of_results([*old, *new])],
         unread=list(unread),
     )
 
 
-def _times_of(name: str, result: Result, full_speed: set[str]) -> ComparedResult:
-    match result:
-        case Report():
-            return profiled_times(result, full_speed)
-        case Analysis():
-            return traced_times(result)
-        case Simulation():
-            return simulated_times(result)
-        case Endpoint():
-            return endpoint_times(result)
-    raise UsageError(
-        f"{name} is what `bottleneck {result.kind}` answered, which has no times to compare",
-        "compare what profile, analyze, simulate or endpoint kept with -o",
-    )
-
-
-def _moment(result: ComparedResult) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(result.created_at or "")
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _in_order(side: list[tuple[str, ComparedResult]]) -> list[tuple[str, ComparedResult]]:
-    """By their time where all have one."""
-    moments = [_moment(result) for _, result in side]
-    if None in moments:
-        return side
-    return sorted(side, key=lambda named: _moment(named[1]) or datetime.max)
-
-
 def _in_turn(before: Sequence[ComparedResult], after: Sequence[ComparedResult]) -> bool:
     """Whether the first two in time, the next two and so on are each one of both sides."""
-    moments = [(_moment(result), side) for side, results in enumerate((before, after)) for result in results]
+    moments = [(moment(result), side) for side, results in enumerate((before, after)) for result in results]
     known = sorted((moment, side) for moment, side in moments if moment is not None)
     if len(known) < len(moments) or len(before) != len(after):
         return False
@@ -150,24 +110,22 @@ def _refuse(unlike: Sequence[Unlike]) -> None:
         )
 
 
-def _times(
-    before: Sequence[ComparedResult], after: Sequence[ComparedResult], margin: float, in_turn: bool
+def time_changes(
+    before: Sequence[ComparedResult], after: Sequence[ComparedResult], margin: float = MARGIN
 ) -> tuple[list[TimeChange], list[str]]:
-    """Every time that all results have, and notes on the others."""
+    """Every time that all results have, each side in the order of its time, and notes on the others."""
+    in_turn = _in_turn(before, after)
     sides = [[{time.name: time for time in result.times} for result in side] for side in (before, after)]
     named = dict.fromkeys(name for result in chain(*sides) for name in result)
     common = [name for name in named if all(name in result and result[name].ms > 0 for result in chain(*sides))]
     notes = [f"{name} is left out: not all of them have it" for name in named if name not in common]
+    pairs = {name: [[result[name] for result in side] for side in sides] for name in common}
     tested = sum(
-        _changed([[result[name] for result in side] for side in sides], CONFIDENCE, in_turn).basis is not Basis.NONE
-        for name in common
-        if name != REQUEST
+        _changed(pairs[name], CONFIDENCE, in_turn).basis is not Basis.NONE for name in common if name != REQUEST
     )
     # Each of several times would be said to have changed once in twenty: so all of them together are (Bonferroni).
     confidence = 1 - (1 - CONFIDENCE) / max(tested, 1)
-    return [
-        _time([[result[name] for result in side] for side in sides], margin, confidence, in_turn) for name in common
-    ], notes
+    return [_time(pairs[name], margin, confidence, in_turn) for name in common], notes
 
 
 def _changed(sides: Sequence[Sequence[OneTime]], confidence: float, in_turn: bool) -> Change:
@@ -225,8 +183,9 @@ def _because(parts: Sequence[CauseChange], change_ms: float) -> list[str]:
     ]
 
 
-def _twice(before: Sequence[str], after: Sequence[str]) -> list[str]:
-    return [f"{name} stands on both sides" for name in before if name in after]
+def _twice(before: Sequence[tuple[str, ComparedResult]], after: Sequence[tuple[str, ComparedResult]]) -> list[str]:
+    names = [name for name, _ in after]
+    return [f"{name} stands on both sides" for name, _ in before if name in names]
 
 
 def _of_results(named: Sequence[tuple[str, ComparedResult]]) -> list[str]:

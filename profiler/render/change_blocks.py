@@ -100,7 +100,8 @@ def _signed(change_ms: float) -> str:
     return f"{'+' if change_ms > 0 else '-'}{duration(abs(change_ms))}"
 
 
-def _signed_percent(ratio: float) -> str:
+def signed_percent(ratio: float) -> str:
+    """A change, with its sign."""
     return f"{'+' if ratio >= 0 else '-'}{_percent(ratio)}"
 
 
@@ -109,7 +110,7 @@ def _interval(time: TimeChange) -> str:
         return MISSING
     if time.basis is Basis.EXACT:
         return "exact"
-    return f"{_signed_percent(time.low_ratio)} to {_signed_percent(time.high_ratio)}"
+    return f"{signed_percent(time.low_ratio)} to {signed_percent(time.high_ratio)}"
 
 
 def _fact(label: str, side: ComparedSide) -> Fact:
@@ -143,7 +144,7 @@ def _row(time: TimeChange) -> tuple[str, ...]:
         time.name,
         duration(time.before_ms),
         duration(time.after_ms),
-        _signed_percent(time.change_ratio),
+        signed_percent(time.change_ratio),
         _interval(time),
         time.state.value,
         part(time.host_change_ms),

@@ -9,6 +9,7 @@ from profiler.report.analysis_comparison import AnalysisComparison
 from profiler.report.check import Check
 from profiler.report.comparison import Comparison
 from profiler.report.endpoint import Endpoint
+from profiler.report.history import History
 from profiler.report.records import Report
 from profiler.report.simulation import Simulation
 from profiler.report.whatif import WhatIf
@@ -53,4 +54,8 @@ def result_blocks(result: Result) -> list[Block]:
             from profiler.render.change_blocks import change_blocks
 
             return change_blocks(result)
+        case History():
+            from profiler.render.history_blocks import history_blocks
+
+            return history_blocks(result)
     assert_never(result)

@@ -13,12 +13,13 @@ from profiler.report.analysis_comparison import COMPARISON_SCHEMA_VERSION, Analy
 from profiler.report.check import CHECK_SCHEMA_VERSION, Check
 from profiler.report.comparison import CHANGE_SCHEMA_VERSION, Comparison
 from profiler.report.endpoint import ENDPOINT_SCHEMA_VERSION, Endpoint
+from profiler.report.history import HISTORY_SCHEMA_VERSION, History
 from profiler.report.records import SCHEMA_VERSION, Report
 from profiler.report.simulation import SIMULATION_SCHEMA_VERSION, Simulation
 from profiler.report.stored_text import stored_text
 from profiler.report.whatif import WHATIF_SCHEMA_VERSION, WhatIf
 
-Result = Report | WhatIf | Analysis | AnalysisComparison | Simulation | Endpoint | Check | Comparison
+Result = Report | WhatIf | Analysis | AnalysisComparison | Simulation | Endpoint | Check | Comparison | History
 
 _RECORDS: dict[str, tuple[type[Result], str]] = {
     **dict.fromkeys(("profile", "capture", ""), (Report, SCHEMA_VERSION)),
@@ -29,6 +30,7 @@ _RECORDS: dict[str, tuple[type[Result], str]] = {
     "endpoint": (Endpoint, ENDPOINT_SCHEMA_VERSION),
     "check": (Check, CHECK_SCHEMA_VERSION),
     "compare": (Comparison, CHANGE_SCHEMA_VERSION),
+    "history": (History, HISTORY_SCHEMA_VERSION),
 }
 OTHER_KINDS = frozenset(kind for kind, (record, _) in _RECORDS.items() if record is not Report)
 

@@ -15,22 +15,32 @@ _ENDINGS = (".json", ".json.gz")
 
 
 def load_results(arguments: Sequence[str]) -> tuple[list[tuple[str, Result]], list[Unread]]:
-    """What could be read, each with its name, and what could not, with the reason.
-
-    In folders what ends in .json or .json.gz is taken, sorted by name. Raises `UnreadableError` where nothing is left.
-    """
-    results: list[tuple[str, Result]] = []
+    """What could be read, each with its name, and what could not. Raises `UnreadableError` where nothing is left."""
     unread: list[Unread] = []
-    for path in result_paths(arguments):
-        try:
-            results.append((printable(str(path)), load_result(path)))
-        except UnreadableError as error:
-            unread.append(Unread(name=printable(str(path)), reason=error.message))
+    results = list(each_result(arguments, unread))
     if not results:
-        first = unread[0].reason if unread else f"{' '.join(arguments)} names no result"
-        more = f" (nor {len(unread) - 1} more)" if len(unread) > 1 else ""
-        raise UnreadableError(f"nothing could be read{more}: {first}", "name files that a verb kept with -o")
+        raise nothing_read(arguments, unread)
     return results, unread
+
+
+def each_result(arguments: Sequence[str], unread: list[Unread]) -> Iterator[tuple[str, Result]]:
+    """One result after the other with its name; what cannot be read is added to `unread`, with the reason.
+
+    In folders what ends in .json or .json.gz is taken, sorted by name.
+    """
+    for path in result_paths(arguments):
+        name = printable(str(path))
+        try:
+            yield name, load_result(path)
+        except UnreadableError as error:
+            unread.append(Unread(name=name, reason=error.message.removeprefix(f"{path}: ")))
+
+
+def nothing_read(arguments: Sequence[str], unread: Sequence[Unread]) -> UnreadableError:
+    """What to say where no result is left."""
+    first = f"{unread[0].name}: {unread[0].reason}" if unread else f"{' '.join(arguments)} holds none"
+    more = f" (nor {len(unread) - 1} more)" if unread[1:] else ""
+    return UnreadableError(f"no result could be read{more}: {first}", "name files that a verb kept with -o")
 
 
 def result_paths(arguments: Sequence[str]) -> Iterator[Path]:
