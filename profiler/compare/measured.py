@@ -72,7 +72,7 @@ def inverse(time_ms: Measured, amount: float) -> Measured:
     """How much of `amount` goes by in a second, where each takes the time."""
 
     def per_second(end: float | None) -> float | None:
-        return None if not end else amount * 1e3 / end
+        return None if end is None else amount * 1e3 / end if end else math.inf
 
     return replace(time_ms, value=per_second(time_ms.value), low=per_second(time_ms.high), high=per_second(time_ms.low))
 

@@ -1,0 +1,143 @@
+"""How long `bottleneck show` takes for every kind of report in every format, and how much memory for 100 MB of report.
+
+    python -m benchmarks.render            # kept reports, and an analysis of 100 MB that is made of a real one
+
+A report in a format is claimed to take at most 3 times as long as an empty Typer app to start and end, HTML 6 times. Both
+are run in turn, in one pair after the other, so that a slow machine slows both. Memory is claimed to be bounded by 6 times
+the size of the report, over what a small one takes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_type_hints
+
+from benchmarks._common import Estimate, Row, abba, arguments, finish, median_ratio_over_blocks, stage
+
+_DATA = Path(__file__).resolve().parents[1] / "tests" / "data"
+_LIMIT, _HTML_LIMIT = 3.0, 6.0
+_LARGE_BYTES, _LARGE_RATIO = 100_000_000, 6.0
+_EMPTY_APP = """
+import typer
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def verb() -> None:
+    "Do nothing."
+
+
+app()
+"""
+_SHOW = "from profiler.cli import main; main()"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One fresh process."""
+
+    seconds: float
+    peak_bytes: int
+
+
+def run(code: str, *words: str) -> Run:
+    """Run Python code in a process of its own, its output thrown away. Raises `RuntimeError` where it fails."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(words)} ended with exit code {process.returncode}")
+    return Run(seconds, usage.ru_maxrss * 1024)
+
+
+def formats() -> list[str]:
+    """What `show --format` takes."""
+    from profiler.cli.show import show
+
+    return [form.value for form in get_type_hints(show)["form"]]
+
+
+def reports() -> dict[str, Path]:
+    """One that was kept of every kind, and the largest of profile."""
+    found = {path.name.removesuffix(".json.gz"): path for path in sorted((_DATA / "results").glob("*.json.gz"))}
+    return {
+        "profile": _DATA / "own" / "llama8b-graph.json.gz",
+        "profile --counters": _DATA / "truth" / "counted_whole_report_h100.json.gz",
+        **found,
+    }
+
+
+def large_analysis(path: Path, size_bytes: int) -> None:
+    """Write an analysis of as many ranks as take that much text: those of a kept one, over and over."""
+    with gzip.open(_DATA / "results" / "analyze.json.gz") as file:
+        kept = json.load(file)
+    whole, ranks = 0, []
+    while whole < size_bytes:
+        rank = {**kept["ranks"][len(ranks) % len(kept["ranks"])], "name": f"rank {len(ranks)}"}
+        ranks.append(rank)
+        whole += len(json.dumps(rank, indent=2)) + 64  # indented further in the file
+    path.write_text(json.dumps({**kept, "ranks": ranks}, indent=2), encoding="utf-8")
+
+
+def shown(report: Path, form: str, folder: Path) -> Run:
+    """What `show` takes to write the format to a file."""
+    output = folder / "rendered"
+    return run(_SHOW, "show", str(report), "--format", form, "--output", str(output), "--force")
+
+
+def in_turn(report: Path, form: str, folder: Path, blocks: int) -> Estimate:
+    """Its time over that of the empty app."""
+    ours, theirs = [], []
+    for _, side in abba(blocks):
+        if side == 0:
+            ours.append(shown(report, form, folder).seconds)
+        else:
+            theirs.append(run(_EMPTY_APP).seconds)
+    return median_ratio_over_blocks(ours, theirs)
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = arguments(__doc__)
+    parser.add_argument("--blocks", type=int, default=7, help="pairs for each report and format (default 7)")
+    options = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        run(_EMPTY_APP)
+        for kind, report in reports().items():
+            for form in formats():
+                with stage(f"{kind} as {form}"):
+                    shown(report, form, folder)  # once, so that no bytecode is compiled while it counts
+                    ratio = in_turn(report, form, folder, options.blocks)
+                limit = _HTML_LIMIT if form == "html" else _LIMIT
+                rows.append(Row(f"{kind} as {form}", ratio, "", f"<= {limit:g}", ratio.value <= limit))
+        large = folder / "large.json"
+        large_analysis(large, _LARGE_BYTES)
+        size = large.stat().st_size
+        for form in formats():
+            with stage(f"{size / 1e6:.0f} MB of analysis as {form}"):
+                small = shown(_DATA / "results" / "analyze.json.gz", form, folder)
+                found = shown(large, form, folder)
+            ratio = (found.peak_bytes - small.peak_bytes) / size
+            note = f"{found.peak_bytes / 1e6:.0f} MB at most, {found.seconds:.1f} s"
+            what = f"memory over size, {size / 1e6:.0f} MB as {form}"
+            rows.append(Row(what, Estimate(ratio), "", f"<= {_LARGE_RATIO:g}", ratio <= _LARGE_RATIO, note))
+    return finish("bottleneck show over an empty Typer app", rows, options.out, {"blocks": options.blocks})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
