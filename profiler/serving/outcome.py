@@ -168,14 +168,15 @@ class Outcome:
         """What is known of the phases at the sizes that they had here: of a prompt, and of a step, which is a token."""
         by_prefill = self.ledger.column("first_token") <= self.ledger.column("prefilled")
         tokens = int((self.log.output_tokens - by_prefill).sum())
-        steps = sum(each.decode_steps for each in self.ledger.replicas)
+        busy_ns = sum(each.decode_ns for each in self.ledger.replicas)
         found = {}
         if "prefill" in profiled:
             length = f"with --prompt-tokens {self.log.prompt_tokens.mean():.0f}"
             found["prefill"] = profiled["prefill"].served(float(self.prefill_ns.mean()) / _NS_PER_MS, length)
-        if "decode" in profiled and steps:
-            batch = f"with --batch-size {max(round(tokens / steps), 1)}"
-            found["decode"] = profiled["decode"].served(int(self.decode_ns.sum()) / tokens / _NS_PER_MS, batch)
+        if "decode" in profiled and tokens and busy_ns:
+            decode_ns = int(self.decode_ns.sum())
+            batch = f"with --batch-size {max(round(decode_ns / busy_ns), 1)}"  # those that decode, over time
+            found["decode"] = profiled["decode"].served(decode_ns / tokens / _NS_PER_MS, batch)
         return found
 
     def _kept(self, slo: Slo) -> NDArray[np.bool_]:

@@ -35,7 +35,13 @@ class ProfiledPhase:
             f"the report judged an iteration of {self.ms:.3g} ms ({self.size}), here it takes {ms:.3g} ms: what the "
             f"difference is made of may lead, so profile {how_to_profile}"
         )
-        return replace(verdict, state=VerdictState.INCONCLUSIVE, evidence=[doubt, *verdict.evidence])
+        return replace(
+            verdict,
+            state=VerdictState.INCONCLUSIVE,
+            runner_up=None,  # which may be any
+            runner_up_share=None,
+            evidence=[doubt, *verdict.evidence],
+        )
 
 
 def profiled_phases(report: Report) -> Mapping[str, ProfiledPhase]:

@@ -41,7 +41,7 @@ def test_a_verdict_holds_while_the_lead_is_worth_more_than_the_difference(ms: fl
 @pytest.mark.parametrize("ms", [47.0, 11.2, 7.6])
 def test_beyond_it_what_the_difference_is_made_of_may_lead(ms: float) -> None:
     found = DECODE.served(ms, "with --batch-size 11")
-    assert (found.class_, found.state) == (BottleneckClass.MEMORY, VerdictState.INCONCLUSIVE)
+    assert (found.class_, found.runner_up, found.state) == (BottleneckClass.MEMORY, None, VerdictState.INCONCLUSIVE)
     assert found.evidence[0].startswith("the report judged an iteration of 9.41 ms (batch 1, 1,024 prompt tokens)")
     assert found.evidence[0].endswith("profile with --batch-size 11")
     assert found.evidence[1:] == VERDICT.evidence
