@@ -11,6 +11,9 @@ from msgspec import Struct, field
 from profiler.printable import printable
 from profiler.render.numbers import MISSING
 
+# Names of kernels take a few thousand characters at most; the JSON has what is longer as it is.
+_LONGEST_TEXT = 4_000
+
 
 class Tone(StrEnum):
     """How a statement is meant. Each output gives every tone a mark that is visible without colour."""
@@ -172,14 +175,14 @@ Block = Heading | Statement | Bullets | Facts | Bar | Grid | Beside | Roomy | Pl
 
 
 def printable_blocks(blocks: Iterable[Block]) -> list[Block]:
-    """The same blocks, all their text as lines that command no terminal: names come from anywhere."""
+    """The same blocks, all their text as lines, not endless, that command no terminal: names come from anywhere."""
     return [_printable(block) for block in blocks]
 
 
 def _printable(value: Any) -> Any:
     match value:
         case str():
-            return printable(value)
+            return printable(value if len(value) <= _LONGEST_TEXT else f"{value[: _LONGEST_TEXT - 1]}…")
         case tuple():
             return tuple(_printable(each) for each in value)
         case Struct():
