@@ -7,7 +7,7 @@ import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,9 +97,14 @@ class FakeServer:
         return await self.stream(request, body)
 
     async def stream(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
-        """The usual answer: exactly so many tokens as were asked for."""
-        loop = asyncio.get_running_loop()
+        """The usual answer: exactly so many tokens as were asked for, unless nobody listens any more."""
         response = await begin_stream(request)
+        with suppress(ConnectionResetError):
+            await self._tokens(response, body)
+        return response
+
+    async def _tokens(self, response: web.StreamResponse, body: dict[str, Any]) -> None:
+        loop = asyncio.get_running_loop()
         came = loop.time()
         async with self._room:
             began = loop.time()
@@ -118,7 +123,6 @@ class FakeServer:
             used = {"prompt_tokens": prompt_tokens(body), "completion_tokens": body["max_tokens"] + self.extra_tokens}
             await response.write(event({"choices": [], "usage": used}))
         await response.write(b"data: [DONE]\n\n")
-        return response
 
     async def models(self, request: web.Request) -> web.Response:
         if self.key is not None and request.headers.get("Authorization") != f"Bearer {self.key}":

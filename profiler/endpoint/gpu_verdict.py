@@ -29,6 +29,7 @@ _HALF = 0.5
 # Beyond this over PCIe, an idle GPU may be one that waits for copies.
 _COPIES_GB_PER_S = 1.0
 _WORKED = 0.01
+_WORTH_SAYING = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,8 @@ def gpu_verdict(phase: str, use: Utilisation | str, others_ratio: float) -> Verd
         f"the GPU had work {100 * use.active:.0f}% of the time, moved bytes at {100 * use.dram:.0f}% of its memory's "
         f"peak and used its matrix units {100 * use.tensor:.0f}%",
     ]
-    if others_ratio > 0:
-        evidence.append(f"up to {100 * others_ratio:.2g}% of that time was not {phase}'s, by the idle server's times")
+    if others_ratio >= _WORTH_SAYING:
+        evidence.append(f"up to {100 * others_ratio:.0f}% of that time was not {phase}'s, by the idle server's times")
     if idle_class is BottleneckClass.IO:
         evidence.append(f"{use.pcie_gb_per_s:.2g} GB/s went over PCIe: an idle GPU may have waited for that")
     return Verdict(

@@ -20,11 +20,9 @@ def server_gpu_blocks(gpu: ServerGpu) -> list[Block]:
         blocks.append(Bullets(tuple(notes.reasons), mark="[{}]"))
     verdict = gpu.verdict
     if verdict.class_ is None:
-        says = "no class"
+        says = "Its counters do not tell what holds the leading phase back"
     elif verdict.state is VerdictState.CLEAR:
-        says = str(verdict.class_)
+        says = f"By its counters the leading phase is held back by {verdict.class_}"
     else:
-        says = f"{verdict.class_} at most: no class takes more than half of the time whatever the rest is"
-    why = "; ".join(verdict.evidence)
-    blocks.append(Statement(f"{sentence(f'What its counters say of the phase that leads: {says}')} {sentence(why)}"))
-    return blocks
+        says = f"By its counters the leading phase may be held back by {verdict.class_}, which is not sure"
+    return [*blocks, Statement(sentence(f"{says}: {'; '.join(verdict.evidence)}"))]
