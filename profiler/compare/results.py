@@ -9,6 +9,7 @@ from statistics import fmean
 
 from profiler.compare.change import Change, Sample, change
 from profiler.compare.kept_times import in_order, moment, times_of
+from profiler.compare.likeness import differences, refuse_unlike
 from profiler.compare.part_changes import part_changes
 from profiler.compare.profiled_times import REQUEST, at_full_speed
 from profiler.compare.result_times import ComparedResult, OneTime
@@ -23,7 +24,6 @@ from profiler.report.comparison import (
     Comparison,
     Side,
     TimeChange,
-    Unlike,
     Unread,
 )
 from profiler.report.kinds import Result
@@ -53,9 +53,9 @@ def compare_results(
     results = [result for _, result in chain(before, after)]
     full_speed = at_full_speed(result for result in results if isinstance(result, Report))
     old, new = ([(name, times_of(name, result, full_speed)) for name, result in side] for side in (before, after))
-    unlike = list(_unlike([each for _, each in old], [each for _, each in new]))
+    unlike = differences([each for _, each in old], [each for _, each in new])
     if not force:
-        _refuse(unlike)
+        refuse_unlike(unlike, "profile the same again, or add --force to compare them all the same")
     old, new = in_order(old), in_order(new)
     times, notes = time_changes([each for _, each in old], [each for _, each in new], margin)
     if not times:
@@ -85,29 +85,6 @@ def _in_turn(before: Sequence[ComparedResult], after: Sequence[ComparedResult]) 
     if len(known) < len(moments) or len(before) != len(after):
         return False
     return all({known[i][1], known[i + 1][1]} == {0, 1} for i in range(0, len(known), 2))
-
-
-def _unlike(before: Sequence[ComparedResult], after: Sequence[ComparedResult]) -> list[Unlike]:
-    """Everything in which results differ, between the sides or within one."""
-    found = []
-    for prevents, facts in (
-        (True, [[{"kind": each.kind} | each.fixed for each in side] for side in (before, after)]),
-        (False, [[each.noted for each in side] for side in (before, after)]),
-    ):
-        for what in dict.fromkeys(key for side in facts for each in side for key in each):
-            old, new = (list(dict.fromkeys(each.get(what, "not known") for each in side)) for side in facts)
-            if len({*old, *new}) > 1:
-                found.append(Unlike(what=what, before=" or ".join(old), after=" or ".join(new), prevents=prevents))
-    return found
-
-
-def _refuse(unlike: Sequence[Unlike]) -> None:
-    reasons = [f"{each.what} ({each.before} against {each.after})" for each in unlike if each.prevents]
-    if reasons:
-        raise UsageError(
-            f"they are not alike in {'; '.join(reasons)}",
-            "profile the same again, or add --force to compare them all the same",
-        )
 
 
 def time_changes(
