@@ -16,7 +16,7 @@ from tests.unit.attribute.small_graphs import HostCall, Work, graph_of
 
 speeds = st.dictionaries(st.sampled_from(Resource), st.floats(0.1, 10), max_size=3)
 scales = st.floats(0.1, 4)
-calibrations = st.builds(Calibration, scales, scales, scales, scales)
+calibrations = st.builds(Calibration, scales, scales, scales, scales, st.just(1.0) | scales, scales)
 asked = st.lists(st.tuples(calibrations, speeds), min_size=1, max_size=5)
 
 
@@ -45,6 +45,13 @@ def test_runs_may_differ_in_what_activities_cost():
     graph, slow = graph_of(calls, [Work(0, {Resource.DRAM: 8.0})])
     _, fast = graph_of(calls, [Work(0, {Resource.DRAM: 2.0})])
     assert periods_us(graph, [Run(slow, Calibration(), {}), Run(fast, Calibration(), {})]).tolist() == [9.0, 3.0]
+
+
+def test_runs_may_differ_in_how_fast_graphs_are_launched():
+    calls = [HostCall(gap=1.0, takes=4.0), HostCall(gap=1.0, takes=10.0, kind="graph_launch")]
+    graph, costs = graph_of(calls, [Work(1, {Resource.DRAM: 3.0})])
+    runs = [Run(costs, Calibration(graph_launch_scale=scale), {}) for scale in (1.0, 0.5)]
+    assert periods_us(graph, runs).tolist() == [19.0, 14.0]
 
 
 def test_a_wait_for_input_ends_sooner_with_a_faster_disk():
