@@ -119,7 +119,7 @@ def by_all(gpus: Sequence[ServerGpu]) -> Verdict | None:
     """What the GPUs that the server uses say together; None without any. Of unknown use, those count that worked."""
     judged = [gpu.verdict for gpu in gpus if gpu.used or (gpu.used is None and _worked(gpu))]
     if not judged:
-        return gpus[0].verdict if gpus else None
+        return refuse("no GPU of this machine had work under the load") if gpus else None
     if len({verdict.class_ for verdict in judged}) > 1:
         return refuse(f"the {len(judged)} GPUs disagree: " + ", ".join(str(each.class_ or "none") for each in judged))
     return min(judged, key=lambda verdict: verdict.state is VerdictState.CLEAR)

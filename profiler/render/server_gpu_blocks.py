@@ -8,13 +8,13 @@ from profiler.render.words import sentence
 from profiler.report.server_gpu import ServerGpu
 from profiler.report.vocabulary import VerdictState
 
-_USED = {True: "", False: ", not used by the server", None: ", whether the server uses it is not known"}
+_UNSEEN = ", whether the server uses it cannot be seen"
 
 
 def server_gpu_blocks(gpu: ServerGpu) -> list[Block]:
     """Its series, and what they say of the phase that leads."""
     notes = Footnotes()
-    blocks: list[Block] = [Heading(f"GPU {gpu.index} under the load: {gpu.name}{_USED[gpu.used]}", 2)]
+    blocks: list[Block] = [Heading(f"GPU {gpu.index} under the load: {gpu.name}{'' if gpu.used else _UNSEEN}", 2)]
     blocks += series_blocks(gpu.series, notes)
     if notes.reasons:
         blocks.append(Bullets(tuple(notes.reasons), mark="[{}]"))

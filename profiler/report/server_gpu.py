@@ -11,7 +11,8 @@ from profiler.report.telemetry import Series
 class ServerGpu(Struct, frozen=True, kw_only=True):
     """One GPU over the `seconds` of the load.
 
-    `used` says whether the server has it in use, null where that cannot be seen. `verdict` is of the phase that leads.
+    `used` is null where it cannot be seen that a process of the server has it in use; those that it is seen not to use
+    are not listed. `verdict` is of the phase that leads.
     """
 
     index: int

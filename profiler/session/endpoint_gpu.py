@@ -98,7 +98,7 @@ def gpu_sampling(
         SampledGpu(
             index=place,
             name=_name(gpus[place]),
-            used=len(gpus) == 1 or None if used is None else True,
+            used=None if used is None else True,
             sampler=kept.enter_context(sampler(SamplerConfig(pid=pid, gpu_uuid=gpus[place].uuid))),
         )
         for place in chosen

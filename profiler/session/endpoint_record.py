@@ -86,7 +86,7 @@ def answer(driven: Driven, *, complete: bool) -> Endpoint:
     how, times = summed(well, list(splits.values()), server)
     health = driven.health()
     gpus = gpus_under_load(driven, well, leading_part(times)) if well else []
-    witnesses = witnesses_of(driven, by_all(gpus), leading_part(times))
+    witnesses = witnesses_of(driven, well, by_all(gpus), leading_part(times))
     phases = {name: known for name, told in witnesses.items() if (known := phase_class(name, told)) is not None}
     silent = silent_witnesses(witnesses.get(leading_part(times) or "", {}))
     leader, verdict = endpoint_verdict(times if well else {}, health, server, how, phases, silent)
@@ -232,7 +232,7 @@ def _warnings(
     if server is not None and server.requests > len(sent.exchanges):
         warn("others", f"the server ended {server.requests:,} requests, {len(sent.exchanges):,} of them ours")
     if driven.sampling is not None and any(gpu.used is None for gpu in driven.sampling.gpus):
-        warn("gpus", "which of the GPUs the server uses cannot be seen: those count that had work")
+        warn("gpus", "which GPUs the server uses cannot be seen: those of this machine count that had work")
     if driven.stretch is not None and driven.stretch.stop_failed:
         warn(
             "profiler", f"the engine's profiler may still run: {driven.stretch.stop_failed}; POST /stop_profile ends it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from profiler.endpoint.exchange import Exchange
@@ -13,11 +14,13 @@ from profiler.report.records import Verdict
 from profiler.report.server_gpu import ServerGpu
 from profiler.report.source import Source, Sources
 from profiler.report.vocabulary import VerdictState
+from profiler.serving.profiled_phase import profiled_phases
 from profiler.session.endpoint_trace import trace_verdicts
 
 if TYPE_CHECKING:
     from profiler.session.endpoint_record import Driven
 
+_NS_PER_MS = 1e6
 Witnesses = dict[PhaseClassFrom, Verdict]
 
 
@@ -42,11 +45,12 @@ def gpus_under_load(driven: Driven, well: list[Exchange], leader: EndpointPartNa
     return driven.sampling.records(begin, end, well, leader.value, others)
 
 
-def witnesses_of(driven: Driven, by_gpu: Verdict | None, leader: EndpointPartName | None) -> dict[str, Witnesses]:
+def witnesses_of(
+    driven: Driven, well: list[Exchange], by_gpu: Verdict | None, leader: EndpointPartName | None
+) -> dict[str, Witnesses]:
     """Who tells what of prefill and of decode; the GPU's counters tell of the part that leads alone."""
     by_trace = trace_verdicts(driven.trace) if driven.trace is not None else {}
-    costs = driven.plan.costs
-    by_costs = {} if costs is None else {phase.name: phase.verdict for phase in costs.phases}
+    by_costs = _by_costs(driven, well)
     found = {}
     for name in (EndpointPartName.PREFILL.value, EndpointPartName.DECODE.value):
         told = {
@@ -56,6 +60,17 @@ def witnesses_of(driven: Driven, by_gpu: Verdict | None, leader: EndpointPartNam
         }
         found[name] = {who: verdict for who, verdict in told.items() if verdict is not None}
     return found
+
+
+def _by_costs(driven: Driven, well: list[Exchange]) -> dict[str, Verdict]:
+    """What the report of the model says, at the times that the phases took here."""
+    if driven.plan.costs is None:
+        return {}
+    gaps = [each.tpot_ns for each in well if each.tpot_ns is not None]
+    prompts = [driven.unloaded.prefill_ns(each.input_tokens) for each in well]
+    times = {name: fmean(found) / _NS_PER_MS for name, found in (("prefill", prompts), ("decode", gaps)) if found}
+    profiled = profiled_phases(driven.plan.costs)
+    return {name: profiled[name].served(ms) for name, ms in times.items() if name in profiled}
 
 
 def missing_looks(driven: Driven, verdict: Verdict, told: PhaseClass | None) -> Sources:
@@ -70,5 +85,5 @@ def missing_looks(driven: Driven, verdict: Verdict, told: PhaseClass | None) -> 
         sources["phase_class_from"] = Source(missing="no phase leads, or nothing told what holds it back")
     if driven.trace is None:
         asked = driven.plan.trace_folder is not None
-        sources["trace"] = Source(missing="the load ended before it" if asked else "not asked for: --trace")
+        sources["trace"] = Source(missing="the run ended before it" if asked else "not asked for: --trace")
     return sources

@@ -99,9 +99,19 @@ def test_counters_that_leave_it_open_make_the_verdict_so() -> None:
     assert answer.doubt == "the GPU's counters cannot tell that for sure"
 
 
-def test_the_only_gpu_is_the_servers() -> None:
-    (gpu,) = sampling(FakeGpu()).gpus
+def test_the_only_gpu_is_the_servers_where_one_of_its_processes_is_on_it() -> None:
+    (gpu,) = sampling(FakeGpu(processes=[(4711, None)]), used_by=frozenset({4711})).gpus
     assert (gpu.index, gpu.name, gpu.used) == (0, "NVIDIA H100 80GB HBM3", True)
+    (unseen,) = sampling(FakeGpu(), used_by=frozenset({4711})).gpus
+    assert unseen.used is None
+
+
+@pytest.mark.usefixtures("unwatched")
+def test_a_server_whose_gpu_never_worked_is_not_said_to_wait_for_its_host() -> None:
+    answer = driven("decode_offload_4layers")
+    assert answer.verdict.class_ is None
+    assert "no GPU of this machine had work under the load" in answer.verdict.evidence[0]
+    assert {warning.code for warning in answer.warnings} >= {"gpus"}
 
 
 def test_of_several_gpus_those_are_sampled_on_which_the_server_has_a_process() -> None:
