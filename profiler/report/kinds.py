@@ -81,7 +81,7 @@ def decode_as(record: type[_Record], data: bytes, envelope: Envelope, version: s
     """The record, whose schema has that `version`, in `data`. Raises `UnreadableError` for another major version."""
     if envelope.schema_version.partition(".")[0] != version.partition(".")[0]:
         raise UnreadableError(
-            f"the report has schema version {envelope.schema_version}, this tool reads {version}",
+            f"the report has schema version {envelope.schema_version[:40]}, this tool reads {version}",
             "profile again with this version, or install the one that wrote the report",
         )
     try:

@@ -42,7 +42,13 @@ def record() -> None:
     kept("analyze-comparison", "analyze", graph, "--against", eager)
     speeds = ("--prefill-tokens-per-s", "20000", "--decode-tokens-per-s", "50")
     kept("simulate", "simulate", "500:100,1000:100,1000:300,4000:700", *speeds)
+    own = [str(DATA / "own" / f"smollm135m-{mode}.json.gz") for mode in ("eager", "graph")]
+    kept("compare", "compare", *own)
+    kept("history", "history", str(DATA / "own"))
     kept("check", "check", str(REPORT), "--budget", "everything", "--inconclusive", "pass")
+    own = [str(DATA / "own" / f"llama8b-{mode}.json.gz") for mode in ("eager", "graph")]
+    kept("compare", "compare", *own)
+    kept("history", "history", *own, str(REPORT))
     server = FakeServer(slots=4, prefill_s=0.01, decode_s=0.002, metrics=vllm_metrics)
     with server.running():
         load = ("--prompt-tokens", "lognormal:100:0.5", "--output-tokens", "lognormal:12:0.5", "--slo-ttft-ms", "200")
