@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
@@ -29,9 +31,10 @@ from profiler.render.document import (
     Tone,
     printable_blocks,
 )
-from profiler.render.result_blocks import result_blocks
 from profiler.render.slot_picture import slot_rows
-from profiler.report.kinds import Result
+
+if TYPE_CHECKING:
+    from profiler.report.kinds import Result
 
 # Every class has a pattern of its own, so that the bar can be read without colour.
 _PATTERNS = {"memory": "█", "compute": "▓", "io": "▞", "scheduling": "░", "unknown": "·"}
@@ -51,6 +54,8 @@ _WIDE = 140
 
 def render(result: Result, console: Console) -> None:
     """Print a result of any kind to a console, at the width that it has."""
+    from profiler.render.result_blocks import result_blocks  # of all kinds, which who has blocks need not import
+
     render_blocks(result_blocks(result), console)
 
 
