@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -17,12 +18,14 @@ from profiler.endpoint.address import Address
 from profiler.endpoint.exchange import Exchange
 from profiler.endpoint.gpu_verdict import gpu_verdict, served_spans, utilisation
 from profiler.errors import NoDeviceError, UsageError
-from profiler.measure.repeat import Sampler
 from profiler.measure.telemetry.process import SamplerProcess
 from profiler.measure.telemetry.sampler import QUANTITIES, SamplerConfig
 from profiler.measure.telemetry.source import Recording
 from profiler.measure.telemetry.summary import summarize
 from profiler.report.server_gpu import ServerGpu
+
+if TYPE_CHECKING:
+    from profiler.measure.repeat import Sampler  # which imports torch
 
 # The host's series would be the client's: the server's processes are not known for sure.
 _OF_THE_GPU = {source: quantities for source, quantities in QUANTITIES.items() if source in ("gpm", "nvml")}

@@ -42,6 +42,13 @@ def test_a_trace_that_nothing_would_open_is_refused_before_torch_is_imported() -
     assert not modules.intersection({"torch", "transformers", "accelerate"})
 
 
+def test_a_server_is_loaded_without_torch_and_its_gpus_are_looked_for_without_it() -> None:
+    for more in ((), ("--gpu",)):
+        modules = imported_by("endpoint", "http://127.0.0.1:1", "--rate", "1", *more)
+        assert "profiler.session.endpoint" in modules
+        assert not modules.intersection({"torch", "transformers", "accelerate"})
+
+
 def test_listing_models_and_the_schema_never_import_torch() -> None:
     for verb in ("models", "schema"):
         assert not imported_by(verb).intersection({"torch", "transformers", "accelerate"})
