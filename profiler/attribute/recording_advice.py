@@ -33,7 +33,14 @@ def for_findings(findings: Sequence[Finding]) -> list[TraceAdvice]:
 
 def for_no_device() -> TraceAdvice:
     """Of a trace without work of a device."""
-    return _advice(_RECORD_GPU, "what holds a GPU back is seen on the GPU")
+    action = (
+        "record it where a GPU works, and both sides: "
+        "profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA], record_shapes=True, with_stack=True)"
+    )
+    why = (
+        "what holds a GPU back is seen on the GPU; what holds a CPU back, `bottleneck profile MODEL --device cpu` tells"
+    )
+    return _advice(action, why)
 
 
 def for_unknown(found: Sequence[Reason], busy_ns: int) -> list[TraceAdvice]:

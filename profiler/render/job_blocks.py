@@ -17,6 +17,7 @@ from profiler.render.document import (
     Tone,
 )
 from profiler.render.numbers import aligned, count, percent
+from profiler.render.traced_verdict import has_parts_only
 from profiler.render.words import PARTS, sentence
 from profiler.report.analysis import IntegrityFinding, Job, RankAnalysis
 from profiler.report.vocabulary import BottleneckClass, VerdictState
@@ -86,6 +87,9 @@ def _labels(ranks: list[RankAnalysis]) -> list[str]:
 
 def _answer(ranks: list[RankAnalysis], job: Job) -> Statement:
     """How many ranks each class holds back."""
+    if all(map(has_parts_only, ranks)):
+        words = "the parts only, as asked for (--parts-only): without the host's side, no verdicts"
+        return Statement(f"{_how_many(ranks)}, {words}.", Tone.ANSWER)
     clear = [rank.verdict.class_ for rank in ranks if rank.verdict.state is VerdictState.CLEAR]
     told = [f"{clear.count(klass)} held back by {klass.value}" for klass in BottleneckClass if klass in clear]
     refused = sum(rank.verdict.state is VerdictState.REFUSED for rank in ranks)
@@ -122,7 +126,7 @@ def _ranks(ranks: list[RankAnalysis]) -> list[Block]:
             aligned(rank.overlap.collective_ns / _NS_PER_MS, 100) if rank.overlap.collective_ns else "",
             aligned(rank.overlap.exposed_collective_ns / _NS_PER_MS, 100) if rank.overlap.collective_ns else "",
             rank.verdict.class_.value if rank.verdict.class_ is not None else "",
-            rank.verdict.state.value,
+            "not asked for" if has_parts_only(rank) else rank.verdict.state.value,
         )
         for label, rank in list(zip(_labels(ranks), ranks, strict=True))[:_SHOWN_RANKS]
     )
@@ -133,7 +137,7 @@ def _unclear(ranks: list[RankAnalysis]) -> list[Block]:
     """Why verdicts are not clear, each reason once."""
     reasons: dict[str, list[str]] = {}
     for label, rank in zip(_labels(ranks), ranks, strict=True):
-        if rank.verdict.state is not VerdictState.CLEAR:
+        if rank.verdict.state is not VerdictState.CLEAR and not has_parts_only(rank):
             reasons.setdefault(f"{rank.verdict.state.value}; {_reason(rank)}", []).append(label)
     told = (f"{_some(labels)}: {why}" for why, labels in reasons.items())
     return [Heading("Why not clear", 2), Bullets(tuple(told))] if reasons else []

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from profiler.render.answer import cause_words, share_words, verdict_statements
 from profiler.render.document import Block, Bullets, Heading, Statement, Tone
-from profiler.render.numbers import interval, percent, ratio, times
+from profiler.render.numbers import duration, interval, percent, ratio, times
 from profiler.render.words import listed, sentence
 from profiler.report.analysis import RankAnalysis
 from profiler.report.trace_advice import TraceAdvice
 from profiler.report.vocabulary import BottleneckClass, VerdictState
 
+_NS_PER_MS = 1e6
 # What is missing from a trace, by the codes of findings that lower the confidence.
 _MISSING = {
     "kernels_without_launch": "launch records are missing",
@@ -22,6 +23,10 @@ _MISSING = {
 def traced_verdict_blocks(rank: RankAnalysis) -> list[Block]:
     """What the verdict says, and how sure that is."""
     verdict = rank.verdict
+    if has_parts_only(rank):
+        busy, idle = (percent(ns / rank.span_ns) for ns in (rank.busy_ns, rank.idle_ns))
+        told = f"The device was busy {busy} of {duration(rank.span_ns / _NS_PER_MS)}, and idle {idle}."
+        return [Statement(told, Tone.ANSWER), Statement(sentence(rank.sources["verdict"].missing or ""), Tone.FAINT)]
     if verdict.state is VerdictState.REFUSED:
         return list(verdict_statements("This trace", verdict))
     if rank.doubt is None:
@@ -31,6 +36,11 @@ def traced_verdict_blocks(rank: RankAnalysis) -> list[Block]:
         text = f"This trace, as traced, is held back by {verdict.class_}{cause_words(verdict)}; {rank.doubt}. {first}"
         statements = [Statement(text.strip(), Tone.INCONCLUSIVE)]
     return [*statements, Statement(_certainty(rank), Tone.FAINT)]
+
+
+def has_parts_only(rank: RankAnalysis) -> bool:
+    """Whether no verdict was asked for, which is no failure to give one."""
+    return "verdict" in rank.sources and rank.span_ns > 0
 
 
 def advice_blocks(advice: list[TraceAdvice]) -> list[Block]:

@@ -187,7 +187,8 @@ def _analyze_device(
         judged = TracedJudgement(parts, [], refuse(_PARTS_ONLY))
         device = device_name(timeline.device_properties, number, named)
         rank = rank_record(name, device, told, timeline, own, judged, findings, [])
-        return replace(rank, sources={**rank.sources, "critical_path": Source(missing=_PARTS_ONLY)})
+        not_asked = dict.fromkeys(("verdict", "critical_path"), Source(missing=_PARTS_ONLY))
+        return replace(rank, sources={**rank.sources, **not_asked})
     # Only a verdict needs these: they take longer to import than the parts of most traces to read.
     from profiler.attribute.traced import judge_traced
     from profiler.attribute.traced_waits import with_waits

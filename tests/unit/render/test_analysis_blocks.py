@@ -16,7 +16,7 @@ from profiler.render.words import PARTS
 from profiler.report.analysis import Analysis, PartName
 from profiler.session.analyze import analyze
 from tests.unit.trace.side_by_side import side_by_side
-from tests.unit.trace.trace_events import PUBLIC_TRACES, RECORDINGS
+from tests.unit.trace.trace_events import CPU_TRACE, PUBLIC_TRACES, RECORDINGS
 
 
 @cache
@@ -168,3 +168,20 @@ def test_a_refused_trace_says_what_to_record() -> None:
     assert "What to do 1. Let `bottleneck profile --mode graph` join the replay with its operations" in text
     assert "Slowest kernels kernel" in text
     assert "it is one of those replayed from a CUDA graph" in text
+
+
+def test_the_parts_alone_were_asked_for_and_are_no_failed_verdict() -> None:
+    names = [str(RECORDINGS / f"{name}.json.gz") for name in ("tiny_kernels", "gemm_large")]
+    one, two = (joined(shown(analyze(*names[:count], parts_only=True))) for count in (1, 2))
+    assert one.startswith("The device was busy 6.3% of 18.52 ms, and idle 94%.")
+    assert "Only the parts were asked for (--parts-only)" in one
+    assert two.startswith("2 traces, the parts only, as asked for (--parts-only)")
+    for text in (one, two):
+        assert "NO VERDICT" not in text
+        assert "refused" not in text
+
+
+def test_a_trace_of_a_cpu_says_what_to_record() -> None:
+    text = joined(shown(analyze(CPU_TRACE)))
+    assert "activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]" in text
+    assert "bottleneck profile MODEL --device cpu" in text
