@@ -142,17 +142,17 @@ def _steps(before: Sequence[RankAnalysis], after: Sequence[RankAnalysis]) -> lis
     """
     if len(before) != 1 or len(after) != 1:
         return []
-    old, new = ({phase.name: phase.step_ns for phase in rank.phases} for rank in (before[0], after[0]))
+    old, new = ({phase.name: phase for phase in rank.phases} for rank in (before[0], after[0]))
     if len(old) == len(new) == 1 and _kinds(before, after):
         new = dict(zip(old, new.values(), strict=True))
     return [
         StepChange(
             phase=name,
-            before_steps=old[name].steps,
-            after_steps=new[name].steps,
-            before_ns=old[name].median_ns,
-            after_ns=new[name].median_ns,
-            change_ns=new[name].median_ns - old[name].median_ns,
+            before_steps=old[name].count,
+            after_steps=new[name].count,
+            before_ns=old[name].step_ns.median_ns,
+            after_ns=new[name].step_ns.median_ns,
+            change_ns=new[name].step_ns.median_ns - old[name].step_ns.median_ns,
         )
         for name in old
         if name in new

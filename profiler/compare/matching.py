@@ -23,11 +23,15 @@ class _Work:
 
     calls: int = 0
     ns: int = 0
+    is_kernel: bool = False
+    nameless: bool = False  # nobody knows the operation of its kernels
     kernels: dict[str, int] = field(default_factory=dict)  # their times
 
     def add(self, kernel: KernelTime) -> None:
         self.calls += kernel.calls
         self.ns += kernel.ns
+        self.is_kernel |= kernel.is_kernel
+        self.nameless |= kernel.is_kernel and kernel.operation is None
         self.kernels[kernel.name] = self.kernels.get(kernel.name, 0) + kernel.ns
 
     def names(self) -> list[str]:
@@ -64,6 +68,15 @@ def matched(before: Sequence[KernelTime], after: Sequence[KernelTime]) -> list[O
             else:
                 key = (MatchedBy.OPERATION, kernel.operation)
             found.setdefault(key, (_Work(), _Work()))[side].add(kernel)
+    only = [[pair[side] for pair in found.values() if not pair[1 - side].calls] for side in (0, 1)]
+
+    def may_be_renamed(old: _Work, new: _Work) -> bool:
+        """Whether only one side has it, and only the other has work that may be the same: it lacks a name of one."""
+        if old.calls and new.calls:
+            return False
+        mine, others = (old, only[1]) if old.calls else (new, only[0])
+        return any(other.nameless != mine.nameless for other in others if other.is_kernel and mine.is_kernel)
+
     return [
         OperationChange(
             name=name,
@@ -75,6 +88,7 @@ def matched(before: Sequence[KernelTime], after: Sequence[KernelTime]) -> list[O
             before_ns=old.ns,
             after_ns=new.ns,
             change_ns=new.ns - old.ns,
+            may_be_renamed=may_be_renamed(old, new),
         )
         for (how, name), (old, new) in found.items()
     ]

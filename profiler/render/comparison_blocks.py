@@ -19,6 +19,10 @@ from profiler.report.analysis_comparison import (
 _NS_PER_MS = 1e6
 _SHOWN = 15  # of what was matched; the JSON has all
 _MOST_FOR_DECIMALS = 99.0  # milliseconds: however long the span, what changed in it is told to 0.01
+_RENAMED = (
+    "Only before, only after: of some kernels one of the traces does not tell the operation, so that what stands under "
+    "one of these may be what stands under the other."
+)
 _SAME = 0.01  # a change of less is none
 
 
@@ -35,6 +39,8 @@ def comparison_blocks(answer: AnalysisComparison) -> list[Block]:
         blocks += [Heading("Kernels by family", 2), _families(answer, view)]
     if answer.operations:
         blocks += [Heading("What the device ran", 2), _operations(answer, view)]
+        if any(each.may_be_renamed for each in answer.operations):
+            blocks.append(Statement(_RENAMED, Tone.FAINT))
     return blocks
 
 
@@ -58,6 +64,11 @@ class _View:
         """Both, and their difference with its sign."""
         before, after, change = self.ms(before_ns, after_ns)
         return aligned(before, self._whole), aligned(after, self._whole), self.signed(change)
+
+    def calls(self, before: int, after: int) -> str:
+        """How many there were, of a step where times are of one."""
+        old, new = (_number(calls / steps) for calls, steps in ((before, self._before), (after, self._after)))
+        return old if old == new else f"{old} to {new}"
 
     def signed(self, change: float) -> str:
         """A difference in milliseconds."""
@@ -117,19 +128,20 @@ def _columns(view: _View, *first: Column) -> tuple[Column, ...]:
         Column("before ms", numeric=True),
         Column("after ms", numeric=True),
         Column("change", numeric=True),
-        Column("of all", numeric=True, drop=1),
+        Column(f"of old {view.unit}", numeric=True, drop=1),
     )
 
 
-def _of_all(view: _View, before_ns: int, after_ns: int) -> str:
-    """Which part of the whole change this is."""
-    if abs(view.change) < _SAME * view.old:
+def _of_old(view: _View, before_ns: int, after_ns: int) -> str:
+    """The change as a part of the whole span or step before, so that it has the sign of the change and they sum."""
+    if not view.old:
         return ""
-    return percent(view.ms(before_ns, after_ns)[2] / view.change)
+    text = percent(view.ms(before_ns, after_ns)[2] / view.old)
+    return text if text.startswith(("-", "<", ">", "0%")) else f"+{text}"
 
 
 def _row(view: _View, change: PartChange | FamilyChange | OperationChange) -> tuple[str, ...]:
-    return (*view.cells(change.before_ns, change.after_ns), _of_all(view, change.before_ns, change.after_ns))
+    return (*view.cells(change.before_ns, change.after_ns), _of_old(view, change.before_ns, change.after_ns))
 
 
 def _parts(answer: AnalysisComparison, view: _View) -> Grid:
@@ -137,7 +149,7 @@ def _parts(answer: AnalysisComparison, view: _View) -> Grid:
     total = (
         f"sum (the {view.unit})",
         *view.cells(answer.before.span_ns, answer.after.span_ns),
-        _of_all(view, answer.before.span_ns, answer.after.span_ns),
+        _of_old(view, answer.before.span_ns, answer.after.span_ns),
     )
     return Grid(_columns(view, Column("part", flexible=True, shortest=32)), (*rows, total), total=True)
 
@@ -168,7 +180,7 @@ def _families(answer: AnalysisComparison, view: _View) -> Grid:
     rows = tuple(
         (
             family.family.value.replace("_", "-"),
-            _calls(family.before_kernels, family.after_kernels),
+            view.calls(family.before_kernels, family.after_kernels),
             *_row(view, family),
         )
         for family in answer.families
@@ -183,22 +195,25 @@ def _operations(answer: AnalysisComparison, view: _View) -> Grid:
         Column("calls", numeric=True, drop=2),
     )
     shown, others = answer.operations[:_SHOWN], answer.operations[_SHOWN:]
-    rows = [(_name(each), _calls(each.before_calls, each.after_calls), *_row(view, each)) for each in shown]
+    rows = [(_name(each), view.calls(each.before_calls, each.after_calls), *_row(view, each)) for each in shown]
     if others:
         before, after = sum(each.before_ns for each in others), sum(each.after_ns for each in others)
-        calls = _calls(sum(each.before_calls for each in others), sum(each.after_calls for each in others))
-        rows.append((f"{len(others)} others", calls, *view.cells(before, after), _of_all(view, before, after)))
+        calls = view.calls(sum(each.before_calls for each in others), sum(each.after_calls for each in others))
+        rows.append((f"{len(others)} others", calls, *view.cells(before, after), _of_old(view, before, after)))
     busy = (answer.before.busy_ns, answer.after.busy_ns)
-    total = ("sum (busy)", "", *view.cells(*busy), _of_all(view, *busy))
+    total = ("sum (busy)", "", *view.cells(*busy), _of_old(view, *busy))
     return Grid(columns, (*rows, total), total=True)
 
 
 def _name(change: OperationChange) -> str:
     name = change.name if change.matched_by is MatchedBy.OPERATION else short_kernel_name(change.name)
-    if not change.before_calls:
-        return f"added: {name}"
-    return name if change.after_calls else f"gone: {name}"
+    if change.before_calls and change.after_calls:
+        return name
+    if change.may_be_renamed:
+        return f"only {'before' if change.before_calls else 'after'}: {name}"
+    return f"{'gone' if change.before_calls else 'added'}: {name}"
 
 
-def _calls(before: int, after: int) -> str:
-    return count(before) if before == after else f"{count(before)} to {count(after)}"
+def _number(calls: float) -> str:
+    """A count, or the mean of a few that are no whole number."""
+    return count(round(calls)) if calls == round(calls) else f"{calls:,.1f}"

@@ -82,10 +82,11 @@ class OperationChange(Struct, frozen=True, kw_only=True):
     before_ns: int
     after_ns: int
     change_ns: int
+    may_be_renamed: bool = False
 
 
 class StepChange(Struct, frozen=True, kw_only=True):
-    """One phase that both have: the median of its steps."""
+    """One phase that both have: how many steps, and the median of those that another follows at once."""
 
     phase: str
     before_steps: int
