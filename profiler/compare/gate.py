@@ -16,8 +16,9 @@ from profiler.compare.budget import (
     Rule,
     Verdicts,
 )
-from profiler.compare.measured import Judged, Measured, Scope, over
+from profiler.compare.measured import Judged, Measured, Scope
 from profiler.compare.quantities import COMPARED, MOST
+from profiler.compare.regression import Against, against
 from profiler.report.analysis import Analysis
 from profiler.report.check import Check, CheckedRule, CheckedVerdict
 from profiler.report.endpoint import Endpoint
@@ -44,8 +45,12 @@ def check(
     baseline_name: str | None = None,
     tool_version: str,
 ) -> Check:
-    """The result, of which the first rule is that it is whole: a run that was broken off never holds."""
-    rules = [_whole(result), *(_checked(rule, result, baseline, budget) for rule in budget.rules)]
+    """The result, of which the first rule is that it is whole: a run that was broken off never holds.
+
+    Raises `UsageError` for a baseline that is of something else.
+    """
+    both = None if baseline is None else _against(result, baseline)
+    rules = [_whole(result), *(_checked(rule, result, both, budget) for rule in budget.rules)]
     verdict = single_verdict(result)
     number = {outcome: sum(rule.outcome is outcome for rule in rules) for outcome in Outcome}
     fatal = number[Outcome.FAIL] + (number[Outcome.INCONCLUSIVE] if budget.inconclusive is CountsAs.FAIL else 0)
@@ -72,9 +77,16 @@ def _whole(result: Checkable) -> CheckedRule:
     return _rule(_WHOLE, "", Outcome.PASS if result.complete else Outcome.FAIL, found=found, words=["whole"], why=why)
 
 
-def _checked(rule: Rule, result: Checkable, baseline: Checkable | None, budget: Budget) -> CheckedRule:
+def _against(result: Checkable, baseline: Checkable) -> Against:
+    new, old = (_scopes(each, OVERALL_SCOPE) for each in (result, baseline))
+    several = "several ranks have one each"
+    alone = (side[0] if len(side) == 1 else Scope({}, Judged(None), several) for side in (new, old))
+    return against(result, baseline, *alone)
+
+
+def _checked(rule: Rule, result: Checkable, both: Against | None, budget: Budget) -> CheckedRule:
     if rule.scope == REGRESSION_SCOPE and isinstance(rule, Limit):
-        candidates = [_compared(rule, result, baseline, budget.confidence)]
+        candidates = [_compared(rule, both, budget.confidence)]
     else:
         scopes = _scopes(result, rule.scope)
         if isinstance(rule, Verdicts):
@@ -108,15 +120,11 @@ def _scopes(result: Checkable, name: str) -> Sequence[Scope]:
 _KINDS = {Report: "a profile", Analysis: "an analysis", Simulation: "a simulation", Endpoint: "a live server"}
 
 
-def _compared(rule: Limit, result: Checkable, baseline: Checkable | None, confidence: float) -> CheckedRule:
-    if baseline is None:
+def _compared(rule: Limit, both: Against | None, confidence: float) -> CheckedRule:
+    if both is None:
         return _limited(rule, Measured(None, missing="there is no baseline (--baseline REPORT)"))
-    name = COMPARED[rule.name.removesuffix("_ratio")]
-    sides = [_scopes(side, OVERALL_SCOPE) for side in (result, baseline)]
-    if any(len(side) > 1 for side in sides):
-        return _limited(rule, Measured(None, missing="several ranks: compare them with analyze --against"))
-    after, before = (side[0].number(name) for side in sides)
-    ratio = over(after, before, confidence)
+    word = rule.name.removesuffix("_ratio")
+    ratio = both.ratio(word, COMPARED[word], confidence)
     if ratio.value is not None and ratio.low is None:
         return _rule(rule.key, ratio.of, Outcome.INCONCLUSIVE, ratio, rule, why=ratio.note)
     return _limited(rule, ratio)

@@ -5,11 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import NormalDist
 
 from profiler.report.records import Verdict
-
-_CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,31 +92,3 @@ def weighed(numbers: Sequence[tuple[float, Measured]]) -> Measured:
         total(lambda each: each.high),
         note="; ".join(notes),
     )
-
-
-def over(after: Measured, before: Measured, confidence: float) -> Measured:
-    """After over before, with the interval of that confidence.
-
-    Each interval predicts another run, so its relative reach h already holds the scatter of two runs: that of the
-    ratio is sqrt((h1^2 + h2^2) / 2), as z(confidence) / z(95%) of it, on a logarithmic scale (normal errors).
-    """
-    for side, which in ((after, "this result"), (before, "the baseline")):
-        if side.value is None:
-            return Measured(None, missing=f"{which}: {side.missing}")
-    if not after.value or not before.value:
-        return Measured(None, missing="one of the two is 0")
-    ratio = after.value / before.value
-    reaches = [_reach(side) for side in (after, before)]
-    known = [reach for reach in reaches if reach is not None]
-    if len(known) < len(reaches):
-        return Measured(ratio, of=after.of, note="measured once: how far two runs differ is not known")
-    normal = NormalDist()
-    wider = normal.inv_cdf((1 + confidence) / 2) / normal.inv_cdf((1 + _CONFIDENCE) / 2)
-    reach = wider * math.sqrt(sum(each**2 for each in known) / 2)
-    return Measured(ratio, ratio * math.exp(-reach), ratio * math.exp(reach), of=after.of)
-
-
-def _reach(measured: Measured) -> float | None:
-    if not measured.value or measured.low is None or measured.high is None:
-        return None
-    return (measured.high - measured.low) / 2 / measured.value

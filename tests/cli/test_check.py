@@ -15,6 +15,7 @@ from profiler.report.check import Check, check_schema
 from profiler.report.kinds import load_result
 from profiler.report.store import encode
 from tests.cli.test_startup import imported_by
+from tests.unit.compare.test_gate import as_slow
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 GRAPH, EAGER = (str(DATA / "own" / f"llama8b-{mode}.json.gz") for mode in ("graph", "eager"))
@@ -55,8 +56,10 @@ def test_what_cannot_be_told_fails_where_that_is_asked_for() -> None:
     assert typed(*typing, "--inconclusive", "fail")[0] == 3
 
 
-def test_a_baseline_alone_allows_five_percent() -> None:
-    typing = (EAGER, "--baseline", GRAPH)
+def test_a_baseline_alone_allows_five_percent(tmp_path: Path) -> None:
+    slower = tmp_path / "slower.json"
+    slower.write_bytes(encode(as_slow(1.2)))
+    typing = (str(slower), "--baseline", GRAPH)
     code, told, _ = typed(*typing)
     assert code == 3
     assert "regression.max_tpot_ratio" in told
@@ -99,6 +102,7 @@ def test_a_report_that_was_broken_off_fails_whatever_the_budget(tmp_path: Path) 
     [
         ((GRAPH,), "there is nothing to hold the report against"),
         ((GRAPH, "--budget", "interactiv"), "try: interactive"),
+        ((GRAPH, "--baseline", EAGER), "not alike in mode (eager against graph)"),
         ((GRAPH, "--budget", "interactive", "--inconclusive", "perhaps"), "perhaps"),
         ((str(DATA / "results" / "whatif.json.gz"), "--budget", "interactive"), "to which no budget applies"),
     ],

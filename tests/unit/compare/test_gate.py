@@ -11,12 +11,13 @@ from msgspec.structs import replace
 from profiler.attribute.verdict import refuse
 from profiler.compare.budget import parse_budget
 from profiler.compare.gate import Checkable, check
-from profiler.compare.measured import Measured, over
+from profiler.errors import UsageError
 from profiler.report.analysis import Analysis
 from profiler.report.check import Check, CheckedRule
 from profiler.report.kinds import load_result
 from profiler.report.outcome import Outcome
 from profiler.report.records import Report
+from profiler.report.simulation import Simulation
 from profiler.report.vocabulary import VerdictState
 
 DATA = Path(__file__).resolve().parents[2] / "data"
@@ -132,29 +133,70 @@ def test_a_report_that_was_broken_off_never_holds() -> None:
     assert "ended before decode was measured" in (answer.rules[1].why or "")
 
 
-def test_against_itself_nothing_got_slower_and_against_a_slower_one_it_is_faster() -> None:
-    text = "[regression]\nmax_tpot_ratio = 1.05"
-    assert ruled(kept(GRAPH), text, kept(GRAPH)).outcome is Outcome.PASS
-    assert ruled(kept(GRAPH), text, kept(EAGER)).outcome is Outcome.PASS
-    assert ruled(kept(EAGER), text, kept(GRAPH)).outcome is Outcome.FAIL
+def as_slow(factor: float, phase: str = "decode") -> Report:
+    """The captured run, with one phase as many times as slow."""
+    report = kept(GRAPH)
+    assert isinstance(report, Report)
+    found = next(each for each in report.phases if each.name == phase)
+    wall = found.clean.wall_ms
+    slower = replace(wall, median=factor * wall.median, low=factor * (wall.low or 0), high=factor * (wall.high or 0))
+    changed = replace(found, clean=replace(found.clean, wall_ms=slower))
+    return replace(report, phases=[changed if each is found else each for each in report.phases])
+
+
+@pytest.mark.parametrize(("factor", "outcome"), [(1.0, "pass"), (0.5, "pass"), (1.2, "fail")])
+def test_a_phase_that_got_slower_than_allowed_fails(factor: float, outcome: str) -> None:
+    rule = ruled(as_slow(factor), "[regression]\nmax_tpot_ratio = 1.05", kept(GRAPH))
+    assert rule.outcome.value == outcome
+    assert rule.measured == pytest.approx(factor)
+    assert rule.low is not None
+    assert rule.high is not None
+    assert rule.low < factor < rule.high
+
+
+def test_throughput_must_not_fall() -> None:
+    text = "[regression]\nmin_tokens_per_s_ratio = 0.8"
+    assert ruled(as_slow(2), text, kept(GRAPH)).outcome is Outcome.FAIL
+    assert ruled(as_slow(0.5), text, kept(GRAPH)).outcome is Outcome.PASS
 
 
 def test_a_noisy_phase_fails_for_no_difference_that_its_noise_could_make() -> None:
-    report = kept(GRAPH)
-    assert isinstance(report, Report)
-    prefill = report.phases[1]  # 32.9 ms, 19 to 49
-    wall = prefill.clean.wall_ms
-    slower = replace(wall, median=1.2 * wall.median, low=1.2 * (wall.low or 0), high=1.2 * (wall.high or 0))
-    changed = replace(prefill, clean=replace(prefill.clean, wall_ms=slower))
-    after = replace(report, phases=[report.phases[0], changed, report.phases[2]])
-    assert ruled(after, "[regression]\nmax_ttft_ratio = 1.05", report).outcome is Outcome.INCONCLUSIVE
+    # the prefill took 32.9 ms, 19 to 49
+    rule = ruled(as_slow(1.2, "prefill"), "[regression]\nmax_ttft_ratio = 1.05", kept(GRAPH))
+    assert rule.outcome is Outcome.INCONCLUSIVE
 
 
 def test_what_was_measured_once_is_compared_with_nothing() -> None:
-    rule = ruled(kept(GRAPH), "[regression]\nmax_load_ratio = 100", kept(EAGER))
+    rule = ruled(as_slow(1), "[regression]\nmax_load_ratio = 100", kept(GRAPH))
     assert rule.outcome is Outcome.INCONCLUSIVE
-    assert rule.measured is not None
-    assert "measured once" in (rule.why or "")
+    assert rule.measured == 1
+    assert "nothing tells how far" in (rule.why or "")
+
+
+def test_a_baseline_of_something_else_is_refused_with_the_difference() -> None:
+    for baseline, what in ((kept(EAGER), "mode (eager against graph)"), (kept("results/endpoint"), "kind")):
+        with pytest.raises(UsageError, match="not alike") as raised:
+            held(kept(GRAPH), "[regression]\nmax_tpot_ratio = 1", baseline)
+        assert what in raised.value.message
+
+
+def test_a_servers_mean_latencies_are_compared_and_a_simulations_are_exact() -> None:
+    rule = ruled(kept("results/endpoint"), "[regression]\nmax_ttft_ratio = 3", kept("results/endpoint"))
+    assert (rule.outcome, rule.of, rule.measured) == (Outcome.PASS, "TTFT", 1)
+    simulation = kept("results/simulate")
+    assert isinstance(simulation, Simulation)
+    alone = replace(simulation, policies=simulation.policies[:1])
+    rule = ruled(alone, "[regression]\nmax_e2e_p99_ratio = 1", alone)
+    assert (rule.outcome, rule.low, rule.high) == (Outcome.PASS, 1, 1)
+
+
+def test_a_step_of_a_trace_is_compared_with_its_own() -> None:
+    analysis = kept("results/analyze")
+    assert isinstance(analysis, Analysis)
+    alone = replace(analysis, ranks=analysis.ranks[:1])
+    rule = ruled(alone, "[regression]\nmax_step_ratio = 2", alone)
+    assert rule.measured == 1
+    assert rule.of == alone.ranks[0].phases[0].name
 
 
 def test_without_a_baseline_a_regression_cannot_be_told() -> None:
@@ -162,12 +204,13 @@ def test_without_a_baseline_a_regression_cannot_be_told() -> None:
 
 
 def test_more_confidence_takes_a_wider_interval() -> None:
-    before, after = Measured(100.0, 98.0, 102.0), Measured(104.0, 102.0, 106.0)
-    likely, sure = (over(after, before, confidence) for confidence in (0.9, 0.99))
-    assert likely.value == sure.value == pytest.approx(1.04)
-    assert sure.low is not None
-    assert likely.low is not None
-    assert sure.low < likely.low < 1.04
+    rules = [
+        ruled(kept(GRAPH), f"[regression]\nconfidence = {confidence}\nmax_tpot_ratio = 1.05", kept(GRAPH))
+        for confidence in (0.8, 0.95, 0.99)
+    ]
+    widths = [rule.high - rule.low for rule in rules if rule.high is not None and rule.low is not None]
+    assert widths == sorted(widths)
+    assert widths[0] < widths[-1]
 
 
 def test_of_several_ranks_the_worst_counts() -> None:
