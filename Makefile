@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-WITH_RAY := $(VENV)/.installed-with-ray
+WITH_SERVERS := $(VENV)/.installed-with-servers
 
-.PHONY: demo test integration integration-vllm lint format clean
+.PHONY: demo test integration lint format clean
 
 demo: $(INSTALLED)
 	$(BIN)/bottleneck profile tiny
@@ -13,11 +13,8 @@ demo: $(INSTALLED)
 test: $(INSTALLED) lint
 	$(BIN)/pytest -m "not integration"
 
-integration: $(WITH_RAY)
-	$(BIN)/pytest -m "integration and not vllm"
-
-integration-vllm: $(INSTALLED)
-	$(BIN)/pytest -m vllm
+integration: $(WITH_SERVERS)
+	$(BIN)/pytest -m integration
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -38,6 +35,6 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m compileall -q profiler # pip does that for what it copies, and an environment may forbid Python to
 	touch $@
 
-$(WITH_RAY): $(INSTALLED)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,ray]'
+$(WITH_SERVERS): $(INSTALLED)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,ray]' 'transformers[serving]'
 	touch $@

@@ -63,19 +63,21 @@ def summed(
     }
     if server is None or server.queue_ms is None:
         return INFERRED, inferred
-    before_first = sum(each.ttft_ns for each in exchanges)
+    whole, decode = sum(each.e2e_ns for each in exchanges), inferred[EndpointPartName.DECODE]
     queue = round(server.queue_ms * 1e6 * len(exchanges))
     if server.prefill_ms is None:
-        prefill = max(before_first - queue - inferred[EndpointPartName.NETWORK], 0)
+        prefill = max(whole - decode - queue - inferred[EndpointPartName.NETWORK], 0)
         how = MIXED
     else:
         prefill = round(server.prefill_ms * 1e6 * len(exchanges))
+        if server.decode_ms is not None:
+            decode = round(server.decode_ms * 1e6 * len(exchanges))
         how = BY_SERVER
-    network = before_first - queue - prefill
     return how, inferred | {
-        EndpointPartName.NETWORK: network,
+        EndpointPartName.NETWORK: whole - queue - prefill - decode,
         EndpointPartName.QUEUE: queue,
         EndpointPartName.PREFILL: prefill,
+        EndpointPartName.DECODE: decode,
     }
 
 

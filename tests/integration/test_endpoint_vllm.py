@@ -2,45 +2,36 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.integration import vllm_cpu
+from tests.integration import tiny_checkpoint, vllm_cpu
+from tests.integration.driven import driven
+from tests.integration.served import serving
 
-pytestmark = [pytest.mark.integration, pytest.mark.vllm, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1500)]
 
+SLOTS = 4
 LENGTHS = ("--prompt-tokens", "lognormal:150:0.5", "--output-tokens", "lognormal:40:0.4")
 
 
 @pytest.fixture(scope="module")
 def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("vllm")
-    vllm_cpu.save_model(folder / "model")
-    python = vllm_cpu.set_up(folder / "environment")
-    with vllm_cpu.serving(python, folder / "model", folder / "log.txt", most_at_once=4) as url:
+    tiny_checkpoint.save(folder / "model")
+    command = [vllm_cpu.environment(), "serve", folder / "model", "--served-model-name", "tiny"]
+    command += ["--max-model-len", "1024", "--enforce-eager", "--max-num-seqs", str(SLOTS)]
+    with serving(command, folder / "log.txt", vllm_cpu.SETTINGS) as url:
         yield url
-
-
-def run(tmp_path: Path, *arguments: str) -> dict[str, Any]:
-    kept = tmp_path / "endpoint.json"
-    command = [sys.executable, "-m", "profiler", "endpoint", *arguments, *LENGTHS, "-o", str(kept)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    answer: dict[str, Any] = json.loads(kept.read_text())
-    return answer
 
 
 @pytest.mark.parametrize(("rate", "count", "saturated"), [("0.5", "8", False), ("150", "300", True)])
 def test_the_split_is_that_of_the_servers_histograms(
     vllm: str, tmp_path: Path, rate: str, count: str, saturated: bool
 ) -> None:
-    answer = run(tmp_path, vllm, "--rate", rate, "--count", count)
+    answer = driven(tmp_path, vllm, "--rate", rate, "--count", count, *LENGTHS)
     server = answer["server"]
     means = {part["part"]: part["mean_ms"] for part in answer["parts"]}
     assert answer["endings"] == [{"ending": "ok", "count": int(count), "first": ""}]
