@@ -18,16 +18,18 @@ from profiler.trace.distinct import numbered
 from profiler.trace.timeline import Activity, Ints, Timeline
 
 # In this order: a fused kernel has the family of its heaviest work, and attention contains matrix products.
+# Alternatives begin with a letter: where one begins with a boundary or a group, `re` tries all at each place of a name.
 _KERNELS = (
-    (Family.ATTENTION, r"flash_(fwd|bwd|fprop|bprop|attn)|attention|attn|fmha|sdpa|\bmha_|flashinfer|PagedKV|mla_"),
+    (Family.ATTENTION, r"flash_(fwd|bwd|fprop|bprop|attn)|attention|attn|fmha|sdpa|mha_|flashinfer|PagedKV|mla_"),
     (
         Family.NORMALISATION,
-        r"(layer|rms|batch|group|instance|qk|l2)_?norm|\bbn_(fw|bw)_|norm2d|_norm_|GammaBetaBackward",
+        r"layer_?norm|rms_?norm|batch_?norm|group_?norm|instance_?norm|qk_?norm|l2_?norm|bn_(fw|bw)_|norm2d|_norm_"
+        r"|GammaBetaBackward",
     ),
     (
         Family.GEMM,
         r"gemm|gemv|gevm|Cijk_|nvjet|matmul|xmma|cudnn_convolution|convolv|conv(olution)?_?(\dd|fwd|bwd|forward|backward)"
-        r"|scudnn|dgrad|wgrad|fprop|splitK|winograd|tensorop|triton_tem_|fused_moe|marlin|machete|wvSplit|_mm_kernel|\bepilogue::impl",
+        r"|scudnn|dgrad|wgrad|fprop|splitK|winograd|tensorop|triton_tem_|fused_moe|marlin|machete|wvSplit|_mm_kernel|epilogue::impl",
     ),
     (
         Family.COPY_LIKE,
