@@ -21,7 +21,7 @@ from profiler.report.whatif import WHATIF_SCHEMA_VERSION, WhatIf
 
 Result = Report | WhatIf | Analysis | AnalysisComparison | Simulation | Endpoint | Check | Comparison | History
 
-_RECORDS: dict[str, tuple[type[Result], str]] = {
+RECORDS: dict[str, tuple[type[Result], str]] = {
     **dict.fromkeys(("profile", "capture", ""), (Report, SCHEMA_VERSION)),
     "whatif": (WhatIf, WHATIF_SCHEMA_VERSION),
     "analyze": (Analysis, ANALYSIS_SCHEMA_VERSION),
@@ -32,7 +32,7 @@ _RECORDS: dict[str, tuple[type[Result], str]] = {
     "compare": (Comparison, CHANGE_SCHEMA_VERSION),
     "history": (History, HISTORY_SCHEMA_VERSION),
 }
-OTHER_KINDS = frozenset(kind for kind, (record, _) in _RECORDS.items() if record is not Report)
+OTHER_KINDS = frozenset(kind for kind, (record, _) in RECORDS.items() if record is not Report)
 
 _NO_RESULT = "this is not a bottleneck report"
 _Record = TypeVar("_Record")
@@ -60,12 +60,12 @@ def load_result(path: str | Path) -> Result:
 def decode_result(data: bytes) -> Result:
     """The result that `data` holds. Raises `UnreadableError` for an unknown kind and another major version of it."""
     envelope = envelope_of(data)
-    if envelope.kind not in _RECORDS:
+    if envelope.kind not in RECORDS:
         raise UnreadableError(
             f"{_NO_RESULT} of a kind that this version knows: it calls itself {envelope.kind[:40]!r}",
             "install the version that wrote it",
         )
-    record, version = _RECORDS[envelope.kind]
+    record, version = RECORDS[envelope.kind]
     return decode_as(record, data, envelope, version)
 
 

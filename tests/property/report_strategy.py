@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
+from profiler.report.kinds import RECORDS, Result
 from profiler.report.records import SCHEMA_VERSION, Report
 
 _LONGEST = 3
@@ -17,6 +18,13 @@ def reports() -> st.SearchStrategy[Report]:
     """Reports of this schema version with any content that the types allow."""
     drawn = _strategy(msgspec.inspect.type_info(Report))
     return drawn.map(lambda report: msgspec.structs.replace(report, schema_version=SCHEMA_VERSION))
+
+
+def results(kind: str) -> st.SearchStrategy[Result]:
+    """Results of this kind and its schema version with any content that the types allow."""
+    record, version = RECORDS[kind]
+    drawn = _strategy(msgspec.inspect.type_info(record))
+    return drawn.map(lambda result: msgspec.structs.replace(result, kind=kind, schema_version=version))
 
 
 def _strategy(kind: Any) -> st.SearchStrategy[Any]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from profiler.errors import UnreadableError
+from profiler.report.json_text import json_text
+from profiler.report.kinds import RECORDS, decode_result
 from profiler.report.records import Report
 from profiler.report.store import decode, encode
-from tests.property.report_strategy import reports
+from tests.property.report_strategy import reports, results
 
 any_report = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -19,6 +22,14 @@ any_report = settings(
 @given(reports())
 def test_every_report_comes_back_as_it_was(report: Report) -> None:
     assert decode(encode(report)) == report
+
+
+@pytest.mark.parametrize("kind", [kind for kind in RECORDS if kind not in ("", "capture", "profile")])
+@settings(any_report, max_examples=12)
+@given(data=st.data())
+def test_every_result_of_every_kind_comes_back_as_it_was(kind: str, data: st.DataObject) -> None:
+    result = data.draw(results(kind))
+    assert decode_result(json_text(result)) == result
 
 
 @any_report
