@@ -9,7 +9,7 @@ from profiler.compare.change_points import FEWEST, change_points
 from profiler.compare.kept_times import in_order, times_of
 from profiler.compare.profiled_times import FULL_SPEED, PHASES, REQUEST
 from profiler.compare.result_times import ComparedResult
-from profiler.compare.results import Named, time_changes
+from profiler.compare.results import Named, is_meant, time_changes
 from profiler.errors import UnreadableError, UsageError
 from profiler.measure.statistics import CONFIDENCE
 from profiler.report.comparison import ChangeState, TimeChange, Unread
@@ -82,7 +82,7 @@ def _group(members: Sequence[_Kept]) -> HistoryGroup:
 
 
 def _time(name: str, results: Sequence[ComparedResult], confidence: float) -> TimeHistory:
-    found = [next((time for time in each.times if time.name == name and time.ms > 0), None) for each in results]
+    found = [next((time for time in each.times if time.name == name and is_meant(time)), None) for each in results]
     having = [(i, time) for i, time in enumerate(found) if time is not None]
     starts = [0, *change_points([time.ms for _, time in having], confidence), len(having)]
     changes = []

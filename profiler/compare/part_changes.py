@@ -11,12 +11,14 @@ from profiler.compare.centre import Array, centre_ms, change_interval
 from profiler.compare.result_times import OneTime, PartOfTime
 from profiler.report.comparison import CauseChange
 
+_ROUNDING = 0.01
+
 
 def part_changes(
     before: Sequence[OneTime], after: Sequence[OneTime], confidence: float, in_turn: bool
 ) -> list[CauseChange]:
     """The parts by name; empty where a result has none. A part that a result lacks took no time there."""
-    if not all(time.parts for time in (*before, *after)):
+    if not all(_sums(time) for time in (*before, *after)):
         return []
     found = {part.name: part for side in (after, before) for time in side for part in time.parts}
     names = list(found)
@@ -41,6 +43,11 @@ def part_changes(
         ),
         key=lambda part: -abs(part.change_ms),
     )
+
+
+def _sums(time: OneTime) -> bool:
+    """Whether its parts are those of this time: a report from elsewhere may hold anything."""
+    return bool(time.parts) and abs(math.fsum(part.ms for part in time.parts) - time.ms) <= _ROUNDING * time.ms
 
 
 def _compositions(side: Sequence[OneTime], names: Sequence[str]) -> tuple[Array, Array]:

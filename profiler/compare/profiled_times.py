@@ -109,9 +109,9 @@ def _request(report: Report, phases: Sequence[OneTime]) -> OneTime | None:
     """One prefill, then a decode step for every further token."""
     steps = {"prefill": 1, "decode": max(report.workload.new_tokens - 1, 0)} if report.workload else {}
     found = {time.name: time for time in phases if time.name in steps}
-    if len(found) < len(steps) or not steps:
+    ms = sum(steps[name] * time.ms for name, time in found.items())
+    if len(found) < len(steps) or not ms > 0:
         return None
-    ms = sum(count * found[name].ms for name, count in steps.items())
     reaches = [found[name].reach for name in steps]
     squares = sum((count * found[name].ms * (found[name].reach or 0.0)) ** 2 for name, count in steps.items())
     parts: dict[str, PartOfTime] = {}

@@ -32,6 +32,8 @@ from profiler.report.source import Source
 
 MARGIN = 0.03
 _TELLING = 0.1  # of a change: less of it is no reason to name
+_MEANT_MS = (1e-9, 1e12)  # a picosecond to thirty years: other times are none
+_NOTHING_KNOWN = math.log(1e6)  # an interval that reaches so far on either side says nothing
 
 Named = tuple[str, Result]
 
@@ -94,7 +96,7 @@ def time_changes(
     in_turn = _in_turn(before, after)
     sides = [[{time.name: time for time in result.times} for result in side] for side in (before, after)]
     named = dict.fromkeys(name for result in chain(*sides) for name in result)
-    common = [name for name in named if all(name in result and result[name].ms > 0 for result in chain(*sides))]
+    common = [name for name in named if all(name in result and is_meant(result[name]) for result in chain(*sides))]
     notes = [f"{name} is left out: not all of them have it" for name in named if name not in common]
     pairs = {name: [[result[name] for result in side] for side in sides] for name in common}
     tested = sum(
@@ -105,9 +107,16 @@ def time_changes(
     return [_time(pairs[name], margin, confidence, in_turn) for name in common], notes
 
 
+def is_meant(time: OneTime) -> bool:
+    """Whether it can be the time of anything."""
+    return _MEANT_MS[0] < time.ms < _MEANT_MS[1]
+
+
 def _changed(sides: Sequence[Sequence[OneTime]], confidence: float, in_turn: bool) -> Change:
     old, new = ([Sample(time.ms, time.reach, time.repeats) for time in side] for side in sides)
-    return change(old, new, confidence, in_turn)
+    found = change(old, new, confidence, in_turn)
+    nothing = found.reach is None or found.reach > _NOTHING_KNOWN
+    return Change(found.log_ratio, None, Basis.NONE) if nothing else found
 
 
 def _time(sides: Sequence[Sequence[OneTime]], margin: float, confidence: float, in_turn: bool) -> TimeChange:
@@ -117,7 +126,7 @@ def _time(sides: Sequence[Sequence[OneTime]], margin: float, confidence: float, 
     parts = part_changes(sides[0], sides[1], confidence, in_turn)
     sources = {}
     if found.reach is None:
-        sources["low_ratio"] = Source(missing="a single measurement on each side: nothing says how far runs differ")
+        sources["low_ratio"] = Source(missing="nothing says how far runs differ: a single measurement, or too few")
     if not parts:
         why = next((time.no_parts for side in sides for time in side if time.no_parts), "it has no parts")
         sources["parts"] = Source(missing=why)

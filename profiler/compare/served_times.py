@@ -39,7 +39,7 @@ def simulated_times(simulation: Simulation) -> ComparedResult:
             "batch size": str(setup.batch_size),
             "batch window": f"{setup.batch_window_ms:g} ms",
         },
-        times=[_policy(policy, simulation.requests) for policy in simulation.policies],
+        times=[_policy(policy, max(simulation.requests, 1)) for policy in simulation.policies],
         notes=[] if simulation.complete else ["was interrupted"],
     )
 

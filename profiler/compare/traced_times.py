@@ -43,7 +43,7 @@ def traced_times(analysis: Analysis) -> ComparedResult:
 
 def _phase(phase: PhaseAnalysis) -> OneTime:
     """The mean of the steps that were judged: its parts are theirs."""
-    steps = phase.judged.last - phase.judged.first + 1
+    steps = max(phase.judged.last - phase.judged.first + 1, 1)
     median = phase.step_ns.median_ns
     reach = None
     if median and phase.step_ns.steps > 1:

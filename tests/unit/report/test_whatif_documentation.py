@@ -1,4 +1,4 @@
-"""docs/report.md explains every field of what `whatif`, `analyze`, `simulate`, `endpoint` and `check` write, no more."""
+"""docs/report.md explains every field of what the verbs but `profile` write, and no more."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pytest
 from profiler.report.analysis import Analysis, Family, PartName, analysis_schema
 from profiler.report.analysis_comparison import comparison_schema
 from profiler.report.check import Check, check_schema
+from profiler.report.comparison import Comparison, change_schema
 from profiler.report.endpoint import Ending, Endpoint, EndpointPartName, Saturation, endpoint_schema
+from profiler.report.history import History, history_schema
 from profiler.report.simulation import ServingPartName, Simulation, SlotState, simulation_schema
 from profiler.report.store import json_schema
 from profiler.report.whatif import WhatIf, whatif_schema
@@ -27,6 +29,8 @@ RECORDS = {
         simulation_schema(),
         endpoint_schema(),
         check_schema(),
+        change_schema(),
+        history_schema(),
     )
     for name, kind in schema["$defs"].items()
     if "properties" in kind and name not in SHARED
@@ -65,6 +69,8 @@ def test_no_section_is_about_a_record_that_is_gone() -> None:
         (simulation_schema(), Simulation),
         (endpoint_schema(), Endpoint),
         (check_schema(), Check),
+        (change_schema(), Comparison),
+        (history_schema(), History),
     ],
 )
 def test_the_schema_is_that_of_the_records(schema: dict[str, object], kind: type) -> None:

@@ -1,0 +1,183 @@
+"""What changed between kept results: real profiles, analyses, simulations and servers under load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from profiler.compare.results import Named, compare_results
+from profiler.errors import UsageError
+from profiler.report.analysis import Analysis
+from profiler.report.comparison import Basis, ChangeState, Comparison, Side, TimeChange
+from profiler.report.endpoint import Endpoint
+from profiler.report.kinds import load_result
+from profiler.report.records import Report
+from profiler.report.simulation import Simulation
+
+DATA = Path(__file__).parents[2] / "data"
+EAGER, GRAPH = DATA / "own" / "llama8b-eager.json.gz", DATA / "own" / "llama8b-graph.json.gz"
+FULL_SPEED = DATA / "truth" / "counted_whole_report_h100.json.gz"
+A, SLOWED = (sorted((DATA / "turns").glob(f"{side}-*.json.gz")) for side in ("a", "slowed"))
+
+
+def named(*paths: Path) -> list[Named]:
+    return [(path.name, load_result(path)) for path in paths]
+
+
+def report(path: Path) -> Report:
+    found = load_result(path)
+    assert isinstance(found, Report)
+    return found
+
+
+def time(answer: Comparison, name: str) -> TimeChange:
+    return next(time for time in answer.times if time.name == name)
+
+
+def test_a_captured_step_is_faster_because_the_host_is_gone_from_it():
+    answer = compare_results(named(EAGER), named(GRAPH), force=True)
+    decode = time(answer, "decode")
+    assert (decode.state, decode.basis) == (ChangeState.CHANGED, Basis.REPEATS)
+    assert decode.before_ms / decode.after_ms == pytest.approx(3.74, abs=0.01)
+    assert decode.because == ["scheduling.host"]
+    assert decode.host_change_ms == pytest.approx(decode.change_ms, rel=0.05)
+    assert time(answer, "prefill").state is ChangeState.INCONCLUSIVE
+
+
+def test_the_request_is_a_prefill_and_a_decode_step_for_each_further_token():
+    answer = compare_results(named(EAGER), named(GRAPH), force=True)
+    prefill, decode, request = (time(answer, name) for name in ("prefill", "decode", "request"))
+    assert request.after_ms == pytest.approx(prefill.after_ms + 63 * decode.after_ms)
+    assert request.because == ["scheduling.host"]
+
+
+def test_a_load_that_was_measured_once_on_each_side_has_no_interval_and_says_why():
+    load = time(compare_results(named(EAGER), named(GRAPH), force=True), "load")
+    assert (load.basis, load.low_ratio, load.state) == (Basis.NONE, None, ChangeState.INCONCLUSIVE)
+    assert "nothing says" in (load.sources["low_ratio"].missing or "")
+
+
+def test_a_planted_tenth_of_a_step_is_found_among_runs_that_were_taken_in_turn():
+    decode = time(compare_results(named(*A), named(*SLOWED)), "decode")
+    assert (decode.state, decode.basis) == (ChangeState.CHANGED, Basis.TURNS)
+    assert (decode.low_ratio or 0) < 0.1 < (decode.high_ratio or 0)
+
+
+def test_not_in_turn_the_same_runs_rest_on_how_far_those_of_a_side_differ():
+    unknown = [(name, replace(result, created_at=None)) for name, result in named(*SLOWED)]
+    assert time(compare_results(named(*A), unknown), "decode").basis is Basis.RESULTS
+
+
+def test_halves_of_equal_runs_are_not_said_to_have_changed():
+    answer = compare_results(named(*A[::2]), named(*A[1::2]))
+    assert answer.state is not ChangeState.CHANGED
+
+
+@pytest.mark.parametrize("sides", [(A, SLOWED), (A[:1], SLOWED[:1]), (A[:2], SLOWED[:1])], ids=["many", "one", "few"])
+def test_the_changes_of_the_parts_sum_to_that_of_the_time(sides: tuple[list[Path], list[Path]]):
+    for each in compare_results(*(named(*side) for side in sides)).times:
+        assert sum(part.change_ms for part in each.parts) == pytest.approx(each.change_ms, abs=1e-9)
+        assert sum(part.before_ms for part in each.parts) == pytest.approx(each.before_ms)
+        assert (each.host_change_ms or 0) + (each.device_change_ms or 0) == pytest.approx(each.change_ms, abs=1e-9)
+
+
+def test_at_the_hosts_full_speed_its_slowness_is_taken_from_the_hosts_part():
+    now = report(FULL_SPEED)
+    prefill = time(compare_results([("a", now)], [("b", now)]), "prefill")
+    clean = next(phase.clean for phase in now.phases if phase.name == "prefill")
+    assert clean.full_speed_ms is not None
+    assert (prefill.clock, prefill.before_ms) == ("full_speed_ms", pytest.approx(clean.full_speed_ms.median))
+    host = next(part for part in prefill.parts if part.name == "scheduling.host")
+    assert host.before_ms == pytest.approx(6.09 - (clean.wall_ms.median - clean.full_speed_ms.median), abs=0.02)
+    old = time(compare_results([("a", now)], named(GRAPH)), "prefill")
+    assert old.clock == "wall_ms"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("dtype", "float16", "dtype (bfloat16 against float16)"),
+        ("batch_size", 8, "batch size (1 against 8)"),
+        ("prompt_tokens", 1024, "prompt tokens (512 against 1024)"),
+        ("model", "gpt2", "model (llama-3.1-8b against gpt2)"),
+    ],
+)
+def test_what_is_not_alike_is_refused_with_the_difference(field: str, value: object, said: str):
+    one = report(GRAPH)
+    assert one.workload is not None
+    other = replace(one, workload=replace(one.workload, **{field: value}))
+    with pytest.raises(UsageError, match="not alike") as raised:
+        compare_results([("a", one)], [("b", other)])
+    assert said in raised.value.message
+    assert "--force" in (raised.value.hint or "")
+    forced = compare_results([("a", one)], [("b", other)], force=True)
+    assert [each.what for each in forced.unlike if each.prevents] == [said.partition(" (")[0]]
+
+
+def test_another_device_is_refused_and_another_torch_is_noted():
+    one = report(GRAPH)
+    elsewhere = replace(one, environment=replace(one.environment, device="NVIDIA H200"))
+    with pytest.raises(UsageError, match="device"):
+        compare_results([("a", one)], [("b", elsewhere)])
+    newer = replace(one, environment=replace(one.environment, torch="9.9"))
+    (difference,) = compare_results([("a", one)], [("b", newer)]).unlike
+    assert (difference.what, difference.after, difference.prevents) == ("torch", "9.9", False)
+
+
+def test_an_analysis_is_compared_step_by_step_and_with_the_families_of_its_span():
+    found = load_result(DATA / "results" / "analyze.json.gz")
+    assert isinstance(found, Analysis)
+    one = replace(found, ranks=found.ranks[:1])
+    slower = [
+        replace(phase, judged_ns=2 * phase.judged_ns, parts=[replace(p, ns=2 * p.ns) for p in phase.parts])
+        for phase in one.ranks[0].phases
+    ]
+    two = replace(one, ranks=[replace(one.ranks[0], phases=slower)])
+    answer = compare_results([("a", one)], [("b", two)])
+    span = time(answer, "span")
+    assert (span.basis, span.change_ms) == (Basis.NONE, 0)
+    assert span.work
+    for phase in slower:
+        assert time(answer, phase.name).change_ratio == pytest.approx(1)
+    assert all(part.side in Side for each in answer.times for part in each.parts)
+
+
+def test_a_simulation_is_exact_and_says_what_changed_it():
+    one = load_result(DATA / "results" / "simulate.json.gz")
+    assert isinstance(one, Simulation)
+    policy = one.policies[0]
+    queue = [replace(part, ns=2 * part.ns) if part.part == "scheduling.queue" else part for part in policy.parts]
+    two = replace(one, policies=[replace(policy, parts=queue), *one.policies[1:]])
+    answer = compare_results([("a", one)], [("b", two)])
+    changed = time(answer, policy.policy)
+    assert (changed.basis, changed.state, changed.because) == (Basis.EXACT, ChangeState.CHANGED, ["scheduling.queue"])
+    assert {each.state for each in answer.times[1:]} == {ChangeState.UNCHANGED}
+
+
+def test_a_server_under_load_is_compared_by_latency_with_batches_of_requests_for_repeats():
+    one = load_result(DATA / "results" / "endpoint.json.gz")
+    assert isinstance(one, Endpoint)
+    answer = compare_results([("a", one)], [("b", one)])
+    assert [each.name for each in answer.times] == ["e2e latency", "TTFT", "TPOT"]
+    e2e = answer.times[0]
+    assert e2e.before_ms == pytest.approx(sum(part.mean_ms for part in one.parts))
+    assert answer.state is not ChangeState.CHANGED
+
+
+def test_what_has_no_times_is_refused_by_its_kind():
+    whatif = named(DATA / "results" / "whatif.json.gz")
+    with pytest.raises(UsageError, match="what `bottleneck whatif` answered"):
+        compare_results(whatif, whatif)
+
+
+def test_kinds_are_not_mixed():
+    with pytest.raises(UsageError, match=r"kind \(profile against simulate\)"):
+        compare_results(named(GRAPH), named(DATA / "results" / "simulate.json.gz"))
+    with pytest.raises(UsageError, match="no time in common"):
+        compare_results(named(GRAPH), named(DATA / "results" / "simulate.json.gz"), force=True)
+
+
+def test_the_same_file_on_both_sides_is_said():
+    assert f"{GRAPH.name} stands on both sides" in compare_results(named(GRAPH), named(GRAPH)).notes
