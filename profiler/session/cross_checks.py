@@ -23,8 +23,9 @@ BUSY_ELSEWHERE_CORES = 0.5
 # Idle time that the driver's counters see. The gaps between queued kernels, a microsecond each, are too short for them:
 # on 23 of 25 recorded phases they counted them as active.
 SEEN_AS_IDLE = (Cause.SCHEDULING_HOST, Cause.SCHEDULING_SYNC)
-# No phase does more than a true ceiling allows; both are measured to a few percent.
-ABOVE_CEILING = 1.1
+# No phase does more than a true ceiling allows. That of reading is no quite true one for writing: of what was measured,
+# fills on an H100 come the furthest beyond, to 1.051 of it; a float32 product of another shape to 1.018 of its own.
+ABOVE_CEILING = 1.06
 # Two runs of a launch-bound step differ by less.
 SLOWED_HOST = 1.1
 # A warm-up is slower than what follows; this much slower is more than that.

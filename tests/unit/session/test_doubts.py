@@ -49,6 +49,15 @@ def test_a_phase_beyond_its_ceiling_is_doubtful_and_says_how_to_measure_anew() -
     assert all("bottleneck calibrate" in reason for reason in found)
 
 
+def test_a_phase_as_fast_as_fills_were_seen_to_be_is_trusted_and_one_at_110_percent_is_not() -> None:
+    trusted, beyond = (
+        doubts(telemetry(0.0), rates(NeededWork(None, 1e9, 0.0), 1 / ratio, flops_per_s=None, bytes_per_s=1e12), "cpu")
+        for ratio in (1.051, 1.1)
+    )
+    assert trusted == []
+    assert "reaches 110% of the measured read ceiling" in beyond[0]
+
+
 def test_a_doubtful_verdict_keeps_its_class_but_is_not_clear_and_half_as_sure() -> None:
     verdict = recorded_phase("decode_b1_eager").verdict
     doubtful = undermined(verdict, ["the ceilings are wrong"])
