@@ -11,7 +11,7 @@ from profiler.report import trace_waits as records
 from profiler.report.trace_waits import PathGroup, PathKind, PathTime
 from profiler.trace import intervals
 from profiler.trace.critical_path import PATH_KINDS, CriticalPath
-from profiler.trace.grouping import rows_alike
+from profiler.trace.distinct import rows_alike
 from profiler.trace.host_places import NOTHING_RECORDED, HostPlaces
 from profiler.trace.host_work import HostWork, cut_in_blocks, launching_threads
 from profiler.trace.named_work import WorkByName

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -27,10 +28,21 @@ def distinct(*columns: Ints) -> Ints:
 
 def numbered(*columns: Ints) -> tuple[Ints, Ints]:
     """As `distinct`, and for each row of the columns which of these it has; shape (rows,)."""
-    order = np.lexsort(columns[::-1])
-    rows = np.stack(columns, axis=1)[order]
-    begins = np.ones(len(rows), np.bool_)
-    begins[1:] = (rows[1:] != rows[:-1]).any(axis=1)
-    which = np.empty(len(rows), np.int64)
+    order, begins = _ordered(columns)
+    which = np.empty(len(order), np.int64)
     which[order] = np.cumsum(begins) - 1
-    return rows[begins], which
+    return np.stack(columns, axis=1)[order[begins]], which
+
+
+def rows_alike(*columns: Ints) -> list[Ints]:
+    """The rows of each combination of values that occurs, shape (n,) each and ascending; in the order of `distinct`."""
+    order, begins = _ordered(columns)
+    return np.split(order, np.flatnonzero(begins)[1:]) if len(order) else []
+
+
+def _ordered(columns: Sequence[Ints]) -> tuple[Ints, NDArray[np.bool_]]:
+    """The rows in the order of their values, and which of these begin a combination that those before do not have."""
+    order = np.lexsort(columns[::-1])
+    begins = np.ones(len(order), np.bool_)
+    begins[1:] = np.logical_or.reduce([np.diff(column[order]) != 0 for column in columns])
+    return order, begins

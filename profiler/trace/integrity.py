@@ -8,7 +8,7 @@ import numpy as np
 
 from profiler.trace import intervals
 from profiler.trace.clock_checks import clock_findings, device_syncs
-from profiler.trace.distinct import numbered
+from profiler.trace.distinct import rows_alike
 from profiler.trace.finding import FATAL_RATIO, Finding, Severity
 from profiler.trace.replay_checks import replay_findings
 from profiler.trace.text_checks import text_findings
@@ -147,9 +147,8 @@ def _overlapping_kernels(timeline: Timeline) -> Iterator[Finding]:
     """A stream runs one kernel after the other, except branches of a graph and dependent launches."""
     kernels, device = _kernels(timeline), timeline.device
     overlapping, overlap_ns = 0, 0
-    lanes, lane = numbered(device.device[kernels], device.stream[kernels])
-    for number in range(len(lanes)):
-        rows = kernels[lane == number]
+    for lane in rows_alike(device.device[kernels], device.stream[kernels]):
+        rows = kernels[lane]
         reach, start, end = (
             np.maximum.accumulate(device.end_ns[rows])[:-1],
             device.start_ns[rows][1:],
@@ -211,8 +210,6 @@ def _captured(timeline: Timeline) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     changes = [("BeginCapture" in name) - ("EndCapture" in name) for name in timeline.names]
     change = np.array(changes, np.int64)[host.name]
     captured = np.zeros(len(host), np.bool_)
-    threads, thread = numbered(host.thread)
-    for number in range(len(threads)):
-        rows = np.flatnonzero(thread == number)
+    for rows in rows_alike(host.thread):
         captured[rows] = np.cumsum(change[rows]) > 0
     return captured
