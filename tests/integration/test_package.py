@@ -68,3 +68,14 @@ def test_the_package_runs_as_a_module_and_as_a_command() -> None:
     (command,) = entry_points(group="console_scripts", name="bottleneck")
     assert command.value == "profiler.cli:main"
     assert callable(command.load())
+
+
+def test_an_installed_wheel_makes_a_page_and_carries_the_licences_of_what_draws_it(wheel: Path, tmp_path: Path) -> None:
+    target = tmp_path / "site"
+    run("-m", "pip", "install", "--no-deps", "--no-index", "--quiet", "--target", str(target), str(wheel), cwd=tmp_path)
+    report = ROOT / "tests" / "data" / "own" / "llama8b-graph.json.gz"
+    arguments = ("show", str(report), "--format", "html", "-o", str(tmp_path / "report.html"))
+    run("-m", "profiler", *arguments, cwd=tmp_path, PYTHONPATH=str(target))
+    assert "Roofline of decode" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    vendored = {path.name for path in (target / "profiler" / "render" / "html" / "vendor").iterdir()}
+    assert {"d3-LICENSE.txt", "plot-LICENSE.txt"} <= vendored

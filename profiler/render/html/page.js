@@ -1,8 +1,14 @@
 // Draws the figures of the page from its data, and sorts its tables of kernels. It loads nothing, and puts text from
 // the data nowhere but into text nodes.
 "use strict";
-(() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
+(async () => {
+  const read = async (element) => {
+    if (element.type === "application/json") return JSON.parse(element.textContent);
+    const packed = Uint8Array.from(atob(element.textContent), (sign) => sign.charCodeAt(0));
+    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return JSON.parse(await new Response(stream).text());
+  };
+  const data = await read(document.getElementById("data"));
   const CLASSES = ["memory", "compute", "io", "scheduling", "unknown"];
   const colour = (kind) => `var(--${CLASSES.includes(kind) ? kind : "unknown"})`;
   const palette = { domain: CLASSES, range: CLASSES.map(colour) };
@@ -28,38 +34,37 @@
   // Kernels that compute less for each byte stand at the edge: they compute nothing to speak of.
   const LEAST_INTENSITY = 0.01;
 
-  // A legend that names each class beside its colour and its pattern, or its symbol.
-  const legend = (kinds, symbols) => {
+  // A legend of signs: each is the name of a class of page.css, or a symbol with its colour.
+  const legend = (entries) => {
     const list = element("ul", undefined, { class: "legend" });
-    for (const kind of CLASSES.filter((each) => kinds.has(each))) {
+    for (const { label, pattern, symbol, colour: fill } of entries) {
       const item = element("li");
-      if (symbols) {
-        const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-        svg.setAttribute("viewBox", "-8 -8 16 16");
-        svg.setAttribute("aria-hidden", "true");
-        const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-        const named = SYMBOLS[kind][0].toUpperCase() + SYMBOLS[kind].slice(1);
-        path.setAttribute("d", d3.symbol(d3[`symbol${named}`], 90)());
-        path.setAttribute(kind === "unknown" ? "stroke" : "fill", colour(kind));
-        svg.append(path);
-        item.append(svg);
-      } else item.append(element("i", undefined, { class: `c-${kind}`, "aria-hidden": "true" }));
-      item.append(kind);
+      if (pattern) item.append(element("i", undefined, { class: pattern, "aria-hidden": "true" }));
+      else {
+        const svg = d3.create("svg").attr("viewBox", "-8 -8 16 16").attr("aria-hidden", "true");
+        const named = d3[`symbol${symbol[0].toUpperCase()}${symbol.slice(1)}`];
+        svg.append("path").attr("d", d3.symbol(named, 90)()).attr(symbol === "times" ? "stroke" : "fill", fill);
+        item.append(svg.node());
+      }
+      item.append(label);
       list.append(item);
     }
     return list;
   };
+  const classLegend = (kinds, symbols) =>
+    legend(CLASSES.filter((kind) => kinds.has(kind)).map((kind) =>
+      symbols ? { label: kind, symbol: SYMBOLS[kind], colour: colour(kind) } : { label: kind, pattern: `c-${kind}` }));
 
   const plot = (figure, options) =>
     Plot.plot({ style: { background: "none", overflow: "visible" }, className: "p", ariaLabel: figure.title, ...options });
 
   const draw = {
     roofline(figure, width) {
-      const { texts, name, ms, flops, bytes: moved, class: kinds, calls } = figure.kernels;
+      const { texts, name, ms, flops, bytes: moved, class: classes, calls } = figure.kernels;
       const points = ms.map((time, row) => {
         const seconds = time / 1e3;
         return {
-          name: texts[name[row]], kind: texts[kinds[row]], ms: time, calls: calls[row],
+          name: texts[name[row]], kind: texts[classes[row]], ms: time, calls: calls[row],
           intensity: flops[row] ? flops[row] / moved[row] : null,
           speed: flops[row] ? flops[row] / seconds / 1e12 : null,
           gb: moved[row] / seconds / 1e9,
@@ -82,7 +87,7 @@
       }
       const top = Math.max(...speeds, ...roof.map((point) => point.y)) * 2;
       const bottom = Math.max(Math.min(...speeds, top / 1e4), top / 1e8) / 2;
-      const kinds_shown = new Set(points.map((point) => point.kind));
+      const kinds = new Set(points.map((point) => point.kind));
       const svg = plot(figure, {
         width, height: Math.min(460, Math.max(300, width * 0.5)), marginLeft: 52, marginBottom: 42,
         x: { type: "log", domain: [left * 0.7, right], clamp: true, label: "FLOP per byte →", tickFormat: decade, grid: true, ticks: powers(left, right) },
@@ -104,7 +109,7 @@
           })),
         ],
       });
-      return [legend(kinds_shown, true), svg];
+      return [classLegend(kinds, true), svg];
     },
 
     timeline(figure, width, view) {
@@ -168,12 +173,11 @@
         tools.append(button);
       }
       tools.append(element("span", `${milliseconds(view.from)} to ${milliseconds(view.to)} of ${milliseconds(end)}`, { role: "status" }));
-      return [legend(new Set(rows.map((row) => row.kind))), tools, svg];
+      return [classLegend(new Set(rows.map((row) => row.kind))), tools, svg];
     },
 
     telemetry(figure, width) {
       return figure.series.flatMap((series) => {
-        const scale = { GB: 1 };
         const large = series.unit === "B" || series.unit === "bytes";
         const by = large ? 1e9 : series.unit === "ratio" ? 0.01 : 1;
         const unit = large ? "GB" : series.unit === "ratio" ? "%" : series.unit;
@@ -225,13 +229,15 @@
       const slots = [...new Set(figure.slot)];
       const longest = Math.max(...slots.map((slot) => slot.length), 7);
       const states = { domain: ["prefill", "decode", "hole"], range: ["var(--compute)", "var(--memory)", "var(--line)"] };
+      const signs = [{ label: "prefill", pattern: "c-compute" }, { label: "decode, with the request's number", pattern: "c-memory" }, { label: "hole: ended, and the slot is not free", pattern: "c-hole" }];
       const waiting = figure.waiting.map((count, n) => ({ s: (figure.end / 1e3) * (n / figure.waiting.length), count }));
       const marginLeft = 14 + 7 * longest;
       const x = { domain: [0, figure.end / 1e3], label: "s →" };
       return [
+        legend(signs.filter((sign, n) => figure.state.includes(states.domain[n]))),
         plot(figure, {
           width, height: 40 + 22 * slots.length, marginLeft, x: { ...x, label: null }, y: { domain: slots, label: null, padding: 0.15 },
-          color: { ...states, legend: true },
+          color: states,
           marks: [
             Plot.barX(rows, { x1: "from", x2: "to", y: "slot", fill: "state", insetRight: 0.5 }),
             Plot.text(rows.filter((row) => row.state === "decode" && (row.to - row.from) / (figure.end / 1e3) > 0.04), {
@@ -251,7 +257,8 @@
     knee(figure, width) {
       const points = figure.rate.map((rate, n) => ({ rate, goodput: figure.goodput[n], holds: figure.holds[n], ttft: figure.ttft_p99_ms[n] }));
       const most = d3.max(figure.rate);
-      return [plot(figure, {
+      const signs = [{ label: "kept up", symbol: "circle", colour: "var(--compute)" }, { label: "fell behind", symbol: "square", colour: "var(--bad)" }];
+      return [legend(signs), plot(figure, {
         width, height: 320, marginLeft: 52, marginBottom: 40,
         x: { type: "log", label: "requests/s asked for →", tickFormat: (tick) => short(tick), grid: true, ticks: width / 90 },
         y: { type: "log", label: "↑ requests/s served within the targets", grid: true, tickFormat: (tick) => short(tick), ticks: 5 },
@@ -262,17 +269,18 @@
           Plot.dot(points, { x: "rate", y: "goodput", symbol: (point) => (point.holds ? "kept up" : "fell behind"), fill: (point) => (point.holds ? "var(--compute)" : "var(--bad)"), r: 5 }),
           Plot.tip(points, Plot.pointer({ x: "rate", y: "goodput", title: (point) => `asked ${short(point.rate)}/s, served ${short(point.goodput)}/s${point.ttft === null ? "" : `\nTTFT p99 ${milliseconds(point.ttft)}`}` })),
         ],
-        symbol: { domain: ["kept up", "fell behind"], range: ["circle", "times"], legend: true },
+        symbol: { domain: signs.map((sign) => sign.label), range: signs.map((sign) => sign.symbol) },
       })];
     },
 
     latencies(figure, width) {
       const points = figure.due_s.flatMap((due, n) => [["to the first token", figure.ttft_ms[n]], ["end to end", figure.e2e_ms[n]]]
         .filter(([, ms]) => ms !== null).map(([what, ms]) => ({ due, what, ms })));
-      return [plot(figure, {
+      const signs = [{ label: "to the first token", symbol: "circle", colour: "var(--memory)" }, { label: "end to end", symbol: "triangle", colour: "var(--scheduling)" }];
+      return [legend(signs), plot(figure, {
         width, height: 300, marginLeft: 56, marginBottom: 40,
         x: { label: "due, s →" }, y: { label: "↑ ms", grid: true, zero: true },
-        symbol: { domain: ["to the first token", "end to end"], range: ["circle", "triangle"], legend: true },
+        symbol: { domain: signs.map((sign) => sign.label), range: signs.map((sign) => sign.symbol) },
         marks: [
           Plot.dot(points, { x: "due", y: "ms", symbol: "what", stroke: (point) => (point.what === "end to end" ? "var(--scheduling)" : "var(--memory)"), r: 3 }),
           Plot.tip(points, Plot.pointer({ x: "due", y: "ms", title: (point) => `${point.what}\n${milliseconds(point.ms)}` })),
@@ -284,10 +292,10 @@
       const rows = figure.row.map((row, n) => ({ row, part: figure.part[n], kind: figure.class[n], value: figure.ms[n] }));
       const names = [...new Set(figure.row)];
       const clip = width < 600 ? 16 : 34;
-      return [legend(new Set(figure.class)), plot(figure, {
+      return [classLegend(new Set(figure.class)), plot(figure, {
         width, height: 46 + 30 * names.length, marginLeft: 16 + 6.6 * Math.min(Math.max(...names.map((name) => name.length)), clip), marginBottom: 36,
         x: { label: `${figure.unit} →`, grid: true, ticks: width / 90 },
-        y: { domain: names, label: null, padding: 0.2, tickFormat: (name) => (name.length > clip ? `${name.slice(0, clip - 1)}…` : name) },
+        y: { domain: names, label: null, padding: 0.2, tickFormat: (name) => (name.length > clip ? `…${name.slice(1 - clip)}` : name) },
         color: palette,
         marks: [Plot.barX(rows, Plot.stackX({
           x: "value", y: "row", fill: "kind", z: "part", stroke: "var(--card)", insetLeft: 0.5,
@@ -371,4 +379,5 @@
 
   document.querySelectorAll("[data-figure]").forEach(mount);
   document.querySelectorAll("[data-kernels]").forEach(sortable);
+  document.documentElement.dataset.drawn = "yes";
 })();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 from collections.abc import Iterable
 from functools import cache
@@ -23,6 +24,8 @@ _SCRIPTS = ("vendor/d3-7.9.2.min.js", "vendor/plot-0.6.17.umd.min.js", "page.js"
 # What would end the element or open a comment in it, and what JavaScript once took for the end of a line.
 _IN_SCRIPT = str.maketrans({sign: f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"})
 
+_LONGEST_TEXT = 1 << 18
+
 
 def render(result: Result) -> str:
     """The page of a result of any kind, as HTML."""
@@ -41,7 +44,7 @@ def render(result: Result) -> str:
         style=_text("page.css"),
         links=links,
         body=body,
-        data=msgspec.json.encode(data).decode().translate(_IN_SCRIPT),
+        data=_data(msgspec.json.encode(data)),
         scripts="\n".join(f"<script>{script}</script>" for script in scripts),
     )
 
@@ -64,11 +67,19 @@ _PAGE = """<!DOCTYPE html>
 {body}
 </main>
 <noscript><p>The figures are drawn by scripts in this file. Without them, all tables are here.</p></noscript>
-<script type="application/json" id="data">{data}</script>
+{data}
 {scripts}
 </body>
 </html>
 """
+
+
+def _data(text: bytes) -> str:
+    """The data as an element: what is long is packed, since names of kernels go on and on and are much alike."""
+    if len(text) > _LONGEST_TEXT:
+        packed = base64.b64encode(gzip.compress(text, compresslevel=6, mtime=0)).decode()
+        return f'<script type="application/gzip" id="data">{packed}</script>'
+    return f'<script type="application/json" id="data">{text.decode().translate(_IN_SCRIPT)}</script>'
 
 
 def _section(section: Section, number: int, data: list[object]) -> str:

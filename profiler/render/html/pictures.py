@@ -30,10 +30,11 @@ def curve_figure(plot: Plot, title: str) -> Figure:
 def slot_figure(slots: Slots, title: str) -> Figure:
     """What each slot did, and how many requests waited."""
     spans = [(label, span) for label, row in slots.rows for span in row]
+    plural = "" if len(slots.rows) == 1 else "s"
     return Figure(
         "slots",
         title,
-        f"{count(len(slots.rows))} slots over {duration(slots.end)}; below them how many requests wait, "
+        f"{count(len(slots.rows))} slot{plural} over {duration(slots.end)}; below them how many requests wait, "
         f"at most {count(max(slots.waiting, default=0))}.",
         {
             "end": slots.end,

@@ -120,6 +120,7 @@ def _split(blocks: list[Block], title: str = "") -> Iterator[Section]:
         if isinstance(block, Plot):
             pieces.append(curve_figure(block, f"{title}: time over speed"))
         elif isinstance(block, Slots):
+            pieces.pop()  # the heading, which is that of the figure now
             pieces.append(slot_figure(block, heading))
         else:
             pieces.append(block)
