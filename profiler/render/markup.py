@@ -6,11 +6,12 @@ import re
 
 _MARKUP = re.compile(r"[\\`*_|<>\[\]~$&]")
 # What begins a block where a line does: a heading, an item of a list, a rule, the line below a heading.
-_BLOCK = re.compile(r"^(\s*)([#+=-]|\d+(?=[.)]))")
-# GitHub makes links of what looks like one, and tells who is mentioned: what nobody sees comes between.
-_UNSEEN = "\u200b"
+_BLOCK = re.compile(r"^(\s*)(#+(?=\s|$)|[+-](?=\s|$)|[=-]+(?=\s*$)|\d{1,9}(?=[.)](?:\s|$)))")
+# GitHub tells who is mentioned, and what: something that nobody sees comes between.
 _MENTION = re.compile(r"(?<=@)(?=[\w-])|(?<=#)(?=\d)|(?<=\bGH-)(?=\d)", re.IGNORECASE)
-_ADDRESS = re.compile(r":(?=//)|\bwww(?=\.)|\bmailto(?=:)|\bxmpp(?=:)", re.IGNORECASE)
+_UNSEEN = "\u200b"
+# It makes links of what looks like one, but not across an escaped sign.
+_ADDRESS = re.compile(r":(?=//)|(?<=\bwww)\.|(?<=\bmailto):|(?<=\bxmpp):", re.IGNORECASE)
 _RUN = re.compile("`+")
 
 
@@ -18,7 +19,7 @@ def escaped(text: str) -> str:
     """Text in which nothing is markup."""
     text = _MARKUP.sub(r"\\\g<0>", text)
     text = _BLOCK.sub(_escaped_block, text)
-    return _MENTION.sub(_UNSEEN, _ADDRESS.sub(rf"\g<0>{_UNSEEN}", text))
+    return _MENTION.sub(_UNSEEN, _ADDRESS.sub(r"\\\g<0>", text))
 
 
 def code(text: str) -> str:

@@ -139,5 +139,5 @@ def _fact(key: str, value: str | float) -> bytes:
     if isinstance(value, str):
         told += text(schema.ANNOTATION_TEXT, value)
     else:
-        told += double(schema.ANNOTATION_DOUBLE, value)
+        told += double(schema.ANNOTATION_DOUBLE, float(f"{value:.6g}"))
     return block(TrackEvent.ANNOTATIONS, told)
