@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -32,21 +33,16 @@ application = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_MEASURE, _READ, _MACHINE = "Measure", "Read", "This machine"
-
-application.command(cls=Verb, rich_help_panel=_MEASURE)(profile)
-application.command(cls=Verb, rich_help_panel=_MEASURE)(endpoint)
-application.command(cls=Verb, rich_help_panel=_READ)(analyze)
-application.command(cls=Verb, rich_help_panel=_READ)(simulate)
-application.command(cls=Verb, rich_help_panel=_READ)(show)
-application.command(cls=Verb, rich_help_panel=_READ)(compare)
-application.command(cls=Verb, rich_help_panel=_READ)(history)
-application.command(cls=Verb, rich_help_panel=_READ)(check)
-application.command(cls=Verb, rich_help_panel=_READ)(whatif)
-application.command(cls=Verb, rich_help_panel=_READ)(models)
-application.command(cls=Verb, rich_help_panel=_READ)(schema)
-application.command(cls=Verb, rich_help_panel=_MACHINE)(doctor)
-application.command(cls=Verb, rich_help_panel=_MACHINE)(calibrate)
+_PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Measure": (profile, endpoint),
+    "Read": (analyze, simulate, show, whatif),
+    "Compare and gate": (compare, history, check),
+    "Look up": (models, schema),
+    "This machine": (doctor, calibrate),
+}
+for _panel, _verbs in _PANELS.items():
+    for _verb in _verbs:
+        application.command(cls=Verb, rich_help_panel=_panel)(_verb)
 
 
 def _print_version(wanted: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from profiler.cli.completion import reports
 from profiler.cli.options import OUTPUT_PANEL, DebugOption, Format, FormatOption
 from profiler.errors import UsageError
 
@@ -28,6 +29,7 @@ def compare(
         typer.Argument(
             metavar="A B",
             show_default=False,
+            autocompletion=reports,
             help="Two results that were kept with -o; of several, A... vs B...: files, folders or patterns.",
         ),
     ],

@@ -8,13 +8,19 @@ from typing import Annotated
 
 import typer
 
+from profiler.cli.completion import reports
 from profiler.cli.options import OUTPUT_PANEL, DebugOption, ForceOption, Format, FormatOption
 
 
 def history(
     results: Annotated[
         list[str],
-        typer.Argument(metavar="DIR...", show_default=False, help="Folders, files or patterns of what -o kept."),
+        typer.Argument(
+            metavar="DIR...",
+            show_default=False,
+            autocompletion=reports,
+            help="Folders, files or patterns of what -o kept.",
+        ),
     ],
     form: FormatOption = Format.TABLE,
     output: Annotated[

@@ -64,6 +64,13 @@ def test_a_report_that_is_there_is_held_against_a_baseline(tmp_path: Path) -> No
     assert run(tmp_path, report=str(slower), baseline=str(GRAPH)).outputs["exit"] == "3"
 
 
+def test_without_a_budget_the_report_is_shown_and_nothing_fails(tmp_path: Path) -> None:
+    found = run(tmp_path, report=str(GRAPH))
+    assert (found.code, found.outputs["exit"]) == (0, "0")
+    assert "::notice title=llama8b-graph.json.gz::decode is held back by memory" in found.log
+    assert found.summary.startswith("**decode is held back by memory")
+
+
 def test_what_cannot_be_told_fails_where_that_is_asked_for(tmp_path: Path) -> None:
     assert run(tmp_path, report=str(GRAPH), baseline=str(GRAPH)).code == 0
     assert run(tmp_path, report=str(GRAPH), baseline=str(GRAPH), inconclusive="fail").code == 3
