@@ -1,3 +1,5 @@
+"""Traces as they are read: their times, their columns, and what is no trace."""
+
 from __future__ import annotations
 
 import gzip
@@ -10,18 +12,13 @@ from profiler.errors import UnreadableError
 from profiler.trace import intervals
 from profiler.trace.decimals import nanoseconds
 from profiler.trace.kineto import read_kineto
-from profiler.trace.timeline import Activity, Call, Timeline
+from profiler.trace.timeline import Activity, Timeline
 from tests.unit.trace.trace_events import (
     RECORDINGS,
-    annotation,
-    call,
-    copy,
-    event,
     kernel,
     operation,
     public_trace,
     recording,
-    timeline_of,
     trace_bytes,
 )
 
@@ -86,52 +83,11 @@ def test_the_schema_before_torch_1_11_reads_like_the_new_one():
     assert "ProfilerStep#5" in {timeline.names[name] for name in timeline.ranges.name}
 
 
-def test_the_kernels_of_a_hip_graph_belong_to_its_launch():
-    timeline = public_trace("mi300_vllm_decode_graph")
-    launch = np.flatnonzero(timeline.host.kind == Call.GRAPH_LAUNCH)
-    assert len(launch) == 1
-    assert (timeline.device.call == launch[0]).sum() == 421
-
-
-def test_an_event_wait_knows_its_stream_and_the_record_it_waits_for():
-    timeline = public_trace("hta_event_sync_multi_stream")
-    host = timeline.host
-    (wait,) = np.flatnonzero(host.kind == Call.EVENT_WAIT)
-    assert host.stream[wait] == 24
-    record = np.flatnonzero(host.correlation == host.waits_for[wait])
-    assert timeline.name_of(host.name, record[0]) == "cudaEventRecord"
-
-
-@pytest.mark.parametrize("path", sorted(RECORDINGS.glob("*.json.gz")), ids=lambda path: path.name.partition(".")[0])
-def test_every_activity_of_the_recordings_has_its_launch_and_its_operation(path):
-    timeline = read_kineto(path)
-    assert len(timeline.device)
-    assert (timeline.device.call >= 0).all()
-    if len(timeline.operations):
-        assert (timeline.device.operation >= 0).all()
-        assert all(timeline.operations.shapes[row] for row in timeline.device.operation)
-
-
 def test_the_index_and_the_traces_name_the_same_recordings():
     index = json.loads((RECORDINGS / "index_h100.json").read_text())
     assert {entry["name"] for entry in index["recordings"]} == {
         path.name.partition(".")[0] for path in RECORDINGS.glob("*.json.gz")
     }
-
-
-def test_a_graph_replay_gives_all_its_kernels_to_one_launch():
-    timeline = recording("decode_b1_graph")
-    launches = np.flatnonzero(timeline.host.kind == Call.GRAPH_LAUNCH)
-    assert [(timeline.device.call == launch).sum() for launch in launches] == [1724, 1724, 1724]
-
-
-def test_pageable_and_pinned_copies_are_told_apart():
-    for name, pageable in (("h2d_pageable", True), ("h2d_pinned_serial", False)):
-        device = recording(name).device
-        copies = device.kind == Activity.H2D
-        assert copies.sum() == 2
-        assert (device.pageable[copies] == pageable).all()
-        assert (device.bytes[copies] == 64 * 2**20).all()
 
 
 def test_columns_carry_what_the_trace_says_of_a_kernel():
@@ -158,107 +114,6 @@ def test_times_are_unix_nanoseconds_where_the_trace_has_its_base():
     device = read_kineto(data).device
     assert device.start_ns.tolist() == [1_795_325_553_975_634_783]
     assert device.end_ns.tolist() == [1_795_325_553_975_637_599]
-
-
-def test_a_call_belongs_to_the_innermost_operation_and_module_around_it():
-    timeline = timeline_of(
-        annotation("bottleneck.module:layer", 0, 100),
-        annotation("not a module", 5, 90),
-        operation("aten::linear", 10, 50),
-        operation("aten::mm", 20, 30),
-        operation("aten::mm", 20, 30, tid=2),
-        call("cudaLaunchKernel", 30, 5, correlation=4),
-        kernel(40, 10, correlation=4),
-    )
-    device, operations = timeline.device, timeline.operations
-    row = int(device.operation[0])
-    assert timeline.name_of(operations.name, row) == "aten::mm"
-    assert timeline.name_of(operations.name, operations.parent[row]) == "aten::linear"
-    assert timeline.name_of(timeline.ranges.name, operations.module[row]) == "bottleneck.module:layer"
-    assert timeline.threads[operations.thread[row]] == 1
-
-
-def test_a_kernel_without_a_launch_record_still_finds_its_operation_by_external_id():
-    timeline = timeline_of(
-        operation("aten::mm", 20, 30, External_id=12),
-        event("kernel", "gemm", 60, 5, correlation=99, External_id=12),
-    )
-    assert timeline.device.call.tolist() == [-1]
-    assert timeline.device.operation.tolist() == [0]
-
-
-def test_an_external_id_that_names_an_operation_of_another_time_is_not_believed():
-    timeline = timeline_of(
-        operation("aten::mm", 20, 30, External_id=12),
-        call("cudaStreamWaitEvent", 80, 2, correlation=12, External_id=12),
-    )
-    assert timeline.host.operation.tolist() == [-1]
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("cudaLaunchKernel", Call.LAUNCH),
-        ("cudaLaunchKernelExC", Call.LAUNCH),
-        ("cuLaunchKernelEx", Call.LAUNCH),
-        ("hipExtModuleLaunchKernel", Call.LAUNCH),
-        ("cudaLaunchCooperativeKernel", Call.LAUNCH),
-        ("cudaLaunchHostFunc", Call.OTHER),
-        ("cudaGraphLaunch", Call.GRAPH_LAUNCH),
-        ("hipGraphLaunch", Call.GRAPH_LAUNCH),
-        ("cudaMemcpyAsync", Call.COPY),
-        ("cudaMemcpy", Call.COPY),
-        ("hipMemcpyWithStream", Call.COPY),
-        ("cudaMemsetAsync", Call.MEMSET),
-        ("cudaDeviceSynchronize", Call.SYNC),
-        ("hipEventSynchronize", Call.SYNC),
-        ("cudaEventRecordWithFlags", Call.EVENT_RECORD),
-        ("cudaStreamWaitEvent", Call.EVENT_WAIT),
-        ("cudaEventQuery", Call.OTHER),
-        ("cudaMalloc", Call.OTHER),
-        ("cudaFree", Call.OTHER),
-        ("cudaGraphAddMemcpyNode", Call.OTHER),
-    ],
-)
-def test_calls_are_known_by_their_names(name, kind):
-    assert timeline_of(call(name, 0, 1)).host.kind.tolist() == [kind]
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("Memcpy HtoD (Pageable -> Device)", Activity.H2D),
-        ("Memcpy HtoD (Host -> Device)", Activity.H2D),
-        ("Memcpy DtoH (Device -> Pinned)", Activity.D2H),
-        ("Memcpy DtoD (Device -> Device)", Activity.D2D),
-        ("Memcpy PtoP (Device -> Device)", Activity.P2P),
-        ("CopyDeviceToHost", Activity.D2H),
-    ],
-)
-def test_copies_are_known_by_their_direction(name, kind):
-    assert timeline_of(copy(name, 0, 1)).device.kind.tolist() == [kind]
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("ncclDevKernel_AllReduce_Sum_bf16_RING_LL(ncclDevKernelArgsStorage<4096ul>)", Activity.COLLECTIVE),
-        ("void vllm::cross_device_reduce_1stage<__half, 2>(vllm::RankData*)", Activity.COLLECTIVE),
-        ("rcclGenericKernel<1, false>", Activity.COLLECTIVE),
-        ("void at::native::reduce_kernel<512, 1>(at::native::ReduceOp<float>)", Activity.KERNEL),
-    ],
-)
-def test_kernels_that_communicate_are_told_from_those_that_compute(name, kind):
-    assert timeline_of(kernel(0, 1, name=name)).device.kind.tolist() == [kind]
-
-
-def test_two_calls_with_one_correlation_give_the_kernel_to_the_one_that_launches():
-    timeline = timeline_of(
-        call("cudaLaunchKernel", 0, 5, correlation=4),
-        call("cudaStreamIsCapturing", 1, 1, correlation=4),
-        kernel(10, 1, correlation=4),
-    )
-    assert timeline.name_of(timeline.host.name, timeline.device.call[0]) == "cudaLaunchKernel"
 
 
 def test_nothing_but_columns_and_device_numbers_leaves_the_reader():
