@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 WITH_SERVERS := $(VENV)/.installed-with-servers
 
-.PHONY: demo test integration lint format clean
+.PHONY: demo test integration golden lint format clean
 
 demo: $(INSTALLED)
 	$(BIN)/bottleneck profile tiny
@@ -15,6 +15,9 @@ test: $(INSTALLED) lint
 
 integration: $(WITH_SERVERS)
 	$(BIN)/pytest -m integration
+
+golden: $(INSTALLED)
+	$(BIN)/python -m tests.golden.renderings
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
