@@ -92,15 +92,17 @@ def check(
     from profiler import __version__
     from profiler.cli.output import hand_over
     from profiler.compare.gate import check as hold
-    from profiler.errors import GateError
+    from profiler.errors import GateError, UsageError
     from profiler.render.check_blocks import check_blocks, headline
     from profiler.report.check import encode_check
     from profiler.report.store import check_writable, write_atomically
 
     for file in (output, junit):
         if file is not None:
-            for source in (report, baseline):
+            for source in (report, baseline, None if budget is None else Path(budget)):
                 check_writable(file, force=force, source=source)
+    if output is not None and output == junit:
+        raise UsageError(f"-o and --junit both name {output}", "give each a file of its own")
     rules, name = _budget(budget, baseline, inconclusive)
     answer = hold(
         _checkable(report),

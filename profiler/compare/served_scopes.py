@@ -7,6 +7,7 @@ from functools import partial
 
 from profiler.compare.measured import Judged, Measured, Scope, exactly, once
 from profiler.compare.quantities import SPREAD
+from profiler.compare.served_times import E2E, TPOT, TTFT, endpoint_times
 from profiler.report.endpoint import Ending, Endpoint, EndpointPartName
 from profiler.report.simulation import Percentiles, SimulatedPolicy, Simulation
 
@@ -38,6 +39,7 @@ def live(endpoint: Endpoint) -> Scope:
     sent = sum(ended.values())
     queue = [part.fraction for part in endpoint.parts if part.part is EndpointPartName.QUEUE]
     server, knee = endpoint.server, endpoint.knee
+    reaches = {time.name: time.reach for time in endpoint_times(endpoint).times}
     latencies = {
         "ttft": endpoint.ttft_ms,
         "tpot": endpoint.tpot_ms,
@@ -51,6 +53,15 @@ def live(endpoint: Endpoint) -> Scope:
     return Scope(
         numbers={
             **_latencies(latencies, lambda value, missing: once(value, missing, _ONE_LOAD)),
+            **{
+                f"{word}_mean_ms": partial(_mean, spread.mean, reaches.get(name))
+                for word, name, spread in (
+                    ("ttft", TTFT, endpoint.ttft_ms),
+                    ("tpot", TPOT, endpoint.tpot_ms),
+                    ("e2e", E2E, endpoint.e2e_ms),
+                )
+                if spread is not None
+            },
             "tokens_per_s": seen(endpoint.output_tokens_per_s),
             "requests_per_s": seen(endpoint.requests_per_s),
             "carried_requests_per_s": seen(knee.rate_per_s if knee else None, "no knee was searched for (--knee)"),
@@ -87,6 +98,13 @@ def _policy(found: SimulatedPolicy) -> Scope:
         absent="a simulation of requests does not tell it",
         of=found.policy,
     )
+
+
+def _mean(value: float, reach: float | None) -> Measured:
+    """A mean over requests, whose batches tell how far another load's may lie."""
+    if reach is None:
+        return once(value, "", _ONE_LOAD)
+    return Measured(value, value * (1 - reach), value * (1 + reach))
 
 
 def _latencies(

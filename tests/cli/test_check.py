@@ -127,9 +127,20 @@ def test_it_never_replaces_what_it_reads(tmp_path: Path) -> None:
     report.write_bytes(encode(load_result(GRAPH)))  # type: ignore[arg-type]
     before = report.read_bytes()
     for option in ("-o", "--junit"):
-        for typing in ((str(report), "--baseline", GRAPH), (GRAPH, "--baseline", str(report))):
+        for typing in (
+            (str(report), "--baseline", GRAPH),
+            (GRAPH, "--baseline", str(report)),
+            (GRAPH, "--budget", str(report)),
+        ):
             assert typed(*typing, option, str(report), "--force")[0] == 2
     assert report.read_bytes() == before
+
+
+def test_two_files_are_not_written_as_one(tmp_path: Path) -> None:
+    path = str(tmp_path / "out")
+    code, _, wrong = typed(GRAPH, "--budget", "interactive", "-o", path, "--junit", path)
+    assert code == 2
+    assert "-o and --junit both name" in wrong
 
 
 def test_junit_has_the_shape_that_ci_systems_read(budget: str, tmp_path: Path) -> None:

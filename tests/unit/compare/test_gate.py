@@ -244,6 +244,16 @@ def test_a_live_server_is_held_against_its_latencies_errors_and_queue() -> None:
     assert ruled(endpoint, "[decode]\nmax_ms = 1").outcome is Outcome.INCONCLUSIVE
 
 
+def test_a_mean_over_requests_has_the_interval_of_its_batches_and_a_percentile_has_none() -> None:
+    rules = held(kept("results/endpoint"), "[overall]\nmax_ttft_mean_ms = 1e6\nmax_ttft_p99_ms = 1e6").rules[1:]
+    mean, percentile = rules
+    assert mean.measured is not None
+    assert mean.low is not None
+    assert mean.low < mean.measured
+    assert (percentile.low, percentile.high) == (None, None)
+    assert "one load" in (percentile.why or "")
+
+
 @pytest.mark.parametrize("name", ["results/analyze", "results/simulate", "results/endpoint", GRAPH, EAGER])
 @pytest.mark.parametrize("scope", ["overall", "load", "prefill", "decode", "phases.x", "continuous"])
 def test_every_rule_of_every_table_can_be_asked_of_every_kind(name: str, scope: str) -> None:
