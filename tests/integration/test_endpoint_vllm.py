@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,11 +19,18 @@ LENGTHS = ("--prompt-tokens", "lognormal:150:0.5", "--output-tokens", "lognormal
 
 
 @pytest.fixture(scope="module")
-def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server's own profiler writes."""
+    return tmp_path_factory.mktemp("traces")
+
+
+@pytest.fixture(scope="module")
+def vllm(tmp_path_factory: pytest.TempPathFactory, traces: Path) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("vllm")
     tiny_checkpoint.save(folder / "model")
     command = [vllm_cpu.environment(), "serve", folder / "model", "--served-model-name", "tiny"]
     command += ["--max-model-len", "1024", "--enforce-eager", "--max-num-seqs", str(SLOTS)]
+    command += ["--profiler-config", json.dumps({"profiler": "torch", "torch_profiler_dir": str(traces)})]
     with serving(command, folder / "log.txt", vllm_cpu.SETTINGS) as url:
         yield url
 
@@ -46,3 +54,13 @@ def test_the_split_is_that_of_the_servers_histograms(
         inferred = sum(each["queue_ns"] for each in answer["requests"]) / int(count) / 1e6
         assert inferred == pytest.approx(server["queue_ms"], rel=0.05)
         assert server["peak_waiting"] > 10
+
+
+def test_its_own_profiler_traces_a_stretch_of_the_load_and_only_that(vllm: str, traces: Path, tmp_path: Path) -> None:
+    answer = driven(tmp_path, vllm, "--concurrency", "2", "--count", "6", *LENGTHS, "--trace", str(traces))
+    assert answer["endings"] == [{"ending": "ok", "count": 6, "first": ""}]
+    assert any(name.startswith("rank0") for name in answer["trace"]["files"])
+    assert sorted(path.name for path in traces.glob("*.json.gz")) == sorted(answer["trace"]["files"])
+    assert 0.4 < answer["trace"]["seconds"] < 30
+    assert "no GPU at work" in answer["verdict"]["evidence"][0]
+    assert not {"profiler", "trace"} & {warning["code"] for warning in answer["warnings"]}
