@@ -7,6 +7,7 @@ import re
 from functools import cache
 from html.parser import HTMLParser
 from typing import Any, get_args
+from xml.etree import ElementTree
 
 import pytest
 from markdown_it import MarkdownIt
@@ -15,7 +16,9 @@ from rich.console import Console
 from profiler.render import markdown, table
 from profiler.render.github import annotation_lines, annotations_of, summary
 from profiler.render.html import page
+from profiler.render.junit import junit
 from profiler.render.result_blocks import result_blocks
+from profiler.render.summary_blocks import summary_blocks
 from profiler.report.json_text import json_text
 from profiler.report.kinds import Result, decode_result
 from tests.results import PATHS, result, with_text
@@ -65,6 +68,23 @@ def test_a_table_commands_neither_a_terminal_nor_a_runner(kind: str, evil: str) 
 def test_a_coloured_table_has_colours_and_no_links(kind: str) -> None:
     text = as_table(planted(kind, EVIL["terminal"] + EVIL["rich"]), 120, force_terminal=True, color_system="standard")
     assert obeyed(re.sub(r"\x1b\[[\d;]*m", "", text)) == []
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_a_report_in_short_commands_nobody(evil: str) -> None:
+    text = io.StringIO()
+    blocks = summary_blocks(planted("profile", EVIL[evil]), "See all.")
+    table.render_blocks(blocks, Console(file=text, width=80, color_system=None))
+    assert obeyed(text.getvalue()) == []
+    assert commands(text.getvalue()) == []
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_junit_is_xml_with_the_same_elements_whatever_the_text(evil: str) -> None:
+    found, expected = (ElementTree.fromstring(junit(planted("check", text))) for text in (EVIL[evil], HARMLESS))
+    assert [element.tag for element in found.iter()] == [element.tag for element in expected.iter()]
+    texts = [text for element in found.iter() for text in (element.text, *element.attrib.values())]
+    assert not [text for text in texts if obeyed((text or "").strip())]
 
 
 def structure(text: str) -> list[str]:
