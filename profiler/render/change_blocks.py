@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from profiler.render.document import Block, Bullets, Cell, Column, Fact, Facts, Grid, Heading, Mark, Statement, Tone
 from profiler.render.kernel_name import short_kernel_name
 from profiler.render.numbers import MISSING, aligned, count, duration
-from profiler.render.words import CAUSES, ENDPOINT_PARTS, PARTS, SERVING_PARTS, listed, sentence
+from profiler.render.serving_words import ENDPOINT_PARTS, SERVING_PARTS
+from profiler.render.words import CAUSES, PARTS, listed, sentence
 from profiler.report.comparison import (
     Basis,
     CauseChange,

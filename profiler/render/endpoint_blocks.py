@@ -20,7 +20,8 @@ from profiler.render.document import (
 from profiler.render.engine_trace_blocks import engine_trace_blocks
 from profiler.render.numbers import MISSING, aligned, duration, number, percent
 from profiler.render.server_gpu_blocks import server_gpu_blocks
-from profiler.render.words import ENDINGS, ENDPOINT_PARTS, SATURATIONS, sentence
+from profiler.render.serving_words import ENDINGS, ENDPOINT_PARTS, SATURATIONS
+from profiler.render.words import sentence
 from profiler.report.endpoint import Ending, Endpoint, Knee
 from profiler.report.simulation import Percentiles
 

@@ -20,7 +20,8 @@ from profiler.render.document import (
     Tone,
 )
 from profiler.render.numbers import MISSING, aligned, count, duration, number, percent, ratio, size
-from profiler.render.words import SERVING_PARTS, sentence
+from profiler.render.serving_words import SERVING_PARTS
+from profiler.render.words import sentence
 from profiler.report.cost_surface import CostSurface
 from profiler.report.simulation import Percentiles, SimulatedPolicy, Simulation
 from profiler.report.vocabulary import VerdictState

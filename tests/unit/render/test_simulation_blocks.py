@@ -12,9 +12,9 @@ from rich.console import Console
 from profiler.cli.output import _PLAIN
 from profiler.render import markdown, table
 from profiler.render.document import Slots, SlotSpan
+from profiler.render.serving_words import SERVING_PARTS
 from profiler.render.simulation_blocks import simulation_blocks
 from profiler.render.slot_picture import slot_rows
-from profiler.render.words import SERVING_PARTS
 from profiler.report.simulation import ServingPartName, Simulation
 from profiler.serving.generated import Lengths, generated_requests, inline_requests
 from profiler.serving.outcome import Slo
