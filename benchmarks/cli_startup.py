@@ -17,7 +17,10 @@ import sys
 import time
 
 LIMIT = 1.3
-VERBS = ("profile", "show", "models", "schema", "doctor", "calibrate")
+VERBS = (
+    *("profile", "endpoint", "analyze", "simulate", "show", "whatif", "compare"),
+    *("history", "check", "models", "schema", "doctor", "calibrate"),
+)
 EMPTY_APP = f"""
 import typer
 
