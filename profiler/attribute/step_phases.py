@@ -25,7 +25,11 @@ _FEWEST_SAMPLES = 6
 
 
 class StepPhase(Struct, frozen=True):
-    """One phase: the numbers of its steps, and the first and the last of those in a row that stand for it."""
+    """One phase: the numbers of its steps, and the first and the last of those in a row that stand for it.
+
+    By what runs in them its steps are of so many `sorts`, which one name holds together. Where an annotation tells
+    their kind, it is not looked at.
+    """
 
     name: str
     kind: PhaseKind
@@ -33,6 +37,7 @@ class StepPhase(Struct, frozen=True):
     found_by: FoundBy
     steps: Ints
     judged: tuple[int, int]
+    sorts: int = 1
 
 
 class _Group(Struct, frozen=True):
@@ -40,6 +45,7 @@ class _Group(Struct, frozen=True):
     kind: PhaseKind
     kind_from: KindFrom | None
     steps: Ints
+    sorts: int = 1
 
 
 def phases_of(timeline: Timeline, steps: StepTable) -> list[StepPhase]:
@@ -60,7 +66,15 @@ def phases_of(timeline: Timeline, steps: StepTable) -> list[StepPhase]:
     groups = _beside_decode(timeline, steps, _by_order(timeline, steps, groups))
     groups = _merged(groups, apart=steps.found_by is FoundBy.KERNEL_PATTERN)
     return [
-        StepPhase(each.name, each.kind, each.kind_from, steps.found_by, each.steps, _judged(steps, each.steps, rows))
+        StepPhase(
+            each.name,
+            each.kind,
+            each.kind_from,
+            steps.found_by,
+            each.steps,
+            _judged(steps, each.steps, rows),
+            each.sorts,
+        )
         for each in sorted(groups, key=lambda group: int(group.steps[0]))
     ]
 
@@ -167,7 +181,8 @@ def _merged(groups: list[_Group], *, apart: bool) -> list[_Group]:
             name = f"{name}, other kernels ({others})"
         known = found.get((name, group.kind))
         steps = group.steps if known is None else np.sort(np.concatenate([known.steps, group.steps]))
-        found[name, group.kind] = replace(known or group, name=name, steps=steps)
+        sorts = group.sorts + (known.sorts if known is not None else 0)
+        found[name, group.kind] = replace(known or group, name=name, steps=steps, sorts=sorts)
     return list(found.values())
 
 

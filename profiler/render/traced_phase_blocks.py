@@ -106,7 +106,18 @@ def _told(phase: PhaseAnalysis) -> str:
     told = "" if phase.kind_from is KindFrom.ANNOTATION else f"; {_KINDS[phase.kind_from]}"
     judged = _steps([phase.judged])
     doubt = f" Held back so as traced; {phase.doubt}." if phase.doubt else ""
-    return f"{phase.name}: {_steps(phase.steps)}, {_FOUND[phase.found_by]}{told}. Of {judged}: {made_of}.{doubt}"
+    unlike = f" They are unlike: {phase.sorts} sorts by what runs in them." if phase.sorts > 1 else ""
+    found = f"{phase.name}: {_steps(phase.steps)}, {_FOUND[phase.found_by]}{told}.{unlike}"
+    return f"{found} Of {judged}: {made_of}.{_last(phase)}{doubt}"
+
+
+def _last(phase: PhaseAnalysis) -> str:
+    """Of steps that nothing follows at once: nobody knows how long they would have waited for it."""
+    alone = phase.count - phase.step_ns.steps
+    if not alone:
+        return ""
+    which = f"{count(alone)} of the {count(phase.count)} steps {'is' if alone == 1 else 'are'} not followed at once"
+    return f" {which}, so without the wait for the next one, and not in the time of a step."
 
 
 def _steps(runs: list[StepRun]) -> str:

@@ -113,6 +113,7 @@ class PhaseAnalysis(Struct, frozen=True, kw_only=True):
     notes: list[str] = field(default_factory=list)
     sources: Sources = field(default_factory=dict)
     doubt: str | None = None  # what makes an inconclusive verdict so; null where two classes are too close to call
+    sorts: int = 1
 
 
 class RankAnalysis(Struct, frozen=True, kw_only=True):

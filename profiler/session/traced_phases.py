@@ -94,6 +94,7 @@ def _record(phase: StepPhase, steps: StepTable, busy_ns: Ints, judge: Judge) -> 
         shares=judged.shares,
         verdict=judged.verdict,
         doubt=judged.doubt,
+        sorts=phase.sorts,
         notes=_notes(phase, steps.first, int((~whole).sum())),
         sources={
             "kind": Source(missing=NOT_TOLD) if phase.kind is PhaseKind.UNKNOWN else Source(tier=Tier.TIMELINE),

@@ -89,3 +89,13 @@ def test_a_phase_that_hinges_on_the_tracer_says_so() -> None:
     (hinging,) = analyze(RECORDINGS / "decode_b64_graph_body.json.gz").ranks
     text = " ".join(shown(hinging.phases).split())
     assert "Held back so as traced; how much of that the tracer did cannot be told" in text
+
+
+def test_steps_that_are_unlike_and_one_that_nothing_follows_are_said() -> None:
+    phase = rank().phases[0]
+    told = " ".join(shown([replace(phase, count=5, sorts=3, step_ns=replace(phase.step_ns, steps=4))]).split())
+    assert "They are unlike: 3 sorts by what runs in them." in told
+    assert "1 of the 5 steps is not followed at once, so without the wait for the next one" in told
+    plain = shown([replace(phase, count=4, step_ns=replace(phase.step_ns, steps=4))])
+    assert "unlike" not in plain
+    assert "followed" not in plain

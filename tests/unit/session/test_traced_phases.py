@@ -106,6 +106,12 @@ def test_a_loop_that_waits_for_its_input_does_so_in_each_step() -> None:
     assert phase.step_ns.steps == 4  # nobody knows how long the last one would have waited
 
 
+def test_steps_of_one_name_that_run_other_kernels_are_said_to_be_unlike() -> None:
+    mixed, alike = only(public("v100_hta_trace_diff_test")), only(public("a100_hta_trace_diff_control"))
+    assert (mixed.count, mixed.found_by, alike.sorts) == (6, FoundBy.ANNOTATION, 1)
+    assert mixed.sorts > 1
+
+
 def test_a_trace_that_cannot_carry_a_verdict_has_none_for_its_phases() -> None:
     phase = only(public("mi300_sglang_decode"))
     assert (phase.kind, phase.found_by) == (PhaseKind.DECODE, FoundBy.ENGINE)
