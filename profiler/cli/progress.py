@@ -56,11 +56,11 @@ class BarProgress:
         self._bars = bars
         self._task: TaskID | None = None
 
-    def stage(self, label: str, total: int | None = None) -> None:
+    def stage(self, label: str, total: int | None = None, *, seconds: float | None = None) -> None:
         """Replace the bar by a new one."""
         if self._task is not None:
             self._bars.remove_task(self._task)
-        self._task = self._bars.add_task(printable(label), total=total)
+        self._task = self._bars.add_task(printable(_with_outlook(label, seconds)), total=total)
 
     def advance(self, steps: int = 1) -> None:
         """Move the bar."""
@@ -80,9 +80,9 @@ class LineProgress:
         self._clock = clock
         self._began = clock()
 
-    def stage(self, label: str, total: int | None = None) -> None:
+    def stage(self, label: str, total: int | None = None, *, seconds: float | None = None) -> None:
         """Say that a stage begins."""
-        self.note(label)
+        self.note(_with_outlook(label, seconds))
 
     def advance(self, steps: int = 1) -> None:
         """Steps are not worth a line."""
@@ -90,3 +90,10 @@ class LineProgress:
     def note(self, text: str) -> None:
         """Say something."""
         print(f"[{self._clock() - self._began:6.1f} s] {printable(text)}", file=self._file, flush=True)
+
+
+def _with_outlook(label: str, seconds: float | None) -> str:
+    """The stage, and how long it will take where that is known: `decode: measuring, about 6 s`."""
+    if seconds is None:
+        return label
+    return f"{label}, about {seconds:.0f} s" if seconds >= 1 else f"{label}, less than a second"

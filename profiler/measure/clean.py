@@ -143,7 +143,8 @@ def measure_clean(
     wall_ms: list[list[float]] = []
     gpu_ms: list[list[float]] = []
     slowdown: list[list[float]] = []
-    progress.stage(f"{phase.name}: measuring", repeats)
+    seconds = repeats * iterations * warmup.iteration_ms / 1e3
+    progress.stage(f"{phase.name}: measuring", repeats, seconds=seconds)
     try:
         for _ in range(repeats):
             wall_ms.append([])

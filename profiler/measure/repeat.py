@@ -40,7 +40,7 @@ def measure_telemetry(
     Resets are outside `seconds`, and windows that hold more than 5% of them are dropped, so energy per token and
     bandwidth are those of the iterations alone. A sampler that fails leaves null series with the reason.
     """
-    progress.stage(f"{phase.name}: telemetry")
+    progress.stage(f"{phase.name}: telemetry", seconds=plan.telemetry_seconds)
     cycle = Cycle(phase, device)
     sampler.wait_until_ready()
     cycle.prepare()

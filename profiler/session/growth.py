@@ -46,9 +46,9 @@ class _AfterPrompt:
     progress: Progress
     prompt_tokens: int
 
-    def stage(self, label: str, total: int | None = None) -> None:
+    def stage(self, label: str, total: int | None = None, *, seconds: float | None = None) -> None:
         """The stage, with the prompt."""
-        self.progress.stage(f"{label} after a prompt of {self.prompt_tokens:,} tokens", total)
+        self.progress.stage(f"{label} after a prompt of {self.prompt_tokens:,} tokens", total, seconds=seconds)
 
     def advance(self, steps: int = 1) -> None:
         """As it is."""

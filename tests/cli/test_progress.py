@@ -32,3 +32,19 @@ def test_a_terminal_gets_a_bar_that_is_gone_in_the_end() -> None:
     assert "second [stage]" in text.getvalue()
     assert "seen on the way" in text.getvalue()
     assert text.getvalue().rstrip().endswith("\x1b[2K")
+
+
+def test_a_stage_says_how_long_it_will_take_where_that_is_known() -> None:
+    log, terminal = io.StringIO(), io.StringIO()
+    with progress_on(Console(file=log, width=80), clock=lambda: 0.0) as progress:
+        progress.stage("decode: measuring", 20, seconds=6.2)
+        progress.stage("decode: telemetry", seconds=0.4)
+        progress.stage("decode: tracing")
+    assert [line.partition("] ")[2] for line in log.getvalue().splitlines()] == [
+        "decode: measuring, about 6 s",
+        "decode: telemetry, less than a second",
+        "decode: tracing",
+    ]
+    with progress_on(Console(file=terminal, force_terminal=True, width=100)) as progress:
+        progress.stage("decode: measuring", 20, seconds=6.2)
+    assert "decode: measuring, about 6 s" in terminal.getvalue()

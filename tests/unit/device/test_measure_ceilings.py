@@ -149,7 +149,7 @@ def test_progress_is_told_of_every_repeat():
     class Counting:
         total, done = None, 0
 
-        def stage(self, label, total=None):
+        def stage(self, label, total=None, *, seconds=None):
             self.total = total
 
         def advance(self, steps=1):

@@ -190,3 +190,19 @@ def test_iterations_that_are_slow_the_first_time_at_a_context_are_not_measured()
     assert set(result.clean.wall_ms.samples) == {10.0}
     assert result.clean.first_time_ms == 60.0
     assert result.cycle < 63
+
+
+def test_it_is_told_how_long_the_measuring_will_take() -> None:
+    told: dict[str, float | None] = {}
+
+    class Told(SilentProgress):
+        def stage(self, label: str, total: int | None = None, *, seconds: float | None = None) -> None:
+            told[label] = seconds
+
+    phase, device = make(iteration_ms=lambda _: 10.0)
+    measure_clean(phase, device, device.clock, PLAN, Told())
+    (warming, unknown), (measuring, seconds) = told.items()
+    assert warming.endswith("warming up")
+    assert unknown is None
+    assert measuring.endswith("measuring")
+    assert seconds == pytest.approx(PLAN.repeats * MOST * 10e-3)

@@ -170,7 +170,7 @@ class StopAt(SilentProgress):
         self._armed = False
         self.stages: list[str] = []
 
-    def stage(self, label: str, total: int | None = None) -> None:
+    def stage(self, label: str, total: int | None = None, *, seconds: float | None = None) -> None:
         self.stages.append(label)
         self._armed = False
         if self._label in label:

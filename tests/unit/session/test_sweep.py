@@ -73,7 +73,7 @@ class Stages(SilentProgress):
     def __init__(self) -> None:
         self.labels: list[str] = []
 
-    def stage(self, label: str, total: int | None = None) -> None:
+    def stage(self, label: str, total: int | None = None, *, seconds: float | None = None) -> None:
         self.labels.append(label)
 
 
