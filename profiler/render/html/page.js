@@ -99,7 +99,7 @@
           Plot.line(roof, { x: "x", y: "y", stroke: "currentColor", strokeWidth: 2 }),
           Plot.dot(points, {
             x: "intensity", y: "speed", r: "ms", fill: "kind", symbol: "kind", fillOpacity: 0.75,
-            stroke: "var(--card)", strokeWidth: 0.7,
+            stroke: "var(--card)", strokeWidth: points.length < 1000 ? 0.7 : 0,
           }),
           Plot.tip(points, Plot.pointer({
             x: "intensity", y: "speed", maxRadius: 40,
@@ -231,6 +231,7 @@
       const states = { domain: ["prefill", "decode", "hole"], range: ["var(--compute)", "var(--memory)", "var(--line)"] };
       const signs = [{ label: "prefill", pattern: "c-compute" }, { label: "decode, with the request's number", pattern: "c-memory" }, { label: "hole: ended, and the slot is not free", pattern: "c-hole" }];
       const waiting = figure.waiting.map((count, n) => ({ s: (figure.end / 1e3) * (n / figure.waiting.length), count }));
+      const most = Math.max(0, ...figure.waiting);
       const marginLeft = 14 + 7 * longest;
       const x = { domain: [0, figure.end / 1e3], label: "s →" };
       return [
@@ -246,11 +247,10 @@
             Plot.tip(rows, Plot.pointer({ x: (row) => (row.from + row.to) / 2, y: "slot", title: (row) => `request ${row.label}: ${row.state}\n${short(row.from)} to ${short(row.to)} s` })),
           ],
         }),
-        element("h4", "waiting"),
-        plot({ title: "How many requests wait" }, {
-          width, height: 90, marginLeft, marginTop: 8, x, y: { label: null, ticks: 3, grid: true },
+        ...(most ? [element("h4", "waiting"), plot({ title: "How many requests wait" }, {
+          width, height: 90, marginLeft, marginTop: 8, x, y: { domain: [0, most], label: null, ticks: Math.min(most, 3), grid: true },
           marks: [Plot.areaY(waiting, { x: "s", y: "count", curve: "step-after", fill: "var(--scheduling)", fillOpacity: 0.6 })],
-        }),
+        })] : []),
       ];
     },
 
