@@ -22,15 +22,32 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
-from benchmarks._common import arguments, stage
+from benchmarks._common import Estimate, Row, arguments, finish, stage
 from benchmarks.slowed_decode import NEW_TOKENS, PROMPT_TOKENS, ROUNDS_VARIABLE
+from profiler.compare.results import compare_results
+from profiler.report.comparison import ChangeState, Comparison, TimeChange
+from profiler.report.kinds import load_result
 
 SIDES = ("a", "again", "slowed")
 PLANTED = 0.10  # of a decode step
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 _MODEL = "benchmarks.slowed_decode:make"
+_HOST = "scheduling.host"
+_MOST_WRONG, _LEAST_FOUND = 1 / 20, 19 / 20  # of the pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One comparison: `after` is the side that was held against `a`."""
+
+    number: int
+    after: str
+    answer: Comparison
 
 
 def collect(folder: Path, pairs: int, processes: int, prefix: list[str]) -> None:
@@ -79,11 +96,82 @@ def _run(command: list[str], environment: dict[str, str]) -> str:
     return done.stdout
 
 
+def judged(folder: Path, pair: int, processes: int) -> list[Pair]:
+    """What the profiler says of a pair's equal sides, and of its unequal ones."""
+    sides = {
+        side: [load_result(report_path(folder, pair, side, block)) for block in range(processes)] for side in SIDES
+    }
+    named = {side: [(f"{side}-{i}", result) for i, result in enumerate(results)] for side, results in sides.items()}
+    return [Pair(pair, other, compare_results(named["a"], named[other])) for other in SIDES[1:]]
+
+
+def rows_of(pairs: Sequence[Pair]) -> list[Row]:
+    """The claims."""
+    equal = [pair.answer for pair in pairs if pair.after == "again"]
+    slowed = [pair.answer for pair in pairs if pair.after == "slowed"]
+    decodes = [next(time for time in answer.times if time.name == "decode") for answer in slowed]
+    found = [time for time in decodes if time.state is ChangeState.CHANGED and time.change_ms > 0]
+    named = [time for time in found if time.because[:1] == [_HOST]]
+    others = [time for time in found if time.because and time.because[0] != _HOST]
+    changed = sum(answer.state is ChangeState.CHANGED for answer in equal)
+    count = len(equal)
+    ratios = [time.change_ratio for time in decodes]
+    return [
+        Row(
+            f"of {count} pairs of equal sides, said to have changed",
+            Estimate(changed),
+            "",
+            f"<= {_MOST_WRONG * count:.0f}",
+            changed <= _MOST_WRONG * count,
+        ),
+        Row(
+            f"of {count} planted slowdowns of decode, found",
+            Estimate(len(found)),
+            "",
+            f">= {_LEAST_FOUND * count:.0f}",
+            len(found) >= _LEAST_FOUND * count,
+            f"median change {median(ratios):+.1%}",
+        ),
+        Row(
+            "and laid to the host",
+            Estimate(len(named)),
+            "",
+            f">= {_LEAST_FOUND * count:.0f}",
+            len(named) >= _LEAST_FOUND * count,
+            f"laid to another cause: {len(others)}, to none: {len(found) - len(named) - len(others)}",
+        ),
+        Row("decode's interval, half its width, median", Estimate(median(map(_half_width, decodes))), ""),
+    ]
+
+
+def _half_width(time: TimeChange) -> float:
+    return ((time.high_ratio or 0.0) - (time.low_ratio or 0.0)) / 2
+
+
 def main() -> int:
     options = _options()
     prefix = ["chrt", "--rr", "1"] if options.realtime else []
     collect(options.reports, options.pairs, options.processes, prefix)
-    return 0
+    pairs = [found for pair in range(options.pairs) for found in judged(options.reports, pair, options.processes)]
+    details = {
+        "processes": options.processes,
+        "realtime": options.realtime,
+        "planted": json.loads((options.reports / "planted.json").read_text(encoding="utf-8")),
+        "pairs": [
+            {
+                "pair": pair.number,
+                "after": pair.after,
+                "state": pair.answer.state,
+                "times": {
+                    time.name: [time.state, time.change_ratio, time.low_ratio, time.high_ratio, time.because]
+                    for time in pair.answer.times
+                },
+            }
+            for pair in pairs
+        ],
+    }
+    title = f"{options.processes} processes a side, each of {PROMPT_TOKENS} + {NEW_TOKENS} tokens of `tiny`"
+    return finish(title, rows_of(pairs), options.out, details)
 
 
 def _options() -> argparse.Namespace:

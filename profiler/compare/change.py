@@ -8,10 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev, variance
+from statistics import fmean
+from typing import Any
+
+import numpy as np
 
 from profiler.measure.statistics import CONFIDENCE, student_t
 from profiler.report.comparison import Basis, ChangeState
+
+Values = Any  # a number, or an array of as many for each result
 
 # The spread of a side is taken from its results only where there are so many that it is known to within about half.
 _FEWEST_DEGREES = 3
@@ -62,19 +67,33 @@ def change(before: Sequence[Sample], after: Sequence[Sample], confidence: float,
     middle = fmean(new) - fmean(old)
     if all(sample.reach == 0 for sample in (*before, *after)):
         return Change(middle, 0.0, Basis.EXACT)
-    if in_turn and len(old) == len(new) and len(old) > _FEWEST_DEGREES:
-        pairs = [later - earlier for earlier, later in zip(old, new, strict=True)]
-        return Change(middle, student_t(confidence, len(pairs) - 1) * stdev(pairs) / math.sqrt(len(pairs)), Basis.TURNS)
-    freedom = len(old) + len(new) - 2
-    if freedom >= _FEWEST_DEGREES:
-        squares = math.fsum((len(side) - 1) * variance(side) for side in (old, new) if len(side) > 1)
-        deviation = math.sqrt(squares / freedom * (1 / len(old) + 1 / len(new)))
-        return Change(middle, student_t(confidence, freedom) * deviation, Basis.RESULTS)
+    found = spread(old, new, confidence, in_turn)
+    if found is not None:
+        return Change(middle, float(found), Basis.TURNS if _are_pairs(old, new, in_turn) else Basis.RESULTS)
     reach = _by_repeats(before, after, confidence)
     if reach is None:
         return Change(middle, None, Basis.NONE)
     farthest = max(abs(later - earlier - middle) for earlier in old for later in new)
     return Change(middle, max(reach, farthest), Basis.REPEATS)
+
+
+def _are_pairs(before: Sequence[Values], after: Sequence[Values], in_turn: bool) -> bool:
+    return in_turn and len(before) == len(after) > _FEWEST_DEGREES
+
+
+def spread(before: Sequence[Values], after: Sequence[Values], confidence: float, in_turn: bool) -> Values | None:
+    """How far the difference of the sides' means may be off, by how far their values differ; None for too few.
+
+    Student's t: over the differences of pairs that were taken in turn, else on the difference with a pooled variance.
+    """
+    if _are_pairs(before, after, in_turn):
+        pairs = np.asarray(after) - np.asarray(before)
+        return student_t(confidence, len(pairs) - 1) * pairs.std(axis=0, ddof=1) / math.sqrt(len(pairs))
+    freedom = len(before) + len(after) - 2
+    if freedom < _FEWEST_DEGREES:
+        return None
+    squares = sum(len(side) * np.var(side, axis=0) for side in (before, after))
+    return student_t(confidence, freedom) * np.sqrt(squares / freedom * (1 / len(before) + 1 / len(after)))
 
 
 def _by_repeats(before: Sequence[Sample], after: Sequence[Sample], confidence: float) -> float | None:

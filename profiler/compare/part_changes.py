@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from profiler.compare.centre import Array, centre_ms, change_interval
+from profiler.compare.centre import Array, centre_ms
+from profiler.compare.change import spread
 from profiler.compare.result_times import OneTime, PartOfTime
 from profiler.report.comparison import CauseChange
 
@@ -17,16 +18,22 @@ _ROUNDING = 0.01
 def part_changes(
     before: Sequence[OneTime], after: Sequence[OneTime], confidence: float, in_turn: bool
 ) -> list[CauseChange]:
-    """The parts by name; empty where a result has none. A part that a result lacks took no time there."""
+    """The parts by name; empty where a result has none. A part that a result lacks took no time there.
+
+    The intervals of all parts hold together with that confidence.
+    """
     if not all(_sums(time) for time in (*before, *after)):
         return []
     found = {part.name: part for side in (after, before) for time in side for part in time.parts}
     names = list(found)
     older, newer = _compositions(before, names), _compositions(after, names)
     old, new = centre_ms(*older), centre_ms(*newer)
-    low, high = _interval(before, after, names, new - old) if len(before) == len(after) == 1 else (None, None)
-    if min(len(before), len(after)) > 1:
-        low, high = change_interval(older, newer, confidence, in_turn)
+    if len(before) == len(after) == 1:
+        down, up = _own_reaches(before[0], after[0], names)
+    else:
+        values = [fractions * times[:, None] for fractions, times in (older, newer)]
+        reach = spread([*values[0]], [*values[1]], 1 - (1 - confidence) / len(names), in_turn)
+        down = up = np.full(len(names), math.nan) if reach is None else reach
     return sorted(
         (
             CauseChange(
@@ -36,8 +43,8 @@ def part_changes(
                 before_ms=float(old[i]),
                 after_ms=float(new[i]),
                 change_ms=float(new[i] - old[i]),
-                low_ms=_known(low, i),
-                high_ms=_known(high, i),
+                low_ms=_known(new[i] - old[i] - down[i]),
+                high_ms=_known(new[i] - old[i] + up[i]),
             )
             for i, name in enumerate(names)
         ),
@@ -57,17 +64,12 @@ def _compositions(side: Sequence[OneTime], names: Sequence[str]) -> tuple[Array,
     return ms / ms.sum(axis=1, keepdims=True), np.array([time.ms for time in side])
 
 
-def _interval(
-    before: Sequence[OneTime], after: Sequence[OneTime], names: Sequence[str], changes: Array
-) -> tuple[Array, Array]:
-    """Of one result against one: their own parts' intervals together, not a number where either has none."""
-    low, high = changes.copy(), changes.copy()
-    sides = [{part.name: part for part in side[0].parts} for side in (before, after)]
-    for i, name in enumerate(names):
-        (older_down, older_up), (newer_down, newer_up) = (_reaches(side.get(name)) for side in sides)
-        low[i] -= math.hypot(newer_down, older_up)
-        high[i] += math.hypot(newer_up, older_down)
-    return low, high
+def _own_reaches(before: OneTime, after: OneTime, names: Sequence[str]) -> tuple[Array, Array]:
+    """How far each change may lie lower and higher, by what two results know of their parts; nan where one does not."""
+    sides = [{part.name: part for part in time.parts} for time in (before, after)]
+    reaches = np.array([[_reaches(side.get(name)) for name in names] for side in sides])
+    (older_down, older_up), (newer_down, newer_up) = (side.T for side in reaches)
+    return np.hypot(newer_down, older_up), np.hypot(newer_up, older_down)
 
 
 def _reaches(part: PartOfTime | None) -> tuple[float, float]:
@@ -78,5 +80,5 @@ def _reaches(part: PartOfTime | None) -> tuple[float, float]:
     return part.ms - part.low_ms, part.high_ms - part.ms
 
 
-def _known(values: Array | None, i: int) -> float | None:
-    return None if values is None or not math.isfinite(values[i]) else float(values[i])
+def _known(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
