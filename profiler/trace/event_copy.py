@@ -98,6 +98,7 @@ class EventCopy:
         with closing(chunks(source, name, max_bytes)) as text:
             read = each_slice(text, self._take)
         rows = np.concatenate(self._pieces, axis=1)
+        self._pieces.clear()
         rows[:2] += read.surroundings.base_ns
         zero_ns = min(0, int(rows[0].min(initial=0)))
         rows[:2] -= zero_ns
