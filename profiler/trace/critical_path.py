@@ -15,6 +15,7 @@ import numpy as np
 from msgspec import Struct
 
 from profiler.report.trace_waits import PathKind
+from profiler.trace.distinct import values
 from profiler.trace.graph import WAKE_UP_NS, DependencyGraph
 from profiler.trace.timeline import Activity, Ints, Timeline
 from profiler.trace.waits import UNEXPLAINED_WAIT_NS, block_host, ends_last_before
@@ -189,11 +190,12 @@ class _Walk:
 
 def _by_start(streams: list[int], begin: list[int]) -> dict[int, tuple[list[int], list[int]]]:
     """Of each stream the starts of its rows, in order, and the rows."""
-    found: dict[int, tuple[list[int], list[int]]] = {stream: ([], []) for stream in set(streams)}
-    for row in np.argsort(np.array(begin, np.int64), kind="stable").tolist():
-        begins, rows = found[streams[row]]
-        begins.append(begin[row])
-        rows.append(row)
+    stream, begins = np.array(streams, np.int64), np.array(begin, np.int64)
+    order = np.argsort(begins, kind="stable")
+    found = {}
+    for number in values(stream).tolist():
+        rows = order[stream[order] == number]
+        found[number] = begins[rows].tolist(), rows.tolist()
     return found
 
 
