@@ -15,6 +15,8 @@ from profiler.report.kinds import Result, load_result
 DATA = Path(__file__).parent / "data"
 PATHS = {
     "profile": DATA / "own/smollm135m-graph.json.gz",
+    "endpoint-gpu": DATA
+    / "served/transformers_h100.json.gz",  # benchmarks.served, eight at once, a few of its requests
     **{path.name.partition(".")[0]: path for path in sorted((DATA / "results").glob("*.json.gz"))},
 }
 # What says which kind of record it is, and of which version.
