@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -9,7 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from profiler.cli.failures import tell
 from profiler.cli.help import laid_out, without_types_of_switches
-from profiler.cli.streams import answering
+from profiler.cli.streams import answering, drop
 from profiler.errors import BottleneckError, InterruptedByUser
 from profiler.printable import printable
 
@@ -30,6 +32,11 @@ class Boundary(TyperGroup):
             if end.code == InterruptedByUser.exit_code and isinstance(end.__context__, typer.Exit):
                 tell(KeyboardInterrupt())
             raise
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """Take apart what was typed, or write the help."""
+        with _reader_may_go():
+            return super().make_context(*args, **options)
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Options, as the help shows them."""
@@ -62,6 +69,11 @@ class Verb(TyperCommand):
         super().__init__(*args, **options)
         self.help = laid_out(self.help or "")
 
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """Take apart what was typed, or write the help."""
+        with _reader_may_go():
+            return super().make_context(*args, **options)
+
     def get_params(self, ctx: Any) -> list[Any]:
         """Arguments and options, as the help shows them."""
         return without_types_of_switches(super().get_params(ctx))
@@ -70,6 +82,16 @@ class Verb(TyperCommand):
         """Write the help as answers are written."""
         with answering():
             super().format_help(ctx, formatter)
+
+
+@contextmanager
+def _reader_may_go() -> Iterator[None]:
+    """End without a word where nobody reads the empty line that Typer writes after a help."""
+    try:
+        yield
+    except BrokenPipeError:
+        drop()
+        raise SystemExit(1) from None
 
 
 def typed_command(ctx: typer.Context) -> str:

@@ -60,16 +60,16 @@ def answering(kept: Path | None = None, elsewhere: str = _ELSEWHERE) -> Iterator
         yield
         sys.stdout.flush()
     except BrokenPipeError:
-        _drop()
+        drop()
         raise SystemExit(1) from None
     except OSError as error:
-        _drop()
+        drop()
         what = f"cannot write to stdout: {error.strerror or error}"
         if kept is not None:
             raise FailedError(f"{what}; the answer is kept in {kept}") from error
         raise FailedError(what, elsewhere) from error
     except KeyboardInterrupt as interrupt:
-        _drop()
+        drop()
         where = "" if kept is None else f"; it is kept in {kept}"
         raise InterruptedByUser(f"the answer was not written whole{where}") from interrupt
 
@@ -78,7 +78,7 @@ def _nothing(mode: str) -> TextIO:
     return cast(TextIO, open(os.devnull, mode))  # noqa: PTH123 - it is open until the process ends
 
 
-def _drop() -> None:
+def drop() -> None:
     """Send what is left in the buffer of stdout nowhere: flushed at exit, it would fail or wait again."""
     with suppress(OSError):  # where stdout is no file
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -43,6 +43,18 @@ def test_every_example_is_a_command_line_that_the_verb_understands(verb: str) ->
         command.make_context(verb, words)
 
 
+def test_a_reader_who_went_before_the_last_line_of_a_help_ends_it_without_a_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("typer._click.decorators.echo", gone)
+    for typed in (["--help"], ["show", "--help"]):
+        result = CliRunner().invoke(application, typed)
+        assert (result.exit_code, result.stderr) == (1, "")
+
+
 def test_prose_flows_and_each_example_is_a_line() -> None:
     text = laid_out("Do it.\n\nIt is\ndone so.\n\n[bold]Examples[/bold]\n\n  bottleneck a\n\n  bottleneck b")
     assert text.startswith("Do it.\n\nIt is done so.\n\n[bold]Examples[/bold]\n  bottleneck a\n  bottleneck b\n\n")
