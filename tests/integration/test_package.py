@@ -45,6 +45,7 @@ def test_the_wheel_holds_the_configs_inside_the_package_and_no_tests(wheel: Path
     assert presets >= {"tiny", "llama-3.1-8b"}
     assert len(presets) >= 33
     assert any(name.startswith("profiler/_configs/devices/") for name in names)
+    assert any(name.startswith("profiler/_configs/budgets/") for name in names)
     assert "profiler/py.typed" in names
     assert {name.split("/")[0] for name in names} == {
         "profiler",
