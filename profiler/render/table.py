@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
@@ -70,9 +69,9 @@ def _renderable(block: Block, width: int) -> RenderableType:
         case Heading("", _):
             return Text()
         case Heading(text, 1):
-            return Padding(Rule(Text(text, style="bold"), align="left", style="dim"), (1, 0, 0, 0))
+            return Group(Text(), Rule(Text(text, style="bold"), align="left", style="dim"))
         case Heading(text, _):
-            return Padding(Text(text, style="bold"), (1, 0, 0, 0))
+            return Group(Text(), Text(text, style="bold"))
         case Statement(text, tone):
             return _statement(text, tone)
         case Bullets():

@@ -36,10 +36,10 @@ _CLASSES = {kind.value for kind in BottleneckClass}
 
 
 def markup(blocks: list[Block]) -> str:
-    """Blocks but plots and slots, which are figures; each table is called what the heading before it says."""
-    found, title = [], ""
+    """Blocks but plots and slots, which are figures; each table is called what the heading before it says, if there is one."""
+    found, title = [], "Results"
     for block in printable_blocks(blocks):
-        if isinstance(block, Heading):
+        if isinstance(block, Heading) and block.text:
             title = block.text
         found.append(_markup(block, title))
     return "\n".join(text for text in found if text)

@@ -253,3 +253,10 @@ def test_classes_are_told_apart_in_words_as_well_as_by_colour() -> None:
     bars = [each for each in Page(rendered(COUNTED)).named("div") if each.get("class") == "bar"]
     assert bars
     assert all(re.match(r"\w+ [\d.<>]+%", each["aria-label"] or "") for each in bars)
+
+
+@pytest.mark.parametrize("path", [COUNTED, *KEPT], ids=lambda path: path.name)
+def test_every_table_has_a_name(path: Path) -> None:
+    found = Page(rendered(path))
+    assert all(caption.strip() for caption in found.texts.get("caption", []))
+    assert all(each["aria-label"] for each in found.named("div") if each.get("role") == "region")
