@@ -98,7 +98,14 @@ def test_people_read_the_split_and_the_latencies(form: str) -> None:
     with FakeServer(metrics=vllm_metrics).running() as server:
         result = run(server.url, "--rate", "200", "--count", "5", *QUICK, "--format", form)
     assert result.exit_code == 0
-    for words in ("waits in the server", "there and back", "prefill", "TTFT", "ITL", server.url):
+    for words in (
+        "waits in the server",
+        "there and back",
+        "prefill",
+        "TTFT",
+        "ITL",
+        server.url.removeprefix("http://"),
+    ):
         assert words in result.stdout
 
 
