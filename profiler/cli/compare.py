@@ -92,10 +92,9 @@ def _sides(names: list[str]) -> tuple[list[str], list[str]]:
     elif _VS not in names and len(names) == 2:
         before, after = names[:1], names[1:]
     else:
-        what = (
-            "vs stands more than once" if _VS in names else f"it is not clear which of {len(names)} results are which"
-        )
-        raise UsageError(what, _EXAMPLE)
+        unclear = f"nothing tells which of {len(names)} names stand before and which after"
+        one = "a comparison takes two sides, here is one"
+        raise UsageError("vs stands more than once" if _VS in names else unclear if names[1:] else one, _EXAMPLE)
     if not before or not after:
         raise UsageError(f"nothing stands {'before' if not before else 'after'} vs", _EXAMPLE)
     return before, after

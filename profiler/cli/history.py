@@ -16,7 +16,7 @@ def history(
     results: Annotated[
         list[str],
         typer.Argument(
-            metavar="DIR...",
+            metavar="DIR",
             show_default=False,
             autocompletion=reports,
             help="Folders, files or patterns of what -o kept.",
