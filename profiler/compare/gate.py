@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from profiler.compare import profiled_scopes, served_scopes, traced_scopes
 from profiler.compare.budget import (
     MARKED,
@@ -165,7 +167,11 @@ def _worst(candidates: Sequence[CheckedRule], rule: Rule) -> CheckedRule:
         measured = float("-inf") if found.measured is None else -found.measured if least else found.measured
         return -_WORST.index(found.outcome), measured
 
-    return max(candidates, key=badness)
+    worst = max(candidates, key=badness)
+    if len(candidates) == 1:
+        return worst
+    which = f"the worst of {len(candidates)} is {worst.of}"
+    return replace(worst, why=which if worst.why is None else f"{which}: {worst.why}")
 
 
 def _rule(

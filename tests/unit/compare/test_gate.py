@@ -222,6 +222,7 @@ def test_of_several_ranks_the_worst_counts() -> None:
     rule = ruled(analysis, f"[overall]\nmax_idle_ratio = {between}")
     assert (rule.outcome, rule.of) == (Outcome.FAIL, worst)
     assert rule.measured == rule.low == rule.high == idle[worst]
+    assert rule.why == f"the worst of 2 is {worst}"
 
 
 def test_several_simulated_policies_must_be_named() -> None:
