@@ -12,7 +12,7 @@ from typing import IO
 from profiler.trace import perfetto as schema
 from profiler.trace.perfetto import EventType, Packet, Track, TrackEvent
 from profiler.trace.perfetto_magic import MAGIC
-from profiler.trace.protobuf import block, double, fixed64, number, text
+from profiler.trace.protobuf import block, double, few, fixed64, number, text
 from profiler.trace.records import Numbered
 
 _EXPLICIT = 3  # of TrackDescriptor.ChildTracksOrdering
@@ -97,8 +97,8 @@ class PerfettoProcess:
         ):
             if word not in known:
                 new += block(field, number(schema.IID, known[word] + 1) + text(schema.INTERNED_NAME, word))
-        words = number(TrackEvent.CATEGORY_IIDS, self._categories[category] + 1)
-        words += number(TrackEvent.NAME_IID, self._names[name] + 1)
+        words = few(TrackEvent.CATEGORY_IIDS, self._categories[category] + 1)
+        words += few(TrackEvent.NAME_IID, self._names[name] + 1)
         self._put_event(at_ns, kind, track, words + rest, block(Packet.INTERNED, new) if new else b"")
 
     def _describe(self, name: str, parent: int | None, order: int, rest: bytes) -> int:
@@ -116,17 +116,19 @@ class PerfettoProcess:
         self._put(block(Packet.TRACK_DESCRIPTOR, descriptor) + self._tail)
 
     def _put_event(self, at_ns: int, kind: EventType, track: int, rest: bytes, interned: bytes = b"") -> None:
-        event = number(TrackEvent.TYPE, kind) + number(TrackEvent.TRACK, track) + rest
+        event = few(TrackEvent.TYPE, kind) + few(TrackEvent.TRACK, track) + rest
         self._put(number(Packet.TIMESTAMP, at_ns) + block(Packet.TRACK_EVENT, event) + interned + self._tail)
 
     def _put(self, packet: bytes) -> None:
         self._file.write(block(schema.PACKET, packet))
 
 
+_ARGUMENTS = text(schema.ANNOTATION_NAME, schema.ARGUMENTS)
+
+
 def arguments_of(event: bytes) -> bytes:
     """The debug annotation that holds an event's arguments, which are JSON."""
-    told = text(schema.ANNOTATION_NAME, schema.ARGUMENTS) + block(schema.ANNOTATION_JSON, event)
-    return block(TrackEvent.ANNOTATIONS, told)
+    return block(TrackEvent.ANNOTATIONS, _ARGUMENTS + block(schema.ANNOTATION_JSON, event))
 
 
 def flow(identity: int) -> bytes:

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from profiler.trace.decimals import is_time, nanoseconds
+from profiler.trace.decimals import nanoseconds
 from profiler.trace.event_decoder import Text
 from profiler.trace.event_types import SyncEvent
 from profiler.trace.group_names import plain_group
@@ -140,7 +140,7 @@ class EventCopy:
     def _row(self, event: _Event, kind: _Kind) -> tuple[int, ...]:
         arguments = kind.arguments(event.args)
         name = kind.name(event.name)
-        start, lasts = (nanoseconds(bytes(each)) if is_time(each) else None for each in (event.ts, event.dur))
+        start, lasts = _time(event.ts), _time(event.dur)
         flow = _integer(arguments, "correlation") if kind.flows else -1
         tid = event.tid if isinstance(event.tid, int) else -1
         track = kind.track(arguments, tid)
@@ -178,10 +178,11 @@ class _Kind:
         for name, changed in self._of.items():
             if name in found:
                 found[name] = msgspec.Raw(changed[bytes(found[name])])
-        plain = plain_group(*(bytes(found.get(name, b"")) for name in (_GROUP, _RANKS)))
-        for name, each in zip((_GROUP, _RANKS), plain, strict=True):
-            if name in found:
-                found[name] = msgspec.Raw(_ENCODER.encode(each))
+        if _GROUP in found or _RANKS in found:
+            plain = plain_group(*(bytes(found.get(name, b"")) for name in (_GROUP, _RANKS)))
+            for name, each in zip((_GROUP, _RANKS), plain, strict=True):
+                if name in found:
+                    found[name] = msgspec.Raw(_ENCODER.encode(each))
         return found
 
     def name(self, name: Any) -> str:
@@ -221,6 +222,13 @@ _CHANGES = {"Concrete Inputs": _inputs, "Call stack": _stack}
 _KINDS = {category: _Kind(kind) for kind in EVENT_KINDS for category in kind.categories}
 
 
+def _time(text: msgspec.Raw) -> int | None:
+    try:
+        return nanoseconds(bytes(text))
+    except ValueError:
+        return None
+
+
 def _integer(arguments: _Arguments, name: str) -> int:
     try:
         return int(bytes(arguments[name]).strip(b'"'))
@@ -229,7 +237,7 @@ def _integer(arguments: _Arguments, name: str) -> int:
 
 
 def _object(arguments: _Arguments) -> bytes:
-    return b"{%b}" % b",".join(b"%b:%b" % (_ENCODER.encode(name), value) for name, value in arguments.items())
+    return _ENCODER.encode(arguments)
 
 
 def _undrawn(category: str, name: str, tid: int, start: int | None, lasts: int | None, arguments: bytes) -> bytes:

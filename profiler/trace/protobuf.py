@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import IO
 
 _VARINT, _FIXED64, _BLOCK, _FIXED32 = 0, 1, 2, 5
@@ -33,14 +34,23 @@ def varint(value: int) -> bytes:
     return bytes(found)
 
 
+@lru_cache(maxsize=256)
+def _tag(field: int, kind: int) -> bytes:
+    return varint(field << 3 | kind)
+
+
 def number(field: int, value: int) -> bytes:
     """A field of type int32, int64, uint32, uint64, bool or enum."""
-    return varint(field << 3 | _VARINT) + varint(value)
+    return _tag(field, _VARINT) + varint(value)
+
+
+few = lru_cache(maxsize=1 << 14)(number)
+"""The same, for numbers that come again and again."""
 
 
 def block(field: int, data: bytes) -> bytes:
     """A field of type string, bytes or message."""
-    return varint(field << 3 | _BLOCK) + varint(len(data)) + data
+    return _tag(field, _BLOCK) + varint(len(data)) + data
 
 
 def text(field: int, value: str) -> bytes:
@@ -50,12 +60,12 @@ def text(field: int, value: str) -> bytes:
 
 def double(field: int, value: float) -> bytes:
     """A field of type double."""
-    return varint(field << 3 | _FIXED64) + struct.pack("<d", value)
+    return _tag(field, _FIXED64) + struct.pack("<d", value)
 
 
 def fixed64(field: int, value: int) -> bytes:
     """A field of type fixed64."""
-    return varint(field << 3 | _FIXED64) + struct.pack("<Q", value & _MASK)
+    return _tag(field, _FIXED64) + struct.pack("<Q", value & _MASK)
 
 
 def fields(message: bytes) -> Iterator[tuple[int, Value]]:
@@ -86,7 +96,7 @@ def messages(file: IO[bytes], field: int, longest: int) -> Iterator[bytes]:
 
     Raises `ValueError` where it holds anything else or one longer than `longest`, `EOFError` where it ends within one.
     """
-    tag = varint(field << 3 | _BLOCK)
+    tag = _tag(field, _BLOCK)
     while found := file.read(len(tag)):
         if found != tag:
             raise ValueError("what follows is no message")
