@@ -89,7 +89,7 @@ def gpu_sampling(
 
     Raises `NoDeviceError` where there is no GPU to ask, and `UsageError` for a server on another machine.
     """
-    if not is_this_machine(address.host):
+    if is_elsewhere(address.host):
         raise UsageError(
             f"--gpu samples this machine's GPU, and {address.host} is another machine", "the command there"
         )
@@ -111,15 +111,14 @@ def gpu_sampling(
     return GpuSampling(found)
 
 
-def is_this_machine(host: str) -> bool:
-    """Whether a name or an address is one of this machine's own."""
+def is_elsewhere(host: str) -> bool:
+    """Whether a name or an address is another machine's; a name that nobody knows is not known to be one."""
     own = {each.address.partition("%")[0] for addresses in psutil.net_if_addrs().values() for each in addresses}
-    with suppress(OSError):
-        return any(
-            place[0] in own or ipaddress.ip_address(str(place[0]).partition("%")[0]).is_loopback
-            for *_, place in socket.getaddrinfo(host, None)
-        )
-    return False
+    try:
+        places = {str(place[0]).partition("%")[0] for *_, place in socket.getaddrinfo(host, None)}
+    except OSError:
+        return False
+    return not any(place in own or ipaddress.ip_address(place).is_loopback for place in places)
 
 
 def _gpus(driver: Driver | DriverUnavailable) -> list[Gpu]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from profiler.endpoint.engine_profiler import EngineProfiler
-from profiler.errors import BottleneckError
+from profiler.errors import BottleneckError, InterruptedByUser
 from profiler.report.analysis import PhaseAnalysis, RankAnalysis
 from profiler.report.ceilings import Ceilings
 from profiler.report.engine_trace import EnginePhase, EngineTrace
@@ -74,7 +74,7 @@ async def traced_stretch(
 
 
 def engine_trace(stretch: TraceStretch, ceilings: Ceilings | None = None) -> EngineTrace:
-    """The traces of the stretch, analysed."""
+    """The traces of the stretch, analysed. Raises `InterruptedByUser`; what cannot be read is said in the record."""
     from profiler.session.analyze import analyze  # only a run with a trace needs it
 
     ranks: list[RankAnalysis] = []
@@ -82,6 +82,8 @@ def engine_trace(stretch: TraceStretch, ceilings: Ceilings | None = None) -> Eng
     if stretch.files:
         try:
             ranks = analyze(*stretch.files, ceilings=ceilings).ranks
+        except InterruptedByUser:
+            raise
         except BottleneckError as error:
             missing = error.message
     ranks = [rank for rank in ranks if rank.span_ns] or ranks  # a frontend's own trace shows no GPU

@@ -20,7 +20,7 @@ from profiler.report.endpoint import Endpoint, PhaseClassFrom
 from profiler.report.vocabulary import BottleneckClass, VerdictState
 from profiler.serving.generated import inline_requests
 from profiler.session.endpoint import Plan, drive_endpoint
-from profiler.session.endpoint_gpu import GpuSampling, gpu_sampling, is_this_machine
+from profiler.session.endpoint_gpu import GpuSampling, gpu_sampling, is_elsewhere
 from tests.fake_endpoint import FakeServer
 from tests.fakes import FakeDriverLibrary, FakeGpu
 from tests.unit.endpoint.recorded_counters import recording
@@ -135,6 +135,6 @@ def test_a_server_elsewhere_has_no_gpu_here() -> None:
         gpu_sampling(Address.parsed("http://203.0.113.7"), ExitStack(), driver=DriverUnavailable("none"))
 
 
-def test_this_machine_is_known_by_its_loopback_names() -> None:
-    assert all(map(is_this_machine, ("localhost", "127.0.0.1", "::1", "127.1.2.3")))
-    assert not is_this_machine("203.0.113.7")
+def test_this_machine_is_known_by_its_loopback_names_and_a_name_that_nobody_knows_is_left_to_the_client() -> None:
+    assert not any(map(is_elsewhere, ("localhost", "127.0.0.1", "::1", "127.1.2.3", "no-such-host.invalid")))
+    assert is_elsewhere("203.0.113.7")

@@ -11,6 +11,7 @@ import pytest
 from profiler.endpoint.address import Address
 from profiler.endpoint.client import Client
 from profiler.endpoint.engine_profiler import EngineProfiler
+from profiler.errors import InterruptedByUser
 from profiler.report.engine_trace import EnginePhase, EngineTrace
 from profiler.report.records import Verdict
 from profiler.report.trace_phases import PhaseKind
@@ -109,6 +110,17 @@ def test_the_trace_of_a_frontend_beside_that_of_the_gpu_does_not_count() -> None
         "prefill": BottleneckClass.SCHEDULING,
         "decode": BottleneckClass.SCHEDULING,
     }
+
+
+def test_an_interrupt_while_it_is_analysed_is_not_taken_for_a_trace_that_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*traces: Path, **options: object) -> None:
+        raise InterruptedByUser
+
+    monkeypatch.setattr("profiler.session.analyze.analyze", interrupted)
+    with pytest.raises(InterruptedByUser):
+        engine_trace(TraceStretch(LOOP.parent, seconds=1.0, files=[LOOP]))
 
 
 def phase(kind: PhaseKind, verdict: Verdict, steps: int = 10) -> EnginePhase:
