@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct, structs
 
 from profiler.attribute.verdict import undermined
+from profiler.numerals import three_digits
 from profiler.report.records import Share, Verdict
 from profiler.report.vocabulary import BottleneckClass, Resource, VerdictState
 
@@ -21,8 +22,8 @@ class Traffic(Struct, frozen=True):
     def words(self) -> str:
         """Both, for people."""
         return (
-            f"the driver saw {self.seen_bytes / 1e9:.3g} GB of DRAM traffic an iteration, the operations' shapes say "
-            f"{self.expected_bytes / 1e9:.3g} GB"
+            f"the driver saw {three_digits(self.seen_bytes / 1e9)} GB of DRAM traffic an iteration, the operations' "
+            f"shapes say {three_digits(self.expected_bytes / 1e9)} GB"
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
+from profiler.numerals import three_digits
 from profiler.report.records import Copies, Part
 from profiler.report.vocabulary import BottleneckClass, Cause
 
@@ -86,7 +87,7 @@ def sentences(
     for copy in copies:
         if copy.exposed_ms > 0 and seen.wall_ms > 0:
             way = "to" if copy.direction == "h2d" else "from"
-            size = f"{copy.bytes / 1e9:.3g} GB, " if copy.bytes is not None else ""
+            size = f"{three_digits(copy.bytes / 1e9)} GB, " if copy.bytes is not None else ""
             rate = f" at {copy.gb_per_s:.1f} GB/s" if copy.gb_per_s else ""
             say(
                 BottleneckClass.IO,
@@ -101,8 +102,8 @@ def _memory(fraction: dict[Cause, float], seen: Observed, say: Say) -> None:
     weights = fraction.get(Cause.MEMORY_WEIGHTS, 0.0)
     if weights > 0:
         ideal = (
-            f"; reading {seen.weight_bytes / 1e9:.3g} GB of them takes {seen.weights_ideal_ms:.3g} "
-            f"of {seen.wall_ms:.3g} ms at the measured ceiling"
+            f"; reading {three_digits(seen.weight_bytes / 1e9)} GB of them takes {three_digits(seen.weights_ideal_ms)} "
+            f"of {three_digits(seen.wall_ms)} ms at the measured ceiling"
             if seen.weight_bytes and seen.weights_ideal_ms
             else ""
         )

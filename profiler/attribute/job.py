@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from profiler.attribute.collectives import RankCollectives, collective_waits
 from profiler.attribute.one_job import instant_note, why_separate
+from profiler.numerals import three_digits
 from profiler.report.analysis import Job, PartName, PartSpread, RankAnalysis, Straggler
 from profiler.report.collectives import CollectiveWaits
 from profiler.report.source import Source
@@ -64,7 +65,7 @@ def _last_to_arrive(ranks: Sequence[RankAnalysis], waits: CollectiveWaits) -> St
     return Straggler(
         name=last.name,
         reason=f"it was the last to arrive at {last.last} of {last.collectives} collectives: each of the others waited "
-        f"{each_ns / 1e6:.3g} ms for it there, in the mean",
+        f"{three_digits(each_ns / 1e6)} ms for it there, in the mean",
     )
 
 
@@ -79,8 +80,8 @@ def _straggler(ranks: Sequence[RankAnalysis]) -> Straggler | None:
         return None
     return Straggler(
         name=last.name,
-        reason=f"its collectives take {last.overlap.collective_ns / 1e6:.3g} ms, those of the ranks in the middle "
-        f"{usual / 1e6:.3g} ms: the others wait for it there",
+        reason=f"its collectives take {three_digits(last.overlap.collective_ns / 1e6)} ms, those of the ranks in the "
+        f"middle {three_digits(usual / 1e6)} ms: the others wait for it there",
     )
 
 

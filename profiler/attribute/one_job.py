@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from profiler.attribute.collectives import RankCollectives
+from profiler.numerals import three_digits
 from profiler.report.analysis import RankAnalysis
 from profiler.report.collectives import CollectiveWaits
 from profiler.trace.timeline import ProcessRank
@@ -48,7 +49,7 @@ def instant_note(collectives: Sequence[RankCollectives]) -> str:
         return f"{told}; the clocks of these traces begin anywhere, so nobody knows how far apart these are"
     apart = max(starts) - min(starts)
     if apart <= _TOGETHER_NS:
-        return f"{told}, which by their clocks lie {apart / 1e6:.3g} ms apart: one instant for all"
+        return f"{told}, which by their clocks lie {three_digits(apart / 1e6)} ms apart: one instant for all"
     return f"{told}, which by their clocks lie {apart / 1e6:,.1f} ms apart: what is compared did not happen at once"
 
 

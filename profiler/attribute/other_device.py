@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from profiler.catalogue.datasheet import Datasheet
+from profiler.numerals import three_digits
 from profiler.report.ceilings import Ceiling
 from profiler.report.vocabulary import Resource, Tier
 from profiler.report.whatif import SpeedChange
@@ -146,8 +147,8 @@ def _differences(source: Datasheet, target: Datasheet, needed_bytes: float | Non
     found = []
     if needed_bytes is not None and needed_bytes > target.memory_bytes:
         found.append(
-            f"weights and KV cache take {needed_bytes / 1e9:.3g} GB and will not fit into the "
-            f"{target.memory_bytes / 1e9:.3g} GB of {target.name}"
+            f"weights and KV cache take {three_digits(needed_bytes / 1e9)} GB and will not fit into the "
+            f"{three_digits(target.memory_bytes / 1e9)} GB of {target.name}"
         )
     if source.architecture != target.architecture:
         found.append(

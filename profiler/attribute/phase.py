@@ -19,6 +19,7 @@ from profiler.attribute.shares import Scenario, class_shares, share_records, sha
 from profiler.attribute.step_evidence import StepEvidence
 from profiler.attribute.timeline_record import timeline_record
 from profiler.attribute.verdict import judge
+from profiler.numerals import three_digits
 from profiler.report.evidence import CleanTimes, Peaks
 from profiler.report.records import Advice, Copies, Kernel, ModuleCost, Part, ReportWarning, Share, Verdict
 from profiler.report.speed_curve import Curve
@@ -206,17 +207,21 @@ def _warnings(
     if calibrated.host_off_ratio is not None:
         warn(
             "host_disagrees",
-            f"to fit the clean time of {clean.wall_ms:.3g} ms the host had to take {calibrated.host_off_ratio:.2g} "
-            "times as long as it did when timed alone, more than two runs differ: what is laid to the host is in doubt",
+            f"to fit the clean time of {three_digits(clean.wall_ms)} ms the host had to take "
+            f"{calibrated.host_off_ratio:.2g} times as long as it did when timed alone, more than two runs differ: "
+            "what is laid to the host is in doubt",
         )
     elif not calibrated.plausible and device_kind == "cuda":
         warn(
             "trace_disagrees",
             f"traced kernels had to be scaled by {calibrated.calibration.kernel_scale:.2f} to fit the clean time of "
-            f"{clean.wall_ms:.3g} ms: the traced and the clean runs were not alike",
+            f"{three_digits(clean.wall_ms)} ms: the traced and the clean runs were not alike",
         )
     if not footing.is_whole:
-        warn("parts_do_not_sum", f"the parts leave {footing.rest_ms:+.3g} ms of {clean.wall_ms:.3g} ms unexplained")
+        warn(
+            "parts_do_not_sum",
+            f"the parts leave {footing.rest_ms:+.3g} ms of {three_digits(clean.wall_ms)} ms unexplained",
+        )
     if footing.unknown_ratio > _UNKNOWN_WARNING:
         warn("unknown_kernels", f"{footing.unknown_ratio:.0%} of the time is in kernels whose bytes nobody knows")
     return found

@@ -35,6 +35,7 @@ from profiler.attribute.traced_parts import OTHER_PARTS, TracedJudgement, traced
 from profiler.attribute.traced_scenarios import hinges_on_unknown, leader, traced_limits, traced_scenarios, tracer_doubt
 from profiler.attribute.unknown_kernels import Reason, reasons
 from profiler.attribute.verdict import judge, nearest_rival, refuse, trusted
+from profiler.numerals import three_digits
 from profiler.report.analysis import PartName
 from profiler.report.vocabulary import Resource, VerdictState
 from profiler.trace.accounting import Accounting
@@ -111,7 +112,8 @@ def judge_traced(
     off = abs(replayed.period_us * 1e3 / told.span_ns - 1)
     if off > _MOST_OFF:
         reason = (
-            f"a replay of its dependencies takes {replayed.period_us / 1e3:.3g} ms instead of {told.span_ns / 1e6:.3g}"
+            f"a replay of its dependencies takes {three_digits(replayed.period_us / 1e3)} ms instead of "
+            f"{three_digits(told.span_ns / 1e6)}"
         )
         reason = f"{reason} ms: what waited for what cannot be told from this trace"
         return TracedJudgement(parts, [], refuse(reason), kernels, [for_replay()])

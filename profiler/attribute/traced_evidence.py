@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from profiler.numerals import three_digits
 from profiler.report.analysis import PartName, TracePart
 from profiler.report.vocabulary import BottleneckClass
 from profiler.trace.accounting import Accounting
@@ -48,7 +49,7 @@ def traced_sentences(
     kinds_of_idle = sum(part.part.is_idle for part in worth)
     if idle >= _MENTIONED and kinds_of_idle > 1:
         span_ms = told.span_ns / 1e6
-        span = f"{span_ms:.3g} ms" if span_ms < 1e3 else f"{span_ms / 1e3:,.1f} s"
+        span = f"{three_digits(span_ms)} ms" if span_ms < 1e3 else f"{span_ms / 1e3:,.1f} s"
         found.insert(0, f"the GPU was idle {idle:.0%} of {span}")
     return found
 

@@ -16,7 +16,7 @@ def number(value: float) -> str:
     if size >= 1000 or value == 0:
         return f"{value:,.0f}"
     if size < 0.001:
-        return f"{value:.1e}"
+        return f"{value:.6f}" if size >= 1e-5 else "<0.00001" if value > 0 else ">-0.00001"
     whole = len(str(int(size))) if size >= 1 else 0
     leading_zeros = 0 if size >= 0.1 else 1 if size >= 0.01 else 2
     return f"{value:.{3 - whole + leading_zeros}f}"

@@ -62,11 +62,11 @@ def until(curve: Curve) -> str:
     elif stops == first:
         told = "hardly helps"
     else:
-        told = f"stops helping at {factor(stops)}"
+        told = f"stops helping at {times(stops)}"
     over = curve.takes_over
     if over is not None and over.speed > first:
         latest = times(over.high) if over.high is not None else "never"
-        told += f"; from {factor(over.speed)} ({times(over.low)} to {latest}) on {over.class_} is the bottleneck"
+        told += f"; from {times(over.speed)} ({times(over.low)} to {latest}) on {over.class_} is the bottleneck"
     return told
 
 

@@ -130,7 +130,7 @@ def _speeds(speeds: list[SpeedChange]) -> Grid:
         Column("expected", numeric=True),
         Column("unit"),
         Column("tier", drop=2),
-        Column("from", flexible=True, shortest=12, drop=1),
+        Column("from", flexible=True, shortest=12, drop=1, wraps=True),
     )
     rows = tuple(
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from profiler.numerals import three_digits
 from profiler.report.simulation import CarriedLoad, ServingPart, ServingPartName
 from profiler.serving.verdict import waiting_cause
 
@@ -26,13 +27,14 @@ def evidence(shares: Mapping[str, float], parts: list[ServingPart], load: Carrie
     cause = waiting_cause(parts, load)
     if of[cause]:
         words.append(f"Of the waiting, {_percent(of[cause] / waiting)} is {_WHY[cause]}")
-    if load.diverges:
+    offered, most = load.offered_requests_per_s, load.most_requests_per_s
+    if load.diverges and offered is not None and most is not None:
         words.append(
-            f"{load.offered_requests_per_s:.3g} requests/s arrive, it carries {load.most_requests_per_s:.3g}: "
+            f"{three_digits(offered)} requests/s arrive, it carries {three_digits(most)}: "
             "the queue grows for as long as that lasts"
         )
     return words
 
 
 def _percent(ratio: float) -> str:
-    return f"{100 * ratio:.3g}%"
+    return f"{three_digits(100 * ratio)}%"

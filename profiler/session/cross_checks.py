@@ -10,6 +10,7 @@ from profiler.attribute.limiter import dram_bytes
 from profiler.attribute.rates import Rates
 from profiler.device.driver import QueryRefused
 from profiler.device.gpu import POWER_CAP_MASK, THROTTLED_MASK, Gpu, name_clock_event_reasons
+from profiler.numerals import three_digits
 from profiler.report.records import Phase, ReportWarning
 from profiler.report.source import Source
 from profiler.report.telemetry import Series, Telemetry
@@ -95,13 +96,13 @@ def cross_check(phase: Phase, work: KernelWork | None, l2_bytes: int | None) -> 
         warn(
             "host_slowed",
             f"the host was {slowdown:.2f} times as slow as at its best: at its full speed, an iteration would take "
-            f"{full_speed.median:.3g} ms instead of {usual:.3g}",
+            f"{three_digits(full_speed.median)} ms instead of {three_digits(usual)}",
         )
     if first is not None and first > SLOW_FIRST_TIME * usual:
         warn(
             "slow_first_time",
-            f"the first time at each context length, a step took {first:.3g} ms, and {usual:.3g} from then on: a new "
-            "process pays this once (on a GPU, cuDNN plans its attention anew for each length)",
+            f"the first time at each context length, a step took {three_digits(first)} ms, and {three_digits(usual)} "
+            "from then on: a new process pays this once (on a GPU, cuDNN plans its attention anew for each length)",
         )
     reasons = series(phase.telemetry, "clock_event_reasons")
     if reasons is not None and reasons.value:
@@ -127,8 +128,8 @@ def cross_check(phase: Phase, work: KernelWork | None, l2_bytes: int | None) -> 
         if abs(driver_ms - ours_ms) > IDLE_TOLERANCE * wall_ms:
             warn(
                 "idle_disagrees",
-                f"the driver saw kernels for {driver_ms:.3g} ms of an iteration, trace and clean time say "
-                f"{ours_ms:.3g} of {wall_ms:.3g} ms",
+                f"the driver saw kernels for {three_digits(driver_ms)} ms of an iteration, trace and clean time say "
+                f"{three_digits(ours_ms)} of {three_digits(wall_ms)} ms",
             )
     return found
 

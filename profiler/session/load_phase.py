@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from profiler.attribute.shares import STEP, Table, class_shares, share_records
 from profiler.attribute.verdict import judge, refuse
+from profiler.numerals import three_digits
 from profiler.report.records import Clean, Distribution, LoadLeg, Part, Phase, Verdict
 from profiler.report.source import Source
 from profiler.report.vocabulary import Cause, Resource, Tier
@@ -58,7 +59,8 @@ def load_phase(legs: Sequence[LoadLeg], seconds: float | None = None, *, throttl
     verdict: Verdict = refuse("nothing of the load was timed")
     if total_ms > 0:
         evidence = [
-            f"the {leg.leg} leg takes {leg.seconds:.3g} s" + (f" at {leg.gb_per_s:.3g} GB/s" if leg.gb_per_s else "")
+            f"the {leg.leg} leg takes {three_digits(leg.seconds)} s"
+            + (f" at {three_digits(leg.gb_per_s)} GB/s" if leg.gb_per_s else "")
             for leg in sorted(legs, key=lambda leg: -(leg.seconds or 0.0))
             if leg.seconds
         ]
