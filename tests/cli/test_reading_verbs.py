@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,7 +40,9 @@ def test_show_as_json_gives_the_file_back(report: Path) -> None:
     assert result.stdout_bytes == report.read_bytes()
 
 
-@pytest.mark.parametrize(("form", "start"), [("markdown", "**decode is"), ("table", "decode is"), ("json", "{")])
+@pytest.mark.parametrize(
+    ("form", "start"), [("markdown", "**decode is"), ("table", "decode is"), ("json", "{"), ("html", "<!DOCTYPE html>")]
+)
 def test_show_writes_what_it_renders_to_a_file(report: Path, tmp_path: Path, form: str, start: str) -> None:
     output = tmp_path / "out"
     result = runner.invoke(application, ["show", str(report), "--format", form, "-o", str(output)])
@@ -44,6 +51,52 @@ def test_show_writes_what_it_renders_to_a_file(report: Path, tmp_path: Path, for
     assert output.read_text(encoding="utf-8").startswith(start)
     assert runner.invoke(application, ["show", str(report), "-o", str(output)]).exit_code == 2
     assert runner.invoke(application, ["show", str(report), "-o", str(output), "--force"]).exit_code == 0
+
+
+def test_show_is_short_and_says_how_to_see_all_which_details_shows(report: Path) -> None:
+    short = runner.invoke(application, ["show", str(report)], env={"COLUMNS": "80"}).stdout
+    assert len(short.splitlines()) < 40
+    assert "".join(short.split()).endswith("".join(f"See all: bottleneck show {report} --details".split()))
+    whole = runner.invoke(application, ["show", str(report), "--details"], env={"COLUMNS": "80"}).stdout
+    assert len(whole.splitlines()) > 150
+    assert "Slowest kernels" in whole
+
+
+def test_a_page_is_not_written_over_a_terminal(report: Path) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        command = [sys.executable, "-m", "profiler", "show", str(report), "--format", "html"]
+        ended = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert ended.returncode == 2
+    assert "-o report.html" in ended.stderr
+    assert runner.invoke(application, ["show", str(report), "--format", "html"]).stdout.startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize(("asked", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), (None, False)])
+def test_colour_is_for_terminals_that_want_it(report: Path, asked: dict[str, str] | None, coloured: bool) -> None:
+    command = [sys.executable, "-m", "profiler", "show", str(report)]
+    known = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "COLORTERM")}
+    environment = known | {"TERM": "xterm-256color"} | (asked or {})
+    if asked is None:
+        text = subprocess.run(command, env=environment, capture_output=True, check=True).stdout
+    else:
+        text = _on_a_terminal(command, environment)
+    assert bool(re.search(rb"\x1b\[[0-9;]*3[0-9]m", text)) is coloured
+    assert "█".encode() in text
+
+
+def _on_a_terminal(command: list[str], environment: dict[str, str]) -> bytes:
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, stdout=theirs, env=environment):
+        os.close(theirs)
+        text = b""
+        with contextlib.suppress(OSError), os.fdopen(ours, "rb", buffering=0) as terminal:
+            while some := terminal.read(65536):
+                text += some
+    return text
 
 
 @pytest.mark.parametrize("verb", ["show", "whatif"])

@@ -36,7 +36,7 @@ _CLASSES = {kind.value for kind in BottleneckClass}
 
 
 def markup(blocks: list[Block]) -> str:
-    """Blocks but plots and slots, which are figures; each table is called what the heading before it says, if there is one."""
+    """Blocks but plots and slots, which are figures. Each table is called what the heading before it says."""
     found, title = [], "Results"
     for block in printable_blocks(blocks):
         if isinstance(block, Heading) and block.text:
