@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, takewhile
 from statistics import fmean
 
 from profiler.compare.change import Change, Sample, change
@@ -159,14 +159,20 @@ def _time(sides: Sequence[Sequence[OneTime]], margin: float, confidence: float, 
 
 
 def _because(parts: Sequence[CauseChange], change_ms: float) -> list[str]:
-    """The parts that went the way of the whole, by a telling piece of it, and surely."""
-    return [
-        part.name
+    """The parts that went the way of the whole by a telling piece of it, the largest first, as long as they surely did.
+
+    Where the largest may be none, a smaller one that is sure does not explain the change.
+    """
+    telling = [
+        part
         for part in sorted(parts, key=lambda part: -abs(part.change_ms))
-        if part.change_ms * change_ms > 0
-        and abs(part.change_ms) >= _TELLING * abs(change_ms)
-        and (part.low_ms is None or part.high_ms is None or part.low_ms * part.high_ms > 0)
+        if part.change_ms * change_ms > 0 and abs(part.change_ms) >= _TELLING * abs(change_ms)
     ]
+    return [part.name for part in takewhile(_is_sure, telling)]
+
+
+def _is_sure(part: CauseChange) -> bool:
+    return part.low_ms is None or part.high_ms is None or part.low_ms * part.high_ms > 0
 
 
 def _twice(before: Sequence[tuple[str, ComparedResult]], after: Sequence[tuple[str, ComparedResult]]) -> list[str]:
