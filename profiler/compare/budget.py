@@ -12,14 +12,15 @@ from profiler.compare.quantities import LEAST, MOST, OF_A_PHASE, OVERALL, REGRES
 from profiler.errors import UsageError
 from profiler.report.outcome import CountsAs
 from profiler.report.vocabulary import BottleneckClass, Cause
-from profiler.serving.policies import POLICIES
 
 OVERALL_SCOPE, PHASE_SCOPES, REGRESSION_SCOPE = "overall", ("load", "prefill", "decode"), "regression"
+# Repeated from `profiler.serving.policies`, which takes as long to import as all else here; a test keeps them equal.
+POLICY_SCOPES = ("serial", "static", "continuous", "priority", "shortest-first")
 MARKED = "phases"  # of a loop of one's own: [phases.NAME]
 MUST_BE, MUST_NOT_BE = "must_be", "must_not_be"
 _POLICY, _INCONCLUSIVE, _CONFIDENCE = "policy", "inconclusive", "confidence"
 _USUAL_CONFIDENCE = 0.95
-_SCOPES = (OVERALL_SCOPE, *PHASE_SCOPES, MARKED, REGRESSION_SCOPE, *POLICIES)
+_SCOPES = (OVERALL_SCOPE, *PHASE_SCOPES, MARKED, REGRESSION_SCOPE, *POLICY_SCOPES)
 _HELD_BACK_BY = (*(each.value for each in BottleneckClass), *(each.value for each in Cause))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -20,7 +21,6 @@ from profiler.compare.budget import (
 )
 from profiler.compare.measured import Judged, Measured, Scope
 from profiler.compare.quantities import COMPARED, MOST
-from profiler.compare.regression import Against, against
 from profiler.report.analysis import Analysis
 from profiler.report.check import Check, CheckedRule, CheckedVerdict
 from profiler.report.endpoint import Endpoint
@@ -29,6 +29,9 @@ from profiler.report.outcome import CountsAs, Outcome
 from profiler.report.records import Report, Verdict
 from profiler.report.simulation import Simulation
 from profiler.report.vocabulary import VerdictState
+
+if TYPE_CHECKING:
+    from profiler.compare.regression import Against
 
 Checkable = Report | Analysis | Simulation | Endpoint
 
@@ -80,6 +83,8 @@ def _whole(result: Checkable) -> CheckedRule:
 
 
 def _against(result: Checkable, baseline: Checkable) -> Against:
+    from profiler.compare.regression import against  # needs numpy, which budgets alone do not
+
     new, old = (_scopes(each, OVERALL_SCOPE) for each in (result, baseline))
     several = "several ranks have one each"
     alone = (side[0] if len(side) == 1 else Scope({}, Judged(None), several) for side in (new, old))

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from profiler.catalogue.budgets import budget_names, budget_text
-from profiler.compare.budget import Limit, Verdicts, parse_budget
+from profiler.compare.budget import POLICY_SCOPES, Limit, Verdicts, parse_budget
 from profiler.errors import UsageError
 from profiler.report.outcome import CountsAs
+from profiler.serving.policies import POLICIES
 
 
 def refused(text: str) -> UsageError:
@@ -90,6 +91,10 @@ def test_a_percentage_is_no_ratio() -> None:
 )
 def test_what_is_no_budget_is_refused_in_one_line(text: str) -> None:
     refused(text)
+
+
+def test_every_policy_that_can_be_simulated_has_a_table() -> None:
+    assert tuple(POLICIES) == POLICY_SCOPES
 
 
 def test_a_phase_of_ones_own_has_a_table_by_its_name() -> None:
