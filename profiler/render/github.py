@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from itertools import takewhile
 
@@ -17,6 +17,7 @@ _LONGEST_SUMMARY_BYTES = 1 << 20
 _CUT = "\n_GitHub takes no longer summary: the rest is left out._\n"
 # An annotation's title holds 255 characters (REST API, check runs); a message that nobody can read helps nobody.
 _LONGEST_TITLE, _LONGEST_TEXT = 200, 2_000
+_MOST = 10  # of one level, GitHub shows of a step
 
 
 class Level(StrEnum):
@@ -44,14 +45,22 @@ _LEVELS = {
 }
 
 
-def annotations_of(blocks: Iterable[Block], title: str) -> list[Annotation]:
-    """What the blocks say before their first heading: the answer, and what is wrong with it."""
-    first = takewhile(lambda block: not isinstance(block, Heading), blocks)
-    return [
+def annotations_of(blocks: Sequence[Block], title: str) -> list[Annotation]:
+    """What the blocks say before their first heading: the answer, and what is wrong with it.
+
+    Where that is nothing, as of several results over time, what each section says of itself, up to ten.
+    """
+    first = list(takewhile(lambda block: not isinstance(block, Heading), blocks))
+    return _told(first, title) or _told(blocks, title)[:_MOST]
+
+
+def _told(blocks: Iterable[Block], title: str) -> list[Annotation]:
+    told = (
         Annotation(_LEVELS[block.tone], title, block.text)
-        for block in first
+        for block in blocks
         if isinstance(block, Statement) and block.tone in _LEVELS
-    ]
+    )
+    return list(dict.fromkeys(told))  # each once
 
 
 def annotation_lines(annotations: Iterable[Annotation]) -> str:

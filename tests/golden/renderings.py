@@ -73,9 +73,10 @@ def _table(blocks: list[Block], width: int) -> str:
 
 
 def _without_scripts(text: str) -> str:
-    """The page without what is the same in every one, and without the numbers of its pictures."""
+    """The page without what is the same in every one and the numbers of its pictures, in lines that can be read."""
     text = re.sub(r"(?s)(<(script|style)\b[^>]*>).*?(</\2>)", r"\1…\3", text)
-    return re.sub(r"sha256-[\w+/=]+", "sha256-…", text)
+    text = re.sub(r"sha256-[\w+/=]+", "sha256-…", text)
+    return re.sub(r"(?<!^)(<(?:table|thead|tbody|tr|li|figure|figcaption|h\d)\b)", r"\n\1", text, flags=re.MULTILINE)
 
 
 def _perfetto() -> str:

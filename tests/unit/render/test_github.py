@@ -27,6 +27,11 @@ def test_the_answer_is_a_notice_and_what_is_wrong_with_it_a_warning() -> None:
     ]
 
 
+def test_where_nothing_stands_before_the_first_heading_each_section_has_its_own() -> None:
+    blocks = [block for n in range(12) for block in (Heading(f"model {n}"), Statement(f"it is {n}", Tone.ANSWER))]
+    assert [each.text for each in annotations_of(blocks, "history.json")] == [f"it is {n}" for n in range(10)]
+
+
 def test_an_annotation_is_read_as_it_was_meant() -> None:
     [line] = annotation_lines([Annotation(Level.ERROR, "a:b,c", "100% of it, at 3::4")]).splitlines()
     assert commands(line) == [("error", {"title": "a:b,c"}, "100% of it, at 3::4")]
