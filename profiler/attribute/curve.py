@@ -11,7 +11,7 @@ from profiler.report.source import Source, Sources
 from profiler.report.speed_curve import Crossing, Curve, CurvePoint, Knob
 from profiler.report.vocabulary import BottleneckClass
 
-FASTEST = 8.0
+FASTEST = 8.0  # about the bandwidth of a B200 over that of a V100, both in configs/devices
 # Steps of a fourth of a doubling, so that 1x, 2x, 4x and 8x are among them.
 SPEEDS = tuple(2 ** (step / 4) for step in range(13))
 # A knob whose share is below this gives less than a tenth of a further gain.

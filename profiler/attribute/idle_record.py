@@ -14,7 +14,7 @@ from profiler.trace.host_work import HostKind, HostWork
 from profiler.trace.idle_owners import CAUSES, IdlePieces
 from profiler.trace.named_work import WorkByName
 
-_MOST_NAMED = 10
+_MOST_NAMED = 10  # whoever reads a table acts on its first rows
 _NOTHING_ASKED = CAUSES.index(next(cause for cause in CAUSES if cause.value == "idle.nothing_asked"))
 _UNRECORDED = Source(missing="nobody records where work between operations begins and ends")
 

@@ -12,7 +12,7 @@ from profiler.report.records import Kernel, ModuleCost
 from profiler.report.source import Source
 from profiler.report.vocabulary import Cause, Resource, Tier
 
-MOST_KERNELS = 40
+MOST_KERNELS = 40  # more than a report shows, and so few that its JSON stays small
 _LAYER_NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 
 

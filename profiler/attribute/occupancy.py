@@ -6,7 +6,7 @@ import math
 
 from profiler.report.evidence import KernelFacts, Peaks
 
-WARP_THREADS = 32
+WARP_THREADS = 32  # of all devices of NVIDIA
 # Four schedulers, each of which issues every cycle when it has four warps to choose from, the cycles that a dependent
 # arithmetic instruction takes (CUDA C++ Programming Guide, "Multiprocessor Level", compute capability 7.x and later).
 WARPS_TO_ISSUE = 16

@@ -17,7 +17,7 @@ from profiler.trace.host_work import HostWork, cut_in_blocks, launching_threads
 from profiler.trace.named_work import WorkByName
 from profiler.trace.timeline import Ints, Timeline
 
-_MOST_NAMED = 10
+_MOST_NAMED = 10  # whoever reads a table acts on its first rows
 _HOST, _SYNC = (PATH_KINDS.index(kind) for kind in (PathKind.HOST, PathKind.SYNC))
 
 

@@ -21,7 +21,7 @@ _BY_FINDING = {
     "replays_cut_short": _MORE_WARM_UP,
 }
 _NO_GAIN = "it makes the answer sure, not the program fast"
-_MOST_ADVICE = 2
+_MOST_ADVICE = 2  # a trace is recorded again once, whatever the number of reasons
 
 
 def for_findings(findings: Sequence[Finding]) -> list[TraceAdvice]:

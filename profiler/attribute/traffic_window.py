@@ -17,14 +17,14 @@ from profiler.attribute.counter_clock import Floats, cumulated
 from profiler.attribute.regression import solve
 from profiler.trace.timeline import Ints
 
-_LONGEST_NS = 5000.0
+_LONGEST_NS = 5000.0  # an edge: what is farther from a kernel is that of another
 _EARLIEST_NS = -1000.0  # a tail may last into the gap after the kernel: write-back, and the clocks' own error
 _MOST_OF_A_KERNEL = 0.4  # of its time, for either edge: a kernel shorter than both has its traffic in the middle
 _OWN_EDGES_FROM_NS = 4000.0  # shorter kernels keep those of all, and so do those that matter less
 _OWN_EDGES_FROM_PART = 0.005  # of all kernels' time
-_STEPS_NS = (800.0, 400.0, 200.0, 100.0)
+_STEPS_NS = (800.0, 400.0, 200.0, 100.0)  # from most of an edge down to what is told of it
 EDGE_ERROR_NS = _STEPS_NS[-1]
-_ROUNDS = 3
+_ROUNDS = 3  # over all kernels
 _LEAST_GAIN = 1e-4  # of the squared misfit
 _WAYS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, -1), (-1, 1))
 

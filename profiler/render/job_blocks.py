@@ -24,7 +24,7 @@ from profiler.report.vocabulary import BottleneckClass, VerdictState
 
 _NS_PER_MS = 1e6
 _ENDING = re.compile(r"(\.pt)?(\.trace)?\.json(\.gz)?$")
-_SHOWN_RANKS = 32
+_SHOWN_RANKS = 32  # four machines of eight, and less than a screen
 _NAMED_RANKS = 3  # of those with one reason
 
 

@@ -28,7 +28,7 @@ _BEFORE_A_HEADER = (
     tarfile.XGLTYPE,
     tarfile.SOLARIS_XHDTYPE,
 )
-_LONGEST_NAME_BYTES = 1 << 20
+_LONGEST_NAME_BYTES = 1 << 20  # Linux takes paths of 4 KiB; pax headers hold other attributes, too
 _DAMAGED = (tarfile.TarError, EOFError, zlib.error)
 
 
