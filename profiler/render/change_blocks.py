@@ -43,7 +43,7 @@ _MORE = "More runs of both, each a process of its own and taken in turn, tell mo
 def change_blocks(answer: Comparison) -> list[Block]:
     """What every output for people shows."""
     tone = Tone.INCONCLUSIVE if answer.state is ChangeState.INCONCLUSIVE else Tone.ANSWER
-    blocks: list[Block] = [Statement(_answer(answer), tone)]
+    blocks: list[Block] = [Statement(text, tone) for text in _answers(answer)]
     blocks += [Facts((_fact("before", answer.before), _fact("after", answer.after)))]
     blocks += [Heading("What changed", 2), _times(answer), Statement(_how(answer), Tone.FAINT)]
     for title, prevents in (("Not alike, and compared all the same", True), ("What else differs", False)):
@@ -62,10 +62,12 @@ def change_blocks(answer: Comparison) -> list[Block]:
     return blocks
 
 
-def _answer(answer: Comparison) -> str:
-    changed = [time for time in answer.times if time.state is ChangeState.CHANGED]
-    if changed:
-        return " ".join(_changed(time) for time in changed)
+def _answers(answer: Comparison) -> list[str]:
+    changed = [_changed(time) for time in answer.times if time.state is ChangeState.CHANGED]
+    return changed or [_none_changed(answer)]
+
+
+def _none_changed(answer: Comparison) -> str:
     if answer.state is ChangeState.UNCHANGED:
         return f"Nothing changed by more than {answer.margin_ratio:.0%}."
     least = f"No change can be told from how far runs differ, and one of {answer.margin_ratio:.0%} cannot be ruled out."

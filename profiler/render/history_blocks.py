@@ -10,7 +10,7 @@ from profiler.report.history import ChangePoint, History, HistoryEntry, HistoryG
 
 _SHOWN = 40  # of a group, the latest; the JSON has all
 _PLOTTED = ("request", "decode", "e2e latency")  # what the plot shows if it is there, else the first time
-_NEW_LEVEL = "◆"
+_NEW_LEVEL = "*"
 
 
 def history_blocks(answer: History) -> list[Block]:
@@ -25,10 +25,10 @@ def history_blocks(answer: History) -> list[Block]:
 
 
 def _group(group: HistoryGroup, several: bool) -> list[Block]:
-    alike = (f"{value} {what}" if value.isdigit() else value for what, value in group.alike.items() if value != "none")
+    alike = (f"{what} {value}" if value.isdigit() else value for what, value in group.alike.items() if value != "none")
     name = f"{group.results}: {', '.join(alike)}"
     blocks: list[Block] = [Heading(name)] if several else []
-    blocks.append(Statement(_answer(group), Tone.ANSWER))
+    blocks += [Statement(text, Tone.ANSWER) for text in _answers(group)]
     if not several:
         blocks.append(Statement(name, Tone.FAINT))
     first = max(len(group.entries) - _SHOWN, 0)
@@ -36,23 +36,19 @@ def _group(group: HistoryGroup, several: bool) -> list[Block]:
     if first:
         blocks.append(Statement(f"The {_SHOWN} latest of {len(group.entries)}; --format json has all.", Tone.FAINT))
     plotted = next((time for name in _PLOTTED for time in group.times if time.name == name), group.times[0])
-    blocks += [
-        Heading(f"{plotted.name}, one bar a result, from 0 to its own interval", 2),
-        _plot(group, plotted, first),
-    ]
+    blocks += [Heading(f"{plotted.name}, result by result", 2), _plot(group, plotted, first)]
     return blocks
 
 
-def _answer(group: HistoryGroup) -> str:
+def _answers(group: HistoryGroup) -> list[str]:
     count = len(group.entries)
     points = [(point, time) for time in group.times for point in time.change_points]
     if points:
-        said = [_said(point, time, group.entries) for point, time in sorted(points, key=lambda each: each[0].at)]
-        return " ".join(said)
+        return [_said(point, time, group.entries) for point, time in sorted(points, key=lambda each: each[0].at)]
     missing = [time.sources["change_points"].missing for time in group.times if "change_points" in time.sources]
     if len(missing) == len(group.times):
-        return f"Whether a time changed for good cannot be told: {missing[0]}."
-    return f"No time changed for good in {count} results."
+        return [f"Whether a time changed for good cannot be told: {missing[0]}."]
+    return [f"No time changed for good in {count} results."]
 
 
 def _said(point: ChangePoint, time: TimeHistory, entries: list[HistoryEntry]) -> str:
