@@ -22,6 +22,9 @@ _DTYPES = (
 # nvjet_<architecture>_<types>_<tile m>x<tile n>_...
 _NVJET = re.compile(r"^nvjet_\w+?_\w{2,4}_(\d+x\d+)_")
 _CUTLASS_GEMM = re.compile(r"cutlass_\w*?gemm\w*?_(\d+x\d+)_?")
+# sm90_xmma_gemm_<types>_..._tilesize<tile m>x<tile n>x..., of cuBLAS, and AMD's Cijk_..._MT<tile m>x<tile n>x...
+_XMMA = re.compile(r"^sm\d+_xmma_gemm_(b?f\d+)\w*?_tilesize(\d+x\d+)x")
+_TENSILE = re.compile(r"^Cijk_\w*?_MT(\d+x\d+)x")
 _ATTENTION = (
     (re.compile(r"flash_fwd_splitkv_combine"), "flash attention combine"),
     (re.compile(r"flash_fwd"), "flash attention"),
@@ -60,6 +63,11 @@ def _known(name: str) -> str | None:
         return name.lower().replace(" -> ", " to ").replace("htod", "H2D").replace("dtoh", "D2H").replace("dtod", "D2D")
     if match := _NVJET.match(name):
         return f"gemm {match.group(1)}{' split-k' if 'splitK' in name else ''} (nvjet)"
+    if match := _XMMA.match(name):
+        element = match.group(1) if match.group(1).startswith("b") else match.group(1).replace("f", "fp")
+        return f"gemm {match.group(2)} (xmma) {element}"
+    if match := _TENSILE.match(name):
+        return f"gemm {match.group(1)} (Tensile)"
     if "splitKreduce" in name:
         return _typed("gemm split-k reduce", name)
     for pattern, words in _ATTENTION:

@@ -42,6 +42,13 @@ VECTORIZED = f"{NATIVE}vectorized_elementwise_kernel<8, at::native::"
             "elementwise silu bf16",
         ),
         (f"{VECTORIZED}CUDAFunctorOnSelf_add<long>, std::array<char*, 2ul> >(int)", "elementwise add int64"),
+        (
+            "sm90_xmma_gemm_bf16bf16_bf16f32_f32_tn_n_tilesize256x128x64_warpgroupsize2x1x1_execute_segment_k_off_"
+            "kernel__5x_cublas",
+            "gemm 256x128 (xmma) bf16",
+        ),
+        ("sm80_xmma_gemm_f16f16_f16f32_f32_tn_n_tilesize64x64x64_stage3", "gemm 64x64 (xmma) fp16"),
+        ("Cijk_Alik_Bljk_BBS_BH_Bias_HA_S_SAV_UserArgs_MT64x32x256_MI16x16x1", "gemm 64x32 (Tensile)"),
         ("Memcpy HtoD (Pageable -> Device)", "memcpy H2D (pageable to device)"),
         ("fmha_cutlassF_bf16_aligned_64x128_rf_sm80(Params)", "memory-efficient attention bf16"),
     ],
