@@ -19,7 +19,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from profiler.render.html import page
 from profiler.report.kinds import load_result
 from tests.unit.render.many_kernels import MANY, many_kernels
-from tests.unit.render.test_html_page import everywhere_hostile, with_curves
+from tests.unit.render.test_html_page import everywhere_hostile, levels_of, with_curves
 
 pytestmark = pytest.mark.integration
 
@@ -105,6 +105,12 @@ def test_every_kind_of_result_is_drawn_in_silence(browser: Browser, path: Path) 
     browser.open(page.render(load_result(path)))
     assert browser.console() == []
     assert browser.asked_for() == []
+
+
+def test_results_over_time_are_drawn_in_silence(browser: Browser) -> None:
+    browser.open(page.render(levels_of(8, 7)))
+    assert browser.console() == []
+    assert browser.run("return document.querySelectorAll('.plot g[aria-label=dot] > *').length") == 15
 
 
 def test_the_roofline_has_a_mark_for_each_kind_of_kernel_and_the_roof_above(browser: Browser) -> None:

@@ -288,6 +288,35 @@
       })];
     },
 
+    levels(figure, width) {
+      const last = figure.names.length - 1;
+      return figure.times.flatMap((time) => {
+        const known = time.ms.map((ms, at) => ({ at, ms, low: time.low[at] ?? ms, high: time.high[at] ?? ms, name: figure.names[at], date: figure.dates[at] })).filter((point) => point.ms !== null);
+        // An interval that knows nothing must not press all marks together.
+        const top = Math.min(d3.max(known, (point) => point.high) ?? 1, 2 * (d3.max(known, (point) => point.ms) ?? 1));
+        const starts = [0, ...time.begins];
+        const means = starts.map((from, n) => {
+          const until = (starts[n + 1] ?? last + 1) - 1;
+          return { from: from - 0.4, until: until + 0.4, ms: d3.mean(known.filter((point) => point.at >= from && point.at <= until), (point) => point.ms) };
+        }).filter((level) => level.ms !== undefined);
+        return [
+          element("h4", `${time.name}, ms`),
+          plot({ title: `${time.name} in ms` }, {
+            width, height: 150, marginLeft: 56, marginBottom: 26, marginTop: 12,
+            x: { domain: [-0.6, last + 0.6], label: null, ticks: Math.max(2, Math.min(last + 1, width / 150)), tickFormat: (at) => (Number.isInteger(at) ? (figure.dates[at] || figure.names[at] || "").slice(0, 16) : "") },
+            y: { domain: [0, top * 1.05], label: null, grid: true, ticks: 4 },
+            marks: [
+              Plot.ruleX(time.begins, { x: (at) => at - 0.5, stroke: "var(--bad)", strokeWidth: 1.5, strokeDasharray: "4 3" }),
+              Plot.ruleY(means, { x1: "from", x2: "until", y: "ms", stroke: "currentColor", strokeOpacity: 0.6 }),
+              Plot.ruleX(known, { x: "at", y1: "low", y2: (point) => Math.min(point.high, top * 1.05), stroke: "var(--memory)", strokeOpacity: 0.6, strokeWidth: 3 }),
+              Plot.dot(known, { x: "at", y: "ms", r: 3.5, fill: "var(--memory)" }),
+              Plot.tip(known, Plot.pointerX({ x: "at", y: "ms", title: (point) => `${point.name}\n${point.date}\n${milliseconds(point.ms)} (${milliseconds(point.low)} to ${milliseconds(point.high)})` })),
+            ],
+          }),
+        ];
+      });
+    },
+
     stacks(figure, width) {
       const rows = figure.row.map((row, n) => ({ row, part: figure.part[n], kind: figure.class[n], value: figure.ms[n] }));
       const names = [...new Set(figure.row)];

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 
 from msgspec import Struct
 
@@ -11,6 +12,7 @@ from profiler.render.document import Block, Grid, Heading, Plot, Slots, Statemen
 from profiler.render.html.figure import Figure
 from profiler.render.html.kernel_table import KernelTable
 from profiler.render.html.kernels import kernel_columns
+from profiler.render.html.levels import levels
 from profiler.render.html.method import method_blocks
 from profiler.render.html.pictures import curve_figure, slot_figure
 from profiler.render.html.ranks import rank_parts, rank_streams
@@ -25,6 +27,7 @@ from profiler.render.speed_blocks import speed_blocks
 from profiler.render.summary_blocks import split_blocks
 from profiler.report.analysis import Analysis
 from profiler.report.endpoint import Endpoint
+from profiler.report.history import History
 from profiler.report.kinds import Result
 from profiler.report.records import Phase, Report
 
@@ -52,6 +55,8 @@ def sections_of(result: Result) -> tuple[str, list[Section]]:
         return "bottleneck analyze", _with_first(sections, [rank_parts(result), *streams])
     if isinstance(result, Endpoint):
         return f"bottleneck endpoint: {result.target.model}", _with_first(sections, [knee(result), latencies(result)])
+    if isinstance(result, History):
+        return "bottleneck history", _with_levels(sections, result)
     return f"bottleneck {result.kind}", sections
 
 
@@ -104,6 +109,15 @@ def _with_first(sections: list[Section], figures: Iterable[Figure | None]) -> li
     """Figures after what the first section says."""
     first, *rest = sections
     return [Section(first.title, (*first.pieces, *(figure for figure in figures if figure is not None))), *rest]
+
+
+def _with_levels(sections: list[Section], answer: History) -> list[Section]:
+    """Each group's plot in the section of the group: they have one each, where there are several."""
+    groups = [levels(group) for group in answer.groups]
+    return [
+        Section(section.title, (*section.pieces, figure)) if figure is not None else section
+        for section, figure in zip_longest(sections, groups[: len(sections)])
+    ]
 
 
 def _split(blocks: list[Block], title: str = "") -> Iterator[Section]:

@@ -17,6 +17,8 @@ from msgspec.structs import replace
 
 from profiler.attribute.whatif_report import what_if
 from profiler.render.html import page
+from profiler.report.comparison import Basis, ChangeState
+from profiler.report.history import ChangePoint, History
 from profiler.report.kinds import load_result
 from profiler.report.records import Report
 from profiler.report.source import Source
@@ -227,10 +229,45 @@ def test_readings_stand_on_one_axis_with_the_phases_marked_and_no_line_joins_two
         ("simulate", ["slots", "slots", "slots"]),
         ("endpoint", ["knee", "latencies"]),
         ("analyze-comparison", []),
+        ("history", []),
     ],
 )
 def test_other_kinds_have_the_figures_that_fit_them(kind: str, figures: list[str]) -> None:
     assert [each["kind"] for each in data_of(rendered(DATA / "results" / f"{kind}.json.gz"))] == figures
+
+
+def levels_of(before: int, after: int) -> History:
+    """As many results of each of two levels, in one group."""
+    answer = load_result(DATA / "results" / "history.json.gz")
+    assert isinstance(answer, History)
+    [group, *_] = answer.groups
+    number, decode = before + after, next(time for time in group.times if time.name == "decode")
+    point = ChangePoint(
+        at=before,
+        before_ms=30.0,
+        after_ms=33.0,
+        change_ratio=0.1,
+        low_ratio=0.05,
+        high_ratio=0.15,
+        basis=Basis.RESULTS,
+        state=ChangeState.CHANGED,
+        because=[],
+    )
+    ms: list[float | None] = [30.0] * before + [33.0] * after
+    time = replace(decode, ms=ms, low_ms=[29.0] * number, high_ms=[34.0] * number, change_points=[point])
+    entries = [
+        replace(group.entries[0], created_at=f"2026-01-{day + 1:02}T00:00:00", name=f"{day}.json")
+        for day in range(number)
+    ]
+    return replace(answer, groups=[replace(group, entries=entries, times=[time])])
+
+
+def test_results_over_time_are_drawn_with_the_points_where_a_level_begins() -> None:
+    [drawn] = data_of(page.render(levels_of(8, 7)))
+    assert drawn["kind"] == "levels"
+    assert drawn["times"][0]["begins"] == [8]
+    assert drawn["times"][0]["ms"] == [30.0] * 8 + [33.0] * 7
+    assert drawn["dates"][-1] == "2026-01-15 00:00"
 
 
 def test_ten_thousand_kernels_fit_a_page_of_which_only_the_first_are_rows_before_they_are_asked_for() -> None:
