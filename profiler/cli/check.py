@@ -119,11 +119,12 @@ def check(
         write_atomically(junit, junit_xml(answer))
     if form is CheckFormat.GITHUB:
         from profiler.cli.github_job import emit_to_github
-        from profiler.render.check_annotations import check_annotations
+        from profiler.render.result_annotations import result_annotations
 
         if output is not None:
             write_atomically(output, encode_check(answer))
-        emit_to_github(check_annotations(answer), check_blocks(answer))
+        blocks = check_blocks(answer)
+        emit_to_github(result_annotations(answer, blocks, report.name), blocks)
     else:
         hand_over(lambda: check_blocks(answer), Format(form.value), lambda: encode_check(answer), output)
     if not answer.holds:

@@ -98,11 +98,11 @@ def _show(result: Result, form: ShowFormat, report: Path, output: Path | None, *
         write(result_bytes(result, form))
     elif form is ShowFormat.GITHUB:
         from profiler.cli.github_job import emit_to_github
-        from profiler.render.github import annotations_of
+        from profiler.render.result_annotations import result_annotations
         from profiler.render.result_blocks import result_blocks
 
         blocks = result_blocks(result)
-        emit_to_github(annotations_of(blocks, report.name), blocks)
+        emit_to_github(result_annotations(result, blocks, report.name), blocks)
     else:
         emit_result(result, Format(form.value), details=details, kept=report)
 

@@ -18,9 +18,10 @@ from rich.console import Console
 
 from profiler.render import markdown, table
 from profiler.render.document import Block
-from profiler.render.github import annotation_lines, annotations_of
+from profiler.render.github import annotation_lines
 from profiler.render.html import page
 from profiler.render.junit import junit
+from profiler.render.result_annotations import result_annotations
 from profiler.render.result_blocks import result_blocks
 from profiler.render.summary_blocks import summary_blocks
 from profiler.report.analysis import Analysis
@@ -52,7 +53,7 @@ def _of_result(result: Result) -> dict[str, Callable[[], str]]:
         "table-80.txt": lambda: _table(result_blocks(result), 80),
         "table-160.txt": lambda: _table(result_blocks(result), 160),
         "markdown.md": lambda: markdown.render(result),
-        "github.txt": lambda: annotation_lines(annotations_of(result_blocks(result), "result.json")),
+        "github.txt": lambda: annotation_lines(result_annotations(result, result_blocks(result), "result.json")),
         "page.html": lambda: _without_scripts(page.render(result)),
     }
     if isinstance(result, Report):
