@@ -18,6 +18,9 @@ WALL, FULL_SPEED = "wall_ms", "full_speed_ms"
 _NORMAL = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 _ON_HOST = {Cause.SCHEDULING_HOST, Cause.SCHEDULING_SYNC, Cause.IO_INPUT, Cause.IO_DISK}
 _MOST_KERNELS = 40  # that a report lists of a phase
+# A host that others kept busy meanwhile, as its report warns: medians of twelve processes in a row had, four times,
+# standard deviations of 5 to 14% (decode of `tiny`, ADR 32).
+_SHARED, _SHARED_HOST_RUN_TO_RUN = "cpu_shared", 0.1
 _NOT_KNOWN = "not known"
 
 
@@ -30,7 +33,8 @@ def at_full_speed(reports: Iterable[Report]) -> set[str]:
 def profiled_times(report: Report, full_speed: Collection[str]) -> ComparedResult:
     """Its times; those of the phases in `full_speed` at the host's full speed."""
     on_cpu = report.environment.device_kind == "cpu"
-    phases = [_phase(phase, phase.name in full_speed, on_cpu) for phase in report.phases]
+    run_to_run = _host_run_to_run(report)
+    phases = [_phase(phase, phase.name in full_speed, on_cpu, run_to_run) for phase in report.phases]
     request = _request(report, phases)
     return ComparedResult(
         kind="profile" if report.kind in ("profile", "") else report.kind,
@@ -43,14 +47,14 @@ def profiled_times(report: Report, full_speed: Collection[str]) -> ComparedResul
     )
 
 
-def _phase(phase: Phase, full_speed: bool, on_cpu: bool) -> OneTime:
+def _phase(phase: Phase, full_speed: bool, on_cpu: bool, run_to_run: float) -> OneTime:
     clean = phase.clean
     wall = clean.wall_ms
     time = clean.full_speed_ms if full_speed and clean.full_speed_ms else wall
     reach = _reach(time)
     if reach is not None and time is wall:
         # Its interval knows how far processes on a quiet device differ, not how far hosts do.
-        reach = math.hypot(reach, _NORMAL * math.sqrt(2) * HOST_RUN_TO_RUN * _dependence(phase, on_cpu))
+        reach = math.hypot(reach, _NORMAL * math.sqrt(2) * run_to_run * _dependence(phase, on_cpu))
     return OneTime(
         name=phase.name,
         clock=WALL if time is wall else FULL_SPEED,
@@ -74,6 +78,12 @@ def _reach(time: Distribution) -> float | None:
     if time.low is None or time.high is None or time.median <= 0:
         return None
     return max(time.high - time.median, time.median - time.low) / time.median
+
+
+def _host_run_to_run(report: Report) -> float:
+    """How far processes differ by their host: a standard deviation over the median."""
+    shared = any(warning.code == _SHARED for phase in report.phases for warning in phase.warnings)
+    return _SHARED_HOST_RUN_TO_RUN if shared else HOST_RUN_TO_RUN
 
 
 def _dependence(phase: Phase, on_cpu: bool) -> float:

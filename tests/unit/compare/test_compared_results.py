@@ -83,6 +83,15 @@ def test_the_changes_of_the_parts_sum_to_that_of_the_time(sides: tuple[list[Path
         assert (each.host_change_ms or 0) + (each.device_change_ms or 0) == pytest.approx(each.change_ms, abs=1e-9)
 
 
+def test_a_run_beside_busy_neighbours_says_less_of_the_next() -> None:
+    """The report's own warning counts: processes on such a host were seen to differ by a tenth."""
+    beside = report(A[0])
+    assert any(warning.code == "cpu_shared" for phase in beside.phases for warning in phase.warnings)
+    alone = replace(beside, phases=[replace(phase, warnings=[]) for phase in beside.phases])
+    wide, narrow = (time(compare_results([("a", each)], [("b", each)]), "decode") for each in (beside, alone))
+    assert (wide.high_ratio or 0) > 0.2 > (narrow.high_ratio or 0)
+
+
 def test_at_the_hosts_full_speed_its_slowness_is_taken_from_the_hosts_part():
     now = report(FULL_SPEED)
     prefill = time(compare_results([("a", now)], [("b", now)]), "prefill")
