@@ -23,7 +23,7 @@ from profiler.render.phase_blocks import class_fractions, part_blocks, segments,
 from profiler.render.report_blocks import verdict_grid, warning_words
 from profiler.render.words import listed, sentence
 from profiler.report.records import Phase, Report
-from profiler.report.vocabulary import BottleneckClass, VerdictState
+from profiler.report.vocabulary import BottleneckClass
 
 _MOST_PHASES = 4
 _MOST_EVIDENCE = 3
@@ -33,14 +33,15 @@ _MOST_ADVICE = 2
 def summary_blocks(report: Report, rest: str) -> list[Block]:
     """The report in less than 40 lines of 80 columns; `rest` says how to see all of it."""
     fractions = request_fractions(report)
-    blocks: list[Block] = [*answer(report), Statement(_what_ran(report), Tone.FAINT)]
+    said = answer(report)
+    blocks: list[Block] = [*said, Statement(_what_ran(report), Tone.FAINT)]
     phases = _longest(report.phases)
     if phases:
         blocks += split_blocks(phases)
         blocks += [Heading("Verdicts", 2), verdict_grid(report, phases, fractions)]
     leading = leading_phase(report)
     if leading is not None:
-        blocks += _why(leading)
+        blocks += _why(leading, " ".join(statement.text for statement in said))
     advice = ranked(report.advice, fractions)
     if advice:
         shown = advice[:_MOST_ADVICE]
@@ -95,11 +96,11 @@ def _split_row(phase: Phase) -> tuple[Cell, ...]:
     return phase.name, bar, *(percent(classes[kind]) if kind in classes else "" for kind in BottleneckClass)
 
 
-def _why(phase: Phase) -> list[Block]:
-    """The evidence that the first sentence has not given, and how sure it makes."""
-    said = 0 if phase.verdict.state is VerdictState.INCONCLUSIVE else 1
-    more = phase.verdict.evidence[said : said + _MOST_EVIDENCE]
+def _why(phase: Phase, said: str) -> list[Block]:
+    """The evidence that `said` has not given, and how sure it makes."""
+    told = [sentence(text) for text in phase.verdict.evidence]
+    more = [text for text in told if text not in said]
     if phase.verdict.class_ is None or not more:  # a refusal has said all its reasons
         return []
-    items = tuple(sentence(text) for text in (*more, certainty(phase.verdict)) if text)
-    return [Heading(f"Why {phase.name}", 2), Bullets(items[:_MOST_EVIDENCE])]
+    items = [text for text in (*more[:_MOST_EVIDENCE], certainty(phase.verdict)) if text]
+    return [Heading(f"Why {phase.name}", 2), Bullets(tuple(items[:_MOST_EVIDENCE]))]

@@ -13,6 +13,7 @@ from profiler.render import table
 from profiler.render.summary_blocks import summary_blocks
 from profiler.report.records import Report
 from profiler.report.store import load_report
+from profiler.report.vocabulary import VerdictState
 from tests.unit.render import sample
 
 DATA = Path(__file__).resolve().parents[2] / "data"
@@ -86,3 +87,13 @@ def test_of_many_phases_those_that_take_longest_are_shown() -> None:
     text = shown(replace(report, workload=None, phases=phases))
     assert len(text.splitlines()) < 40
     assert "26 phases" in text
+
+
+def test_evidence_that_the_verdict_has_given_is_not_given_again() -> None:
+    decode = sample.decode()
+    verdict = replace(
+        decode.verdict, state=VerdictState.INCONCLUSIVE, evidence=["others kept the CPU busy", "it is small"]
+    )
+    text = joined(shown(replace(sample.report(), phases=[replace(decode, verdict=verdict)], verdict=verdict)))
+    assert text.count("Others kept the CPU busy") == 1
+    assert "- It is small." in text
