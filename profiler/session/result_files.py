@@ -38,7 +38,10 @@ def each_result(arguments: Sequence[str], unread: list[Unread]) -> Iterator[tupl
 
 def nothing_read(arguments: Sequence[str], unread: Sequence[Unread]) -> UnreadableError:
     """What to say where no result is left."""
-    first = f"{unread[0].name}: {unread[0].reason}" if unread else f"{' '.join(arguments)} holds none"
+    first = f"{' '.join(arguments)} holds none"
+    if unread:
+        name, reason = unread[0].name, unread[0].reason
+        first = reason if name in reason else f"{name}: {reason}"
     more = f" (nor {len(unread) - 1} more)" if unread[1:] else ""
     return UnreadableError(f"no result could be read{more}: {first}", "name files that a verb kept with -o")
 
