@@ -194,6 +194,16 @@ def test_a_screen_reader_finds_a_name_and_a_role_for_every_figure_and_table(brow
             assert all(node["name"]["value"].strip() for node in found), role
 
 
+def test_only_tables_that_are_too_wide_are_stops_for_the_keyboard(browser: Browser) -> None:
+    wide = "each.scrollWidth > each.clientWidth"
+    stops = f"return [...document.querySelectorAll('.scroll')].map((each) => [{wide}, each.tabIndex])"
+    for width, any_is in ((1900, False), (390, True)):
+        browser.open(page.render(with_curves()), width)
+        found = browser.run(stops)
+        assert any(is_wide for is_wide, _ in found) is any_is
+        assert {tuple(each) for each in found} <= {(True, 0), (False, -1)}
+
+
 def test_it_prints(browser: Browser) -> None:
     browser.open(page.render(with_curves()))
     printed = base64.b64decode(browser.driver.execute_cdp_cmd("Page.printToPDF", {})["data"])

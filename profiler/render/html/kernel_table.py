@@ -47,7 +47,7 @@ def kernel_table(table: KernelTable, number: int) -> str:
     )
     title = escape(printable(f"Kernels of {table.phase}"))
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{title}">'
+        f'<div class="scroll" role="region" aria-label="{title}">'
         f'<table class="kernels" data-kernels="{number}"><caption class="unseen">{title}, the slowest first; '
         "the buttons in the head sort.</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{more}"

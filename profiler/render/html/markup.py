@@ -102,7 +102,7 @@ def _grid(grid: Grid, title: str) -> str:
     foot = f"<tfoot>{rows.pop()}</tfoot>" if grid.total and rows else ""
     named = escape(title)
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{named}"><table>'
+        f'<div class="scroll" role="region" aria-label="{named}"><table>'
         f'<caption class="unseen">{named}</caption><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody>{foot}</table></div>"
     )

@@ -406,6 +406,13 @@
     }
   };
 
+  // A table that is wider than its place can be scrolled by keyboard; the others are no stops on the way.
+  const scrollable = new ResizeObserver((entries) => {
+    for (const { target } of entries) {
+      if (target.scrollWidth > target.clientWidth) target.tabIndex = 0; else target.removeAttribute("tabindex");
+    }
+  });
+  document.querySelectorAll(".scroll").forEach((place) => scrollable.observe(place));
   document.querySelectorAll("[data-figure]").forEach(mount);
   document.querySelectorAll("[data-kernels]").forEach(sortable);
   document.documentElement.dataset.drawn = "yes";
