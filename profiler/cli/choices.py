@@ -31,6 +31,7 @@ class Mode(StrEnum):
     EAGER = "eager"
     COMPILE = "compile"
     GRAPH = "graph"
+    PAGED = "paged"
 
 
 class Attention(StrEnum):

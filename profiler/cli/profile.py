@@ -100,7 +100,8 @@ def profile(
             "--mode",
             metavar="MODE",
             rich_help_panel=RUN_PANEL,
-            help="eager launches op by op, compile is torch.compile, graph replays a captured decode step.",
+            help="eager launches op by op, compile is torch.compile, graph replays a captured decode step, paged runs "
+            "the iterations of transformers' continuous batching.",
         ),
     ] = Mode.EAGER,
     attention: Annotated[

@@ -27,12 +27,22 @@ class DecodeCost(Struct, frozen=True, kw_only=True):
     high_ms: float | None = None
 
 
+class MixedCost(Struct, frozen=True, kw_only=True):
+    """One iteration that prefills a prompt while `batch_size` sequences of `context_tokens` each get a token."""
+
+    prompt_tokens: int
+    batch_size: int
+    context_tokens: int
+    ms: float
+
+
 class CostSurface(Struct, frozen=True, kw_only=True):
     """Both phases over a grid: every batch size with every length. Between its points times are interpolated.
 
     `prefill_error_ratio` and `decode_error_ratio` say how far the interpolation is off: the median, over the points
     that were held out, of its distance from the measured time over that time; `missing` why one of them is null. What
-    was held out lies between the points of the grid, and was measured only for this.
+    was held out lies between the points of the grid, and was measured only for this. `mixed` is of engines that do both
+    phases in one iteration; where it is empty, nobody measured that.
     """
 
     tier: Tier
@@ -43,3 +53,4 @@ class CostSurface(Struct, frozen=True, kw_only=True):
     missing: str | None = None
     prefill_held_out: list[PrefillCost] = []
     decode_held_out: list[DecodeCost] = []
+    mixed: list[MixedCost] = []

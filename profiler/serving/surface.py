@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from profiler.report.cost_surface import CostSurface
+from profiler.report.cost_surface import CostSurface, MixedCost
 from profiler.serving.costs import Chunk
 from profiler.serving.grid import Floats, Grid, Line
 
@@ -18,7 +18,9 @@ class SurfaceCosts:
     """An engine's iterations at the speeds of a surface.
 
     An iteration that prefills and decodes reads the weights once: it takes as long as its prefill and its decode step
-    less the cheapest time of the surface. Chunks of several prompts cost as one prefill of as many prompts of their
+    less what they share, and what the prompt's tokens take with the contexts of the others where the engine packs both.
+    These two come from the mixed iterations that were measured; without any they are the cheapest time of the surface
+    and nothing. Chunks of several prompts cost as one prefill of as many prompts of their
     mean length. Of more prompts than were measured at once, as several such prefills or as one of longer prompts,
     whichever is less: the first counts the weights too often, the second attention between strangers. A chunk that
     follows `c` tokens costs what the prompt takes with it less what it takes without, and no less than on its own.
@@ -36,6 +38,9 @@ class SurfaceCosts:
         self._decode_lines: dict[int, Line] = {}
         self._prefill_lines = {size: self._prefill.line(size) for size in range(1, self._prefill.batch_sizes[-1] + 1)}
         self._longest = 0.0
+        self._shared_ns, self._pair_ns = self._cheapest_ns, 0.0
+        if len(surface.mixed) > 1:
+            self._shared_ns, self._pair_ns = self._mixed(surface.mixed)
 
     def iteration_ns(self, chunks: Sequence[Chunk], batch: int, context_tokens: int) -> int:
         """Prefill, decode step, or both."""
@@ -43,7 +48,7 @@ class SurfaceCosts:
         if batch:
             took += self._line(batch).at(context_tokens / batch)
         if chunks and batch:
-            took -= self._cheapest_ns
+            took += self._pair_ns * context_tokens * sum(tokens for tokens, _ in chunks) - self._shared_ns
         return max(round(took), 1)
 
     def steps_ns(self, batch: int, context_tokens: int, steps: int) -> int:
@@ -82,6 +87,25 @@ class SurfaceCosts:
         if longest_prompt > self._prefill.lines[0].knots[-1]:
             found.append(f"prompts of up to {longest_prompt:,}, measured to {self._prefill.lines[0].knots[-1]:,.0f}")
         return found
+
+    def _mixed(self, points: Sequence[MixedCost]) -> tuple[float, float]:
+        """What prefill and decode step share, and the time of a pair of a prompt's token and another's context.
+
+        By least squares over the distance from their sum, relative to the time that was measured; neither is negative.
+        """
+        measured = np.array([point.ms * _NS_PER_MS for point in points])
+        apart = np.array(
+            [
+                self._prompts_ns(1, point.prompt_tokens) + self._line(point.batch_size).at(point.context_tokens)
+                for point in points
+            ]
+        )
+        pairs = np.array(
+            [point.prompt_tokens * point.batch_size * point.context_tokens for point in points], np.float64
+        )
+        sides = np.stack([-np.ones(len(points)), np.array(pairs)], axis=1) / measured[:, None]
+        shared, pair = np.linalg.lstsq(sides, (measured - apart) / measured, rcond=None)[0].tolist()
+        return min(max(shared, 0.0), self._cheapest_ns), max(pair, 0.0)
 
     def _line(self, batch: int) -> Line:
         line = self._decode_lines.get(batch)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
+from itertools import product
 from statistics import fmean
 from typing import Protocol
 
@@ -11,7 +14,7 @@ from profiler.errors import BottleneckError
 from profiler.measure.clean import FEWEST_WARMUPS, measure_clean
 from profiler.measure.plan import Plan
 from profiler.progress import SilentProgress
-from profiler.report.cost_surface import CostSurface
+from profiler.report.cost_surface import CostSurface, MixedCost
 from profiler.report.records import Distribution, ReportWarning
 from profiler.report.vocabulary import Tier
 from profiler.session.bench import Bench
@@ -31,6 +34,13 @@ class Swept(Protocol):
 
     def phase(self, name: str, size: Size) -> RunnablePhase:
         """`prefill` or `decode` at a size. Its memory is taken when it is first reset, and held until it is dropped."""
+
+    @property
+    def mixes(self) -> bool:
+        """Whether its engine prefills and decodes in one iteration."""
+
+    def mixed(self, prompt_tokens: int, size: Size) -> RunnablePhase:
+        """An iteration that prefills one prompt beside the decode steps of a size, of an engine that does so."""
 
     def lacks_room(self, name: str, size: Size) -> str | None:
         """Why that cannot be run; None where it can, as far as is known before."""
@@ -54,6 +64,7 @@ class Sweep:
         self._plan = replace(Plan.sweep(), repeats=min(Plan.sweep().repeats, bench.plan.repeats))
         self._prefill, self._decode = SweptPhase("prefill", prefill), SweptPhase("decode", decode)
         self._ends_ns = 0
+        self._mixed: list[MixedCost] = []
 
     def run(self) -> None:
         """Measure both phases; points that have no room, or would take too long, are left out.
@@ -69,6 +80,7 @@ class Sweep:
                 self._ends_ns = begins_ns + round(_PHASE_SECONDS * 1e9)
                 self._between(phase)
                 self._once_more(phase)
+            self._both_at_once()
 
     def surface(self) -> CostSurface | None:
         """What was measured of each phase, as far as its grid is full; None where nothing was."""
@@ -85,6 +97,7 @@ class Sweep:
             missing=f"nothing was measured between the points of {' and '.join(untested)}" if untested else None,
             prefill_held_out=prefill_costs(self._prefill.held_out),
             decode_held_out=decode_costs(self._decode.held_out),
+            mixed=self._mixed,
         )
 
     def warnings(self) -> list[ReportWarning]:
@@ -143,6 +156,27 @@ class Sweep:
                 except _LeftOutError:  # no time: it stays as it is
                     return
 
+    def _both_at_once(self) -> None:
+        """Iterations that prefill beside a decode step, in the middle and at the end of both grids."""
+        prefill, decode = self._prefill.whole(), self._decode.whole()
+        if not (self._model.mixes and prefill.lengths and decode.lengths):
+            return
+        begins_ns = self._bench.clock()
+        self._ends_ns = begins_ns + round(_GRID_SECONDS * 1e9)
+        for tokens, batch, context in product(
+            *map(_middle_and_last, (prefill.lengths, decode.batches, decode.lengths))
+        ):
+            size = Size(batch, context)
+            if self._bench.clock() >= self._ends_ns:
+                return
+            self._bench.progress.stage(f"sweep: a prompt of {tokens:,} tokens beside {size}")
+            try:
+                taken = self._timed(partial(self._model.mixed, tokens, size))
+            except _LeftOutError:  # then the usual guess stands for what these cost
+                return
+            point = MixedCost(prompt_tokens=tokens, batch_size=batch, context_tokens=context, ms=taken.median)
+            self._mixed.append(point)
+
     def _check(self, phase: SweptPhase, known: Size | None, row: list[Size]) -> None:
         """Raise `_LeftOutError` where the last of a row has no room, or the row no time, by a point that is `known`."""
         reason = self._model.lacks_room(phase.name, row[-1])
@@ -170,18 +204,25 @@ class Sweep:
         known = size in phase.times or size in phase.held_out
         bench.progress.stage(f"sweep: {phase.name}, {size} ({'once more' if known else self._outlook()})")
         begun_ns = bench.clock()
+        try:
+            return self._timed(partial(self._model.phase, phase.name, size))
+        except _LeftOutError as reason:
+            raise _LeftOutError(f"{size}: {reason}") from None
+        finally:
+            phase.took_s.append((bench.clock() - begun_ns) / 1e9)
+
+    def _timed(self, made: Callable[[], RunnablePhase]) -> Distribution:
+        bench = self._bench
         runnable: RunnablePhase | None = None
         try:
             with translating_torch_errors():
-                runnable = self._model.phase(phase.name, size)
+                runnable = made()
                 return measure_clean(runnable, bench.device, bench.clock, self._plan, SilentProgress()).clean.wall_ms
         except BottleneckError as error:
-            reason = error.message
+            raise _LeftOutError(error.message) from None
         finally:
             runnable = None  # and its cache
             bench.device.empty_cache()
-            phase.took_s.append((bench.clock() - begun_ns) / 1e9)
-        raise _LeftOutError(f"{size}: {reason}")
 
     def _outlook(self) -> str:
         """How many points are to go, and how long by those that were measured."""
@@ -189,6 +230,10 @@ class Sweep:
         took_s = self._prefill.took_s + self._decode.took_s
         text = f"{to_go} to go"
         return f"{text}, about {to_go * fmean(took_s):,.0f} s" if took_s else text
+
+
+def _middle_and_last(values: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys((values[len(values) // 2], values[-1])))
 
 
 def _and_more(values: tuple[int, ...], place: int) -> str:

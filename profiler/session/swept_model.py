@@ -11,6 +11,7 @@ from profiler.device.base import Device
 from profiler.session.sweep_grid import Size
 from profiler.workload.engines import engine_of
 from profiler.workload.engines.compile import compiled_for_each_shape
+from profiler.workload.engines.paged import PagedEngine
 from profiler.workload.fit import DTYPE_BYTES, Need
 from profiler.workload.loaded import LoadedModel
 from profiler.workload.phase import RunnablePhase
@@ -41,6 +42,15 @@ class SweptModel:
         """
         engine = engine_of(self.loaded, self._spec(name, size), self.device)
         return engine.prefill() if name == "prefill" else engine.decode_filled()
+
+    @property
+    def mixes(self) -> bool:
+        """Whether prefill and decode run in one iteration."""
+        return self.spec.mode == "paged"
+
+    def mixed(self, prompt_tokens: int, size: Size) -> RunnablePhase:
+        """An iteration that prefills one prompt beside the decode steps of that size."""
+        return PagedEngine(self.loaded, self._spec("decode", size), self.device).mixed(prompt_tokens)
 
     def lacks_room(self, name: str, size: Size) -> str | None:
         """Why this size cannot be run; None where it can, as far as shapes tell."""

@@ -9,7 +9,7 @@ from profiler.errors import UsageError
 
 WEIGHTS = ("auto", "pretrained", "random")
 DTYPES = ("auto", "bfloat16", "float16", "float32")
-MODES = ("eager", "compile", "graph")
+MODES = ("eager", "compile", "graph", "paged")
 ATTENTIONS = ("auto", "eager", "sdpa", "flash", "efficient", "cudnn", "math")
 OFFLOADS = ("none", "cpu")
 

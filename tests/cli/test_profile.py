@@ -229,7 +229,7 @@ def test_an_interrupt_before_anything_was_measured_leaves_no_file(
     [
         ("--weights", "rnadom", ("auto", "pretrained", "random")),
         ("--dtype", "int4", ("bfloat16", "float16", "float32")),
-        ("--mode", "fast", ("eager", "compile", "graph")),
+        ("--mode", "fast", ("eager", "compile", "graph", "paged")),
         ("--attention", "sparse", ("sdpa", "flash", "cudnn")),
         ("--offload", "disk", ("none", "cpu")),
         ("--format", "xml", ("table", "json", "markdown")),

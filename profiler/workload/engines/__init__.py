@@ -9,6 +9,7 @@ from profiler.device.base import Device
 from profiler.workload.engines.compile import CompileEngine
 from profiler.workload.engines.eager import EagerEngine
 from profiler.workload.engines.graph import GraphEngine
+from profiler.workload.engines.paged import PagedEngine
 from profiler.workload.factory import FactoryPhase
 from profiler.workload.loaded import LoadedModel
 from profiler.workload.phase import RunnablePhase
@@ -33,6 +34,7 @@ _ENGINES: dict[str, Callable[[LoadedModel, WorkloadSpec, Device], Engine]] = {
     "eager": EagerEngine,
     "compile": CompileEngine,
     "graph": GraphEngine,
+    "paged": PagedEngine,
 }
 
 

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from profiler.errors import UnreadableError
-from profiler.report.cost_surface import CostSurface
+from profiler.report.cost_surface import CostSurface, MixedCost
 from profiler.serving.costs import ConstantCosts
 from profiler.serving.surface import SurfaceCosts
 from tests.unit.serving.requests import SPEEDS, surface
@@ -63,6 +63,18 @@ def test_what_lies_beyond_the_measurements_is_said() -> None:
 def test_a_mixed_iteration_reads_the_weights_once() -> None:
     costs = SurfaceCosts(surface())
     assert costs.iteration_ns([(600, 0)], 1, 500) == (70 + 10.5 - 10) * MS
+
+
+def test_where_mixed_iterations_were_measured_they_say_what_is_shared_and_what_packing_costs() -> None:
+    apart = {100: 20.0, 1100: 120.0}  # ms of the prompt alone; a step of 11 sequences of 1,000 tokens takes 23
+    mixed = [
+        MixedCost(prompt_tokens=tokens, batch_size=11, context_tokens=1000, ms=ms + 23 - 4 + 1e-5 * tokens * 11_000)
+        for tokens, ms in apart.items()
+    ]
+    costs = SurfaceCosts(replace(surface(), mixed=mixed))
+    assert costs.iteration_ns([(100, 0)], 11, 11_000) == pytest.approx((20 + 23 - 4 + 11) * MS)
+    assert costs.iteration_ns([(600, 0)], 1, 500) == pytest.approx((70 + 10.5 - 4 + 3) * MS)
+    assert costs.iteration_ns((), 11, 11_000) == 23 * MS
 
 
 def test_a_later_chunk_costs_what_the_prompt_takes_with_it_less_what_it_takes_without() -> None:

@@ -45,6 +45,11 @@ class Model:
     failing: dict[tuple[str, Size], BaseException] = field(default_factory=dict)
     run: list[tuple[str, Size]] = field(default_factory=list)
     within: list[str] = field(default_factory=list)
+    mixes: bool = False
+
+    def mixed(self, prompt_tokens: int, size: Size) -> FakePhase:
+        took = self.ms("prefill", Size(1, prompt_tokens)) + self.ms("decode", size) + 7.0
+        return FakePhase(self.clock, [], lambda _: took, reset_ms=0.0, iterations_per_reset=1, name="mixed")
 
     def phase(self, name: str, size: Size) -> FakePhase:
         assert self.within == ["in"]
@@ -111,6 +116,18 @@ def test_both_phases_are_timed_at_every_point() -> None:
     assert point.low_ms is not None
     assert point.high_ms is not None
     assert point.low_ms < point.ms < point.high_ms
+
+
+def test_an_engine_that_prefills_beside_decode_steps_is_timed_so_in_the_middle_and_at_the_end_of_its_grids() -> None:
+    surface, _ = swept(Model(mixes=True))
+    assert {point.prompt_tokens for point in surface.mixed} == set(PREFILL.lengths[len(PREFILL.lengths) // 2 :])
+    assert {point.batch_size for point in surface.mixed} == set(DECODE.batches[len(DECODE.batches) // 2 :])
+    for point in surface.mixed:
+        apart = even("prefill", Size(1, point.prompt_tokens)) + even(
+            "decode", Size(point.batch_size, point.context_tokens)
+        )
+        assert point.ms == pytest.approx(apart + 7.0)
+    assert swept(Model())[0].mixed == []
 
 
 def test_costs_that_are_straight_have_no_error() -> None:

@@ -9,6 +9,7 @@ from profiler.device.cpu import CpuDevice
 from profiler.workload.engines import Phases
 from profiler.workload.engines.eager import EagerDecode, EagerEngine
 from profiler.workload.engines.graph import GraphEngine, StaticStep
+from profiler.workload.engines.paged import PagedDecode, PagedEngine
 from profiler.workload.engines.prompt import waits_only_for_tokens
 from profiler.workload.engines.static import StaticPrefill, StaticRequest
 from profiler.workload.loaded import LoadedModel
@@ -59,6 +60,13 @@ def static_tokens(step: StaticStep, steps: int) -> list[list[list[int]]]:
     return tokens
 
 
+def paged_tokens(decode: PagedDecode) -> list[list[int]]:
+    decode.reset()
+    for _ in range(decode.iterations_per_reset):
+        decode.iterate()
+    return decode.batch.tokens()
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_engine_yields_the_tokens_of_a_plain_loop(family: str) -> None:
     loaded, wanted, device = small_model(family), spec(), CpuDevice()
@@ -69,6 +77,10 @@ def test_every_engine_yields_the_tokens_of_a_plain_loop(family: str) -> None:
     # shorter than the prompt.
     assert static_tokens(StaticStep(StaticRequest(loaded, wanted, device, PROMPT)), NEW - 1) == expected
 
+    # Its last token would end the sequences.
+    packed = paged_tokens(PagedEngine(loaded, wanted, device).decode())
+    assert packed == [[step[place][0] for step in expected[: NEW - 1]] for place in range(wanted.batch_size)]
+
 
 @pytest.mark.parametrize("family", ["llama", "gemma2"])
 def test_a_decode_starts_over_from_the_same_prompt_after_a_reset(family: str) -> None:
@@ -77,6 +89,18 @@ def test_a_decode_starts_over_from_the_same_prompt_after_a_reset(family: str) ->
     assert eager_tokens(decode) == eager_tokens(decode)
     step = StaticStep(StaticRequest(loaded, spec(), device, PROMPT))
     assert static_tokens(step, NEW - 1) == static_tokens(step, NEW - 1)
+    packed = PagedEngine(loaded, spec(), device).decode()
+    assert paged_tokens(packed) == paged_tokens(packed)
+
+
+def test_a_paged_cache_that_no_prompt_filled_holds_as_many_tokens() -> None:
+    filled = PagedEngine(small_model("llama"), spec(prompt_tokens=100), CpuDevice()).decode_filled()
+    for _ in range(2):  # a reset takes it back
+        filled.reset()
+        for step in range(filled.iterations_per_reset):
+            filled.iterate()
+            states = filled.batch._processor.scheduler.active_requests.values()
+            assert [state.current_len() for state in states] == [101 + step] * 2
 
 
 def test_a_reset_crops_the_cache_instead_of_prefilling_again() -> None:
