@@ -152,7 +152,8 @@ def test_a_refused_trace_says_what_to_record_instead(name: str, action: str) -> 
 
 def test_a_trace_without_a_gpu_says_what_to_record() -> None:
     (rank,) = analyze_trace("cpu", trace_bytes([operation("aten::mm", 0, 10)]))
-    assert [advice.action for advice in rank.advice] == ["record the GPU, too (ProfilerActivity.CUDA)"]
+    (advice,) = rank.advice
+    assert "activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]" in advice.action
 
 
 def test_a_host_that_is_late_between_replays_is_still_found() -> None:
