@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_type_hints
@@ -80,15 +81,21 @@ def reports() -> dict[str, Path]:
 
 
 def large_analysis(path: Path, size_bytes: int) -> None:
-    """Write an analysis of as many ranks as take that much text: those of a kept one, over and over."""
+    """Write an analysis of as many ranks as take that much text: those of a kept one, over and over.
+
+    Written rank by rank, since a process that was forked from a large one counts as large.
+    """
     with gzip.open(_DATA / "results" / "analyze.json.gz") as file:
         kept = json.load(file)
-    whole, ranks = 0, []
-    while whole < size_bytes:
-        rank = {**kept["ranks"][len(ranks) % len(kept["ranks"])], "name": f"rank {len(ranks)}"}
-        ranks.append(rank)
-        whole += len(json.dumps(rank, indent=2)) + 64  # indented further in the file
-    path.write_text(json.dumps({**kept, "ranks": ranks}, indent=2), encoding="utf-8")
+    head, tail = json.dumps({**kept, "ranks": []}, indent=2).split('"ranks": []')
+    with path.open("w", encoding="utf-8") as file:
+        file.write(f'{head}"ranks": [')
+        number = 0
+        while file.tell() < size_bytes:
+            rank = {**kept["ranks"][number % len(kept["ranks"])], "name": f"rank {number}"}
+            file.write("," * bool(number) + "\n" + textwrap.indent(json.dumps(rank, indent=2), "    "))
+            number += 1
+        file.write(f"\n  ]{tail}\n")
 
 
 def shown(report: Path, form: str, folder: Path, trace: Path | None = None) -> Run:
