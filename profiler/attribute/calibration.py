@@ -127,6 +127,12 @@ def calibrate(
     low, high = PLAUSIBLE_KERNEL_SCALE
     plausible = low <= all_alike <= high
     agreement = 1.0 if plausible or all_alike <= 0 else min(all_alike, 1 / all_alike)
+    if not host_known:
+        # Kernels that fill the step, and ran at another moment of a noisy host: there is no room for more of it.
+        noisy = (1 - LEAST_HOST_NOISE_RATIO, PLAUSIBLE_KERNEL_SCALE[1])
+        alone = solve(replace(start, host_scale=0.0), "kernel_scale", noisy)
+        if meets(alone) and _agreement(alone.kernel_scale, PLAUSIBLE_KERNEL_SCALE) > agreement:
+            return Calibrated(alone, False, False, _agreement(alone.kernel_scale, PLAUSIBLE_KERNEL_SCALE))
     return Calibrated(Calibration(all_alike, all_alike, all_alike, all_alike), host_known, plausible, agreement)
 
 

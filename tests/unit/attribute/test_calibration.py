@@ -82,6 +82,16 @@ def test_a_host_that_waits_for_each_kernel_keeps_the_little_that_they_leave_it(c
     assert PLAUSIBLE_KERNEL_SCALE[0] <= found.calibration.kernel_scale <= 1
 
 
+@pytest.mark.parametrize("clean_us", [870, 900, 930])
+def test_where_kernels_alone_took_longer_on_a_noisy_host_they_leave_it_nothing_and_that_is_said(clean_us: float):
+    calls = [call for i in range(100) for call in (HostCall(gap=9), HostCall(kind="sync", waits_for=[i]))]
+    step = graph_of(calls, [Work(2 * i, {Resource.DRAM: 10}) for i in range(100)])
+    found = calibrate(*step, clean_us)
+    assert met(step, found) == pytest.approx(clean_us, rel=1e-3)
+    assert (found.calibration.host_scale, found.plausible) == (0, False)
+    assert 0.9 < found.agreement < 1
+
+
 def test_without_a_known_host_time_it_says_so():
     assert not calibrate(*HOST_BOUND, clean_wall_us=500).host_known
 
