@@ -26,6 +26,9 @@ def main() -> None:
 
 
 def _run() -> None:
+    from profiler.cli.garbage import search_seldom
+
+    search_seldom()
     from profiler.cli.streams import make_usable
     from profiler.errors import FailedError
 

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from profiler.cli.failures import tell
+from profiler.cli.garbage import search_as_usual
 from profiler.cli.help import laid_out, without_types_of_switches
 from profiler.cli.streams import answering, drop
 from profiler.errors import BottleneckError, InterruptedByUser
@@ -54,6 +55,7 @@ class Boundary(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb; on failure say what, why and what to type next."""
+        search_as_usual()
         try:
             return super().invoke(ctx)
         except (Exception, KeyboardInterrupt) as error:

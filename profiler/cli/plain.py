@@ -6,7 +6,6 @@ read. So names of traces, `--parts-only` and `--format` are understood here; any
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -15,8 +14,6 @@ from typing import Any
 from profiler.cli.formats import Format
 
 _VERB, _STDIN = "analyze", "-"
-# Objects made between two searches for cycles. Imports and readers make many and no garbage.
-_OBJECTS = 100_000
 _SWITCHES = {"--parts-only": "parts_only"}
 
 
@@ -25,7 +22,6 @@ def run_plainly(arguments: Sequence[str]) -> None:
     typed = plain_options(arguments)
     if typed is None:
         return
-    gc.set_threshold(_OBJECTS)
     from profiler.cli.analysis import analyze_and_show
     from profiler.cli.failures import tell
 

@@ -54,6 +54,20 @@ def test_listing_models_and_the_schema_never_import_torch() -> None:
         assert not imported_by(verb).intersection({"torch", "transformers", "accelerate"})
 
 
+def test_a_verb_runs_with_pythons_usual_search_for_garbage() -> None:
+    code = (
+        "import gc, sys\n"
+        "usual = gc.get_threshold()\n"
+        "from profiler.cli import main\n"
+        "from profiler.catalogue import presets\n"
+        "presets.preset_names = lambda: print(gc.get_threshold() == usual) or []\n"
+        "sys.argv = ['bottleneck', 'models']\n"
+        "main()\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("True\n")
+
+
 def test_the_package_can_be_run_as_a_module() -> None:
     result = subprocess.run([sys.executable, "-m", "profiler", "--version"], capture_output=True, text=True, check=True)
     assert result.stdout.startswith("bottleneck ")
