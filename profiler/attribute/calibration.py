@@ -74,8 +74,8 @@ def calibrate(
     the gaps between kernels, which tracing only widens, then by the kernels as far as tracing explains it, then by
     calls to the driver that tracing slowed by more than the work between them (it records every kernel of a graph in
     the one call that launches it), else by the host, where its time is a guess also together with the kernels, else by
-    all having run at another speed: on a CPU, tracing slows
-    them alike; elsewhere the two runs were not alike (`plausible` is false).
+    all having run at another speed: on a CPU, tracing slows them alike; elsewhere the two runs were not alike
+    (`plausible` is false).
 
     `noise_ratio` (see `host_noise_ratio`) is how far a measured host may be off; None where `clean_host_us` is itself
     an assumption, which may give way. Where neither that nor the kernels explain the clean time, the runs were not
@@ -127,13 +127,19 @@ def calibrate(
     low, high = PLAUSIBLE_KERNEL_SCALE
     plausible = low <= all_alike <= high
     agreement = 1.0 if plausible or all_alike <= 0 else min(all_alike, 1 / all_alike)
-    if not host_known:
-        # Kernels that fill the step, and ran at another moment of a noisy host: there is no room for more of it.
+    if not host_known and _waits_for_all(graph):
+        # A CPU's operations that fill the step, at another moment of a noisy host: there is no room for more of it.
         noisy = (1 - LEAST_HOST_NOISE_RATIO, PLAUSIBLE_KERNEL_SCALE[1])
         alone = solve(replace(start, host_scale=0.0), "kernel_scale", noisy)
         if meets(alone) and _agreement(alone.kernel_scale, PLAUSIBLE_KERNEL_SCALE) > agreement:
             return Calibrated(alone, False, False, _agreement(alone.kernel_scale, PLAUSIBLE_KERNEL_SCALE))
     return Calibrated(Calibration(all_alike, all_alike, all_alike, all_alike), host_known, plausible, agreement)
+
+
+def _waits_for_all(graph: DependencyGraph) -> bool:
+    """Whether calls wait for every activity, as on a CPU, which runs an operation where it is called."""
+    waited_for = {row for rows in graph.waits_for for row in rows}
+    return len(waited_for) == len(graph.duration_us)
 
 
 def _agreement(scale: float, plausible: tuple[float, float]) -> float:
