@@ -19,6 +19,7 @@ from profiler.workload.fit import translating_torch_errors
 from profiler.workload.loaded import LoadedModel
 from profiler.workload.source import resolve
 from profiler.workload.spec import WorkloadSpec
+from tests.gpu.compiling import compiles
 from tests.unit.workload.models import FAMILIES
 
 pytestmark = [
@@ -113,6 +114,7 @@ def test_graphs_of_two_context_lengths_live_beside_each_other(device: Device, tm
     assert tokens_of(phases) == before
 
 
+@compiles
 def test_a_compiled_step_yields_the_tokens_of_a_plain_loop(device: Device, tmp_path: Path) -> None:
     loaded, spec = build(tmp_path, device, mode="compile")
     phases = Phases(loaded, spec, device)

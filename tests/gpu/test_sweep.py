@@ -22,6 +22,7 @@ from profiler.workload.build import load
 from profiler.workload.engines import engine_of
 from profiler.workload.source import resolve
 from profiler.workload.spec import WorkloadSpec
+from tests.gpu.compiling import compiles
 from tests.unit.measure.stand_ins import FakeClock, FakeSampler
 from tests.unit.session.machines import ceilings_of
 
@@ -48,8 +49,7 @@ def bench_of(device: Device) -> Bench:
     return Bench(device, ceilings, sampler, time.monotonic_ns, Plan.quick(), SilentProgress())
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning")  # torch's own, as it compiles
-@pytest.mark.filterwarnings("ignore:TensorFloat32:UserWarning")
+@compiles
 @pytest.mark.parametrize("mode", ["eager", "graph", "compile"])
 def test_every_mode_is_swept_whole_and_gives_its_memory_back(device: Device, mode: str) -> None:
     model = swept_model(device, mode)
