@@ -3,7 +3,11 @@
 Costs come from `bottleneck profile tiny --mode paged --sweep`, which runs that engine's own iterations. Requests arrive
 as a Poisson process at a moderate and at a high part of the load that the simulator says it carries; they are added
 while the engine runs, which writes down when each was scheduled and got its tokens. The simulator serves the same
-arrivals by the continuous policy. Sweep and truth alternate over several rounds, as other work slows a shared CPU.
+arrivals by the continuous policy.
+
+A shared CPU changes its speed within minutes, and a sweep keeps the times of undisturbed steps. So, before and after
+each load, a yardstick runs four decode steps of the sweep again, by themselves: costs are taken at the speed that these
+found. What comes out without that is printed, too.
 
 Claimed, of the rounds' median: mean end-to-end latency within 15%, the shares of queue, prefill and decode within 10
 points.
@@ -22,11 +26,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from benchmarks._common import Estimate, Row, arguments, finish, stage
 from benchmarks._workload import load_preset_model
 from benchmarks.acceptance import bottleneck
+from profiler.report.cost_surface import CostSurface
 from profiler.report.store import load_report
 from profiler.serving.carried import carried_load
 from profiler.serving.fleet import serve
@@ -34,6 +40,8 @@ from profiler.serving.generated import Lengths, generated_requests
 from profiler.serving.log import RequestLog
 from profiler.serving.policies.policy import Limits
 from profiler.serving.surface import SurfaceCosts
+from profiler.workload.engines.paged import PagedBatch
+from profiler.workload.loaded import LoadedModel
 from profiler.workload.spec import WorkloadSpec
 
 LOADS = {"moderate": 0.5, "high": 1.0}  # of what the simulator says the engine carries
@@ -43,6 +51,7 @@ LIMITS = Limits(slots=16, token_budget=512)
 SWEPT = ("--sweep-batches", "1,4,8,16", "--sweep-lengths", "16,128,448")
 MOST_POINTS, MOST_E2E_ERROR = 0.10, 0.15
 BLOCK_TOKENS = 16
+YARDSTICK_TOKENS, YARDSTICK_STEPS = 128, 12  # of the sweep's lengths
 PHASES = ("queue", "prefill", "decode")
 Times = NDArray[np.int64]  # of shape (4, requests), in ns: arrival, scheduled, first token, last token
 
@@ -53,12 +62,18 @@ class Round:
 
     real: Times
     simulated: Times
+    unscaled: Times
+    pace: float
 
     @property
     def e2e_error(self) -> float:
         """Of the mean, simulated over measured."""
-        ours, real = (float((times[3] - times[0]).mean()) for times in (self.simulated, self.real))
-        return ours / real - 1
+        return mean_e2e_ms(self.simulated) / mean_e2e_ms(self.real) - 1
+
+
+def mean_e2e_ms(times: Times) -> float:
+    """Of all requests."""
+    return float((times[3] - times[0]).mean()) / 1e6
 
 
 def shares(times: Times) -> list[float]:
@@ -67,14 +82,46 @@ def shares(times: Times) -> list[float]:
     return [float(part) / float(split.sum()) for part in split]
 
 
-def swept(mode: str, kept: Path) -> SurfaceCosts:
+def swept(mode: str, kept: Path) -> CostSurface:
     """The costs of a new sweep, by the command line, on one thread."""
     typed = [*bottleneck(), "profile", "tiny", "--mode", mode, "--device", "cpu", "--quick", "--sweep", *SWEPT]
     settings = os.environ | {"OMP_NUM_THREADS": "1"}
     subprocess.run([*typed, "-o", str(kept), "--force"], stdout=subprocess.DEVNULL, check=True, env=settings)
     costs = load_report(kept).costs
     assert costs is not None, "the sweep left no surface"
-    return SurfaceCosts(costs)
+    return costs
+
+
+def pace_of(loaded: LoadedModel, surface: CostSurface) -> float:
+    """How many times as long decode steps of the sweep take now, by the median of four sizes."""
+    ratios = []
+    for point in surface.decode:
+        if point.context_tokens != YARDSTICK_TOKENS:
+            continue
+        prompt_tokens = point.context_tokens - YARDSTICK_STEPS // 2
+        spec = WorkloadSpec(
+            model="tiny", batch_size=point.batch_size, prompt_tokens=prompt_tokens, new_tokens=2 * YARDSTICK_STEPS
+        )
+        batch = PagedBatch(loaded, spec, prompt_tokens, filled=True)
+        batch.prefilled()
+        ratios.append(median(timed_ms(batch) for _ in range(YARDSTICK_STEPS)) / point.ms)
+    return median(ratios)
+
+
+def timed_ms(batch: PagedBatch) -> float:
+    """One step."""
+    begin = time.perf_counter()
+    batch.iterate()
+    return (time.perf_counter() - begin) * 1e3
+
+
+def at_pace(surface: CostSurface, pace: float) -> SurfaceCosts:
+    """All of it so many times as long."""
+    slower = {
+        name: [replace(point, ms=point.ms * pace) for point in getattr(surface, name)]
+        for name in ("prefill", "decode", "mixed")
+    }
+    return SurfaceCosts(replace(surface, **slower))
 
 
 def drawn(rate_per_s: float, requests: int, seed: int) -> RequestLog:
@@ -139,10 +186,13 @@ def rows_of(load: str, rounds: list[Round]) -> list[Row]:
     """What is claimed of one load."""
     errors = [each.e2e_error for each in rounds]
     error = median(errors)
-    means = [[float((times[3] - times[0]).mean()) / 1e6 for times in (one.simulated, one.real)] for one in rounds]
-    note = "; ".join(f"{ours:.0f} ms, measured {real:.0f}" for ours, real in means)
+    note = "; ".join(f"{mean_e2e_ms(one.simulated):.0f} ms, measured {mean_e2e_ms(one.real):.0f}" for one in rounds)
     estimate = Estimate(error * 100, min(errors) * 100, max(errors) * 100)
     rows = [Row(f"{load}: mean e2e", estimate, "%", "15%", abs(error) <= MOST_E2E_ERROR, note)]
+    as_swept = [mean_e2e_ms(one.unscaled) / mean_e2e_ms(one.real) - 1 for one in rounds]
+    paces = ", ".join(f"{one.pace:.2f}" for one in rounds)
+    told = f"steps took {paces} times as long as in the sweep"
+    rows.append(Row(f"{load}: as swept", Estimate(median(as_swept) * 100), "%", note=told))
     for place, phase in enumerate(PHASES):
         ours, real = (median(shares(times)[place] for times in side) for side in zip(*_both(rounds), strict=True))
         off, told = Estimate((ours - real) * 100), f"{ours:.1%}, measured {real:.1%}"
@@ -166,20 +216,23 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     typed = parser.parse_args()
     torch.set_num_threads(1)
-    model = load_preset_model(WorkloadSpec(model="tiny", weights="random"), CpuDevice()).model
+    loaded = load_preset_model(WorkloadSpec(model="tiny", weights="random"), CpuDevice())
     rounds: dict[str, list[Round]] = {load: [] for load in LOADS}
     with TemporaryDirectory() as folder:
         rate = 0.0
         for number in range(typed.rounds):
             with stage(f"round {number + 1}: sweep"):
-                costs = swept(typed.mode, Path(folder) / "swept.json")
-            rate = rate or carried(costs, typed.requests)
+                surface = swept(typed.mode, Path(folder) / "swept.json")
+            rate = rate or carried(SurfaceCosts(surface), typed.requests)
             for load, part in LOADS.items():
                 log = drawn(part * rate, typed.requests, seed=number)
                 with stage(f"round {number + 1}: {load} load, {part * rate:.1f} requests/s"):
-                    real = served(model, log)
-                rounds[load].append(Round(real, foretold(costs, log, real[0])))
-                print(f"e2e {rounds[load][-1].e2e_error:+.1%}", file=sys.stderr)
+                    before = pace_of(loaded, surface)
+                    real = served(loaded.model, log)
+                    pace = (before + pace_of(loaded, surface)) / 2
+                ours, unscaled = (foretold(at_pace(surface, each), log, real[0]) for each in (pace, 1.0))
+                rounds[load].append(Round(real, ours, unscaled, pace))
+                print(f"e2e {rounds[load][-1].e2e_error:+.1%} at a pace of {pace:.2f}", file=sys.stderr)
     rows = [row for load in LOADS for row in rows_of(load, rounds[load])]
     return finish("transformers' continuous batching, foretold", rows, typed.out, {"rate_per_s": rate})
 
