@@ -108,9 +108,14 @@ def _finding(finding: Finding) -> IntegrityFinding:
     if finding.severity is Severity.FATAL:
         effects.append("no verdict is given")
     elif finding.severity is Severity.WARNING and finding.lost_ratio:
-        effects.append(f"the confidence of the verdict is {finding.lost_ratio:.0%} lower")
+        effects.append(f"the confidence of the verdict is {_part(finding.lost_ratio)} lower")
     elif finding.severity is Severity.NOTE:
         effects.append("none on the verdict")
     return IntegrityFinding(
         code=finding.code, message=finding.message, effect="; ".join(effects), count=finding.count, of=finding.of
     )
+
+
+def _part(ratio: float) -> str:
+    """`30%`; never the 0% that what is only little would be rounded to."""
+    return f"{ratio:.0%}" if ratio >= 0.005 else "less than 1%"

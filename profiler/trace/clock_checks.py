@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from profiler.numerals import three_digits
 from profiler.trace import intervals
 from profiler.trace.accounting import idle_gaps
 from profiler.trace.distinct import values
@@ -48,15 +49,15 @@ def _jump(timeline: Timeline) -> Iterator[Finding]:
     jumps = np.flatnonzero(silences >= _JUMP_NS)
     if len(jumps):
         fewer = min(int(jumps[0]) + 1, len(start) - 1 - int(jumps[-1]))
-        hours = int(silences[jumps].sum()) / 3.6e12
+        hours = three_digits(int(silences[jumps].sum()) / 3.6e12)
         yield Finding(
             "clock_jump",
-            f"for {hours:.3g} hours neither host nor device did anything, and {fewer} of {len(start)} events lie "
-            "on one side of that: a clock jumped, or their times are wrong",
+            f"for {hours} {'hour' if hours == '1' else 'hours'} neither host nor device did anything, and {fewer} of "
+            f"{len(start)} events lie on one side of that: a clock jumped, or their times are wrong",
             fewer,
             len(start),
             Severity.FATAL,
-            effect="span and idle time hold those hours",
+            effect="span and idle time hold that silence",
             where=intervals.from_columns(reach[:-1][jumps], start[order][1:][jumps]),
         )
 
@@ -76,11 +77,11 @@ def _disagreement(timeline: Timeline) -> Iterator[Finding]:
     # By so much the wait before each of them may be another than it seems.
     lost = min(float(off[off > _ROUNDING_NS].sum()) / max(span, 1), 1.0)
     since = int(device.start_ns[wrong].min()) - begin
-    where = f" from {since / 1e6:.3g} ms on" if since > 0 else ""
+    where = f" from {three_digits(since / 1e6)} ms on" if since > 0 else ""
     yield Finding(
         "clocks_disagree",
         f"{len(wrong)} of {len(rows)} activities{where} start before they were launched or end after the host had "
-        f"waited for them, by up to {most / 1e6:.3g} ms: the clocks of host and device disagree, or the host "
+        f"waited for them, by up to {three_digits(most / 1e6)} ms: the clocks of host and device disagree, or the host "
         "waited for another device",
         len(wrong),
         len(rows),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-_NO_TIME = msgspec.Raw(b"null")  # what an event that does not say when it began would say
-_ZERO = msgspec.Raw(b"0")
+_NO_TIME = msgspec.Raw(b"null")  # what an event that does not say when it began, or how long it took, would say
 _NOTHING = msgspec.Raw(b"[]")
 _NO_STACK = msgspec.Raw(b"")
 NO_GROUP = msgspec.Raw(b"")
@@ -60,7 +59,7 @@ class Event(msgspec.Struct, gc=False):
     name: str = ""
     tid: int | str = -1
     ts: msgspec.Raw = _NO_TIME
-    dur: msgspec.Raw = _ZERO
+    dur: msgspec.Raw = _NO_TIME
 
 
 class DeviceEvent(Event, gc=False):

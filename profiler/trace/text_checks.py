@@ -55,7 +55,7 @@ def _timeless(timeline: Timeline) -> Iterator[Finding]:
     if dropped:
         yield Finding(
             "events_without_time",
-            f"{dropped} of {events} events do not say when they were, or in no number",
+            f"{dropped} of {events} events do not say when they were and how long, or in no number",
             dropped,
             events,
             Severity.FATAL if dropped > FATAL_RATIO * events else Severity.WARNING,

@@ -87,6 +87,10 @@ def test_alone_it_fails_with_one_line_and_what_to_type(tmp_path: Path, kind: str
 
 ACCEPTED: dict[str, tuple[bytes, str | None]] = {
     "a kernel without a time": (trace_bytes([*LITTLE, {"ph": "X", "cat": "kernel"}]), "events_without_time"),
+    "a kernel without a duration": (
+        trace_bytes([*LITTLE, {"ph": "X", "cat": "kernel", "ts": 30}]),
+        "events_without_time",
+    ),
     "a kernel without arguments": (event(args={}), "kernels_without_launch"),
     "an event without a category": (trace_bytes([*LITTLE, {"ph": "X", "ts": 1}]), None),
     "numbers in quotes": (event(ts="5", dur="10.5", args={"device": "0", "stream": "7", "correlation": "1"}), None),

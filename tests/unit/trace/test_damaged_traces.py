@@ -128,7 +128,7 @@ def test_a_step_forward_is_seen_by_a_device_that_stands_still_with_work_queued()
     assert "its clock jumped" in why
 
 
-@pytest.mark.parametrize("hours", [-5, 3])
+@pytest.mark.parametrize("hours", [-5, 1, 3])
 @pytest.mark.parametrize("category", ["kernel", "cpu_op"])
 def test_an_event_hours_away_is_a_clock_that_jumped(hours: float, category: str) -> None:
     def away(events: list[Event]) -> None:
@@ -138,8 +138,19 @@ def test_an_event_hours_away_is_a_clock_that_jumped(hours: float, category: str)
     data = damaged("decode_b1_graph_body", away)
     found = findings(data)["clock_jump"]
     assert (found.count, found.severity) == (1, Severity.FATAL)
-    assert f"for {abs(hours)} hours" in found.message
+    assert f"for {abs(hours)} {'hour' if hours == 1 else 'hours'} neither" in found.message
     assert state(data)[0] is VerdictState.REFUSED
+
+
+def test_a_clock_that_is_hours_off_is_told_without_exponents() -> None:
+    def hour_later(events: list[Event]) -> None:
+        for event in list(on_device(events))[8:]:
+            later(event, US_PER_HOUR)
+
+    data = damaged("copy_stream", hour_later)
+    told = findings(data)["clocks_disagree"].message
+    assert "by up to 3,600,000 ms" in told
+    assert "e+06" not in told
 
 
 def test_few_negative_durations_lower_the_confidence_and_many_leave_no_verdict() -> None:
@@ -165,6 +176,18 @@ def test_durations_that_overlap_on_one_stream_are_counted_with_their_time() -> N
     found = findings(damaged("gemm_large", longer))["overlapping_kernels"]
     assert found.severity is Severity.WARNING
     assert 0.4 < found.lost_ratio < 0.5
+
+
+def test_an_event_without_a_duration_is_left_out_and_lowers_the_confidence_by_more_than_nothing() -> None:
+    def endless(events: list[Event]) -> None:
+        del next(event for event in on_device(events) if event["cat"] == "kernel")["dur"]
+
+    data = damaged("decode_b1_graph_body", endless)
+    assert findings(data)["events_without_time"].count == 1
+    (rank,) = analyze_inputs([TraceInput("damaged.json", data)]).ranks
+    told = next(each for each in rank.integrity if each.code == "events_without_time")
+    assert told.effect == "they were left out; the confidence of the verdict is less than 1% lower"
+    assert "empty_kernels" not in {each.code for each in rank.integrity}
 
 
 def test_events_without_times_are_left_out() -> None:
