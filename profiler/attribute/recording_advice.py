@@ -52,12 +52,12 @@ def for_unknown(found: Sequence[Reason], busy_ns: int) -> list[TraceAdvice]:
     return told[:_MOST_ADVICE]
 
 
-def for_ceilings(note: str) -> TraceAdvice:
-    """Of a device whose ceilings are not known; `note` says why."""
+def for_ceilings(why: str) -> TraceAdvice:
+    """Of a device whose ceilings are not known, and why."""
     action = (
         "name it with --device, or profile any model where it ran (bottleneck profile tiny -o report.json), and analyze"
     )
-    return _advice(f"{action} with --ceilings report.json", note)
+    return _advice(f"{action} with --ceilings report.json", why)
 
 
 def for_doubt(span_ns: int) -> TraceAdvice:

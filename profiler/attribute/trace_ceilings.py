@@ -23,13 +23,17 @@ _SI = {"GB/s": 1e9, "TFLOP/s": 1e12}
 
 
 class TraceCeilings(Struct, frozen=True):
-    """The ceilings of a trace's device; `note` says where they are from, or why there are none."""
+    """The ceilings of a trace's device; `note` says where they are from, or why there are none, and what gives some.
+
+    `missing` says why the bandwidth of its memory is not known, without which no kernel's limit is; empty where it is.
+    """
 
     device: str | None
     peaks: Peaks
     gemm_flops_per_s: Mapping[str, float | None]
     note: str
     compute_capability: tuple[int, int] | None = None
+    missing: str = ""
 
 
 def ceilings_of(
@@ -72,9 +76,12 @@ def _ceilings(
     name: str | None, properties: Mapping[str, Any], sheet: Datasheet | None, measured: Ceilings | None
 ) -> TraceCeilings:
     values: dict[str, float | None] = {}
+    missing = ""
     if measured is not None:
         values = {c.name: c.value * _SI.get(c.unit, 1.0) for c in measured.ceilings if c.value is not None}
         note = f"ceilings as measured on {measured.device}"
+        if values.get("read") is None:
+            missing = f"the bandwidth of {measured.device} was not measured"
     elif sheet is not None:
         values = {"read": sheet.memory_bandwidth_bytes_per_s * READ_EFFICIENCY, "kernel": KERNEL_US}
         for ours, theirs in _FORMATS.items():
@@ -83,9 +90,9 @@ def _ceilings(
         reached = f"{READ_EFFICIENCY:.0%} (memory) and {GEMM_EFFICIENCY:.0%} (GEMM)"
         note = f"ceilings are {reached} of the datasheet of {sheet.name}, as on devices that were measured"
     else:
-        why = f"there is no datasheet of {name}" if name else "the trace does not name its device"
+        missing = f"there is no datasheet of {name}" if name else "the trace does not name its device"
         note = (
-            f"{why}: what limits its kernels is not known (--device names it, "
+            f"{missing}: what limits its kernels is not known (--device names it, "
             "--ceilings takes a report of such a device)"
         )
     major, minor = _number(properties, "computeMajor"), _number(properties, "computeMinor")
@@ -104,6 +111,7 @@ def _ceilings(
         gemm_flops_per_s={key: value for key, value in values.items() if key.startswith("gemm.")},
         note=note,
         compute_capability=(major, minor) if major is not None and minor is not None else None,
+        missing=missing,
     )
 
 

@@ -101,7 +101,7 @@ def judge_traced(
         found = reasons(timeline, rows[is_unknown], own[is_unknown], has_work[is_unknown])
         why, to_record = _reasons_words(found, unknown_ns), for_unknown(found, told.busy_ns)
     else:
-        why, to_record = ceilings.note, [for_ceilings(ceilings.note)]
+        why, to_record = ceilings.missing, [for_ceilings(ceilings.missing)]
     is_much = unknown_ns > _MOST_UNKNOWN * told.busy_ns
     if is_much and hinges_on_unknown(graph, limited, facts, ceilings.peaks, inside_ratio):
         spent = f"{unknown_ns / told.busy_ns:.0%} of the busy time"

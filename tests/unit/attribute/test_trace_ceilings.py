@@ -40,6 +40,14 @@ def test_a_device_that_nobody_knows_has_no_ceilings_and_says_why(properties: lis
     assert found.peaks.dram_bytes_per_s is None
     assert not any(found.gemm_flops_per_s.values())
     assert "--ceilings" in found.note
+    name = "Some GPU" if properties and properties[0]["name"] == "Some GPU" else None
+    assert found.missing == (f"there is no datasheet of {name}" if name else "the trace does not name its device")
+
+
+def test_why_the_bandwidth_is_missing_is_said_where_it_is_and_nowhere_else() -> None:
+    assert ceilings_of([H100]).missing == ""
+    unread = Ceilings(device="NVIDIA H100 80GB HBM3", measured_at=None, from_cache=False, ceilings=[])
+    assert ceilings_of([H100], 0, unread).missing == "the bandwidth of NVIDIA H100 80GB HBM3 was not measured"
 
 
 def test_a_board_of_a_known_card_has_its_datasheet_and_one_of_which_less_is_known_has_none() -> None:

@@ -76,7 +76,9 @@ def test_a_trace_that_does_not_name_its_device_says_how_to_get_a_verdict() -> No
     assert rank.device is None
     assert rank.sources["device"].missing
     assert rank.verdict.state is VerdictState.REFUSED
-    assert "--ceilings" in rank.verdict.evidence[0]
+    assert rank.verdict.evidence[0].endswith("nobody knows what limits them: the trace does not name its device")
+    assert "--device" in rank.advice[0].action
+    assert "--ceilings" in rank.advice[0].action
     assert f"{100 * rank.idle_ns / rank.span_ns:.2f}" == "0.24"
 
 
