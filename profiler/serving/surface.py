@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
 
+from profiler.errors import UnreadableError
 from profiler.report.cost_surface import CostSurface, MixedCost
 from profiler.serving.costs import Chunk
 from profiler.serving.grid import Floats, Grid, Line
@@ -92,7 +94,11 @@ class SurfaceCosts:
         """What prefill and decode step share, and the time of a pair of a prompt's token and another's context.
 
         By least squares over the distance from their sum, relative to the time that was measured; neither is negative.
+        Raises `UnreadableError` for times that are not positive.
         """
+        for point in points:
+            if not (isfinite(point.ms) and min(point.ms, point.prompt_tokens, point.batch_size) > 0):
+                raise UnreadableError("the cost surface's time of a mixed iteration makes no sense")
         measured = np.array([point.ms * _NS_PER_MS for point in points])
         apart = np.array(
             [

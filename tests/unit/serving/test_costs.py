@@ -77,6 +77,13 @@ def test_where_mixed_iterations_were_measured_they_say_what_is_shared_and_what_p
     assert costs.iteration_ns((), 11, 11_000) == 23 * MS
 
 
+@pytest.mark.parametrize("ms", [0.0, -1.0, float("nan")])
+def test_mixed_iterations_whose_times_make_no_sense_are_refused(ms: float) -> None:
+    point = MixedCost(prompt_tokens=100, batch_size=11, context_tokens=1000, ms=ms)
+    with pytest.raises(UnreadableError, match="a mixed iteration makes no sense"):
+        SurfaceCosts(replace(surface(), mixed=[replace(point, ms=40.0), point]))
+
+
 def test_a_later_chunk_costs_what_the_prompt_takes_with_it_less_what_it_takes_without() -> None:
     costs = SurfaceCosts(surface(prefill=((1, 1000, 50.0), (1, 2000, 150.0), (1, 4000, 500.0))))
     assert costs.iteration_ns([(1000, 1000)], 0, 0) == 100 * MS
