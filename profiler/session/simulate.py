@@ -153,12 +153,15 @@ def simulate(
 
 
 def check_server(policies: Sequence[str], limits: Limits) -> None:
-    """Raises `UsageError` for policies that there are not, and for limits that contradict each other."""
+    """Raises `UsageError` for policies that there are not or that come twice, and for limits that contradict."""
     unknown = [policy for policy in policies if policy not in POLICIES]
     if unknown or not policies:
         raise UsageError(
             f"there is no policy called {unknown[0] if unknown else ''}", f"--policy with one of {', '.join(POLICIES)}"
         )
+    twice = [policy for place, policy in enumerate(policies) if policy in policies[:place]]
+    if twice:
+        raise UsageError(f"--policy {twice[0]} is there twice", "each policy once")
     if limits.token_budget < limits.slots:
         raise UsageError(
             f"an iteration of {limits.token_budget} tokens cannot decode for {limits.slots} slots",

@@ -95,7 +95,7 @@ def read_inputs(
 
 def log_file(requests: str) -> Path | None:
     """The file that `requests` names; None where nothing of that name is there, or no file is meant."""
-    if requests in PROCESSES or is_inline(requests):
+    if not requests or requests in PROCESSES or is_inline(requests):
         return None
     path = Path(requests)
     try:
@@ -109,16 +109,14 @@ def _log(requests: str, generator: Generator, max_bytes: int) -> RequestLog:
         if generator.rate_per_s is None:
             raise UsageError(f"{requests} requests come at a rate", f"bottleneck simulate {requests} --rate 8")
         return generator.drawn(requests, generator.rate_per_s)
-    if generator.rate_per_s is not None:
-        raise _has_its_own_arrivals(requests)
-    if is_inline(requests):
-        return inline_requests(requests)
     path = log_file(requests)
-    if path is None:
+    if path is None and not is_inline(requests):
         raise UsageError(
             f"there is no file {shortened(requests)}", "a log, PROMPT:OUTPUT,... such as 500:100,1000:300, or poisson"
         )
-    return read_requests(path, max_bytes)
+    if generator.rate_per_s is not None:
+        raise _has_its_own_arrivals(requests)
+    return inline_requests(requests) if path is None else read_requests(path, max_bytes)
 
 
 def _fitted_to(requests: str, generator: Generator) -> Path:

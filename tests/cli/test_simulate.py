@@ -112,12 +112,14 @@ def test_a_log_that_is_read_is_never_replaced(tmp_path: Path) -> None:
     assert log.read_text().startswith("arrival_s")
 
 
-def test_a_simulation_is_no_report(tmp_path: Path) -> None:
+def test_a_kept_simulation_is_shown_as_when_it_was_made_and_gives_no_costs(tmp_path: Path) -> None:
     kept = tmp_path / "simulation.json"
-    runner.invoke(application, ["simulate", FOUR, *SPEEDS, "-o", str(kept)])
-    result = runner.invoke(application, ["show", str(kept)])
-    assert result.exit_code == 1
-    assert "what `bottleneck simulate` answered" in result.stderr
+    made = runner.invoke(application, ["simulate", FOUR, *SPEEDS, "-o", str(kept)])
+    shown = runner.invoke(application, ["show", str(kept)])
+    assert (shown.exit_code, shown.stdout) == (0, made.stdout)
+    costs = runner.invoke(application, ["simulate", FOUR, "--costs", str(kept)])
+    assert (costs.exit_code, costs.stdout) == (1, "")
+    assert "what `bottleneck simulate` answered, not a report" in " ".join(costs.stderr.split())
 
 
 def test_a_report_with_a_surface_gives_costs_weights_memory_and_the_phases_own_bottleneck(tmp_path: Path) -> None:
@@ -237,10 +239,13 @@ def test_all_policies_and_options_of_the_server_count() -> None:
         ([FOUR, *SPEEDS[:2]], "both speeds are needed"),
         ([FOUR, *SPEEDS, "--fit", "50"], "costs come from one place"),
         (["gone.csv", *SPEEDS], "there is no file gone.csv"),
+        (["poison", "--rate", "8", *SPEEDS], "there is no file poison"),
+        (["", *SPEEDS], "there is no file"),
         (["poisson", *SPEEDS], "bottleneck simulate poisson --rate 8"),
         ([FOUR, *SPEEDS, "--rate", "8"], "--rate is for poisson and bursty"),
         (["poisson", "--rate", "8", "--prompt-tokens", "x", *SPEEDS], "no distribution of lengths"),
         ([FOUR, *SPEEDS, "--policy", "best"], "no policy called best"),
+        ([FOUR, *SPEEDS, "--policy", "serial", "--policy", "serial"], "--policy serial is there twice"),
         ([FOUR, "--prefill-tokens-per-s", "0", *SPEEDS[2:]], "is not between"),
         ([FOUR, "--prefill-tokens-per-s", "nan", *SPEEDS[2:]], "is not between"),
         ([FOUR, *SPEEDS, "--slots", "0"], "0 is not between 1 and 1e+06"),
