@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import msgspec
 
 DONE = b"[DONE]"
+# A chunk is a few hundred bytes, with the log-probabilities of every token some ten thousand.
+_MOST_OF_AN_EVENT = 4 << 20
 
 
 class MalformedStreamError(ValueError):
@@ -19,20 +21,27 @@ class EventStream:
     def __init__(self) -> None:
         self._rest = b""
         self._data: list[bytes] = []
+        self._held = 0
 
     def feed(self, received: bytes) -> list[bytes]:
-        """The data of each event that is whole by now."""
+        """The data of each event that is whole by now.
+
+        Raises `MalformedStreamError` for a line that is no event, and for an event of over 4 MiB.
+        """
         *lines, self._rest = (self._rest + received).split(b"\n")
         found = []
         for line in lines:
             line = line.removesuffix(b"\r")
             if line.startswith(b"data:"):
                 self._data.append(line[5:].removeprefix(b" "))
+                self._held += len(line)
             elif not line and self._data:
                 found.append(b"\n".join(self._data))
-                self._data = []
+                self._data, self._held = [], 0
             elif line and not line.startswith((b":", b"event", b"id", b"retry")):
                 raise MalformedStreamError(f"a line that is no event: {line[:60].decode(errors='replace')}")
+        if self._held + len(self._rest) > _MOST_OF_AN_EVENT:
+            raise MalformedStreamError(f"an event of over {_MOST_OF_AN_EVENT >> 20} MiB")
         return found
 
 

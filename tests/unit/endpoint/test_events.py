@@ -28,6 +28,15 @@ def test_an_event_that_is_not_whole_is_held_back() -> None:
     assert stream.feed(b"\n") == [b"half"]
 
 
+@pytest.mark.parametrize("endless", [b"data: " + b"x" * 65_536, b"data: x\n" * 8192])
+def test_an_event_without_an_end_is_malformed_before_it_fills_the_memory(endless: bytes) -> None:
+    stream = EventStream()
+    for _ in range(60):
+        assert stream.feed(endless) == []
+    with pytest.raises(MalformedStreamError, match="over 4 MiB"):
+        [stream.feed(endless) for _ in range(40)]
+
+
 def test_what_is_no_event_stream_is_malformed() -> None:
     with pytest.raises(MalformedStreamError, match="<html>"):
         EventStream().feed(b"<html>\n")
