@@ -94,8 +94,8 @@ class Client:
             self._end(exchange, Ending.MALFORMED, str(error))
         except aiohttp.ClientSSLError as error:
             self._end(exchange, Ending.TLS, str(error))
-        except aiohttp.ClientConnectorError as error:
-            self._end(exchange, Ending.UNREACHABLE, str(error))
+        except aiohttp.ClientConnectorError as error:  # whose own text speaks of TLS also where there is none
+            self._end(exchange, Ending.UNREACHABLE, error.strerror or str(error))
         except TimeoutError:
             self._end(exchange, Ending.TIMEOUT, f"no end after {self._timeout_s:g} s")
         except aiohttp.ClientResponseError as error:

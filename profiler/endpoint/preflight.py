@@ -24,6 +24,7 @@ _HINTS = {
     Ending.TLS: "http:// if the server speaks no TLS, else a certificate that this machine trusts",
     Ending.UNAUTHORISED: "--key-env NAME with the variable that holds the API key",
     Ending.NOT_FOUND: "the server's URL without a path, --api, or --model",
+    Ending.MALFORMED: "the URL of a server that speaks OpenAI's API and streams",
     Ending.REJECTED: "--api completions or --api chat, or another --model",
 }
 # HTTP dates have whole seconds.

@@ -136,7 +136,8 @@ def _judged(
 
 def _unknown(leader: EndpointPartName, silent: Sequence[str]) -> str:
     if leader is EndpointPartName.CLIENT:
-        return "requests waited most in the client, for room under --max-concurrency"
+        why = "for room under --max-concurrency, or for its timers, which come up to a millisecond late"
+        return f"requests waited most in the client: {why}"
     if leader is EndpointPartName.NETWORK:
         return "most of the time went between the client and the engine: the network, or the server's HTTP front end"
     phase = leader.value

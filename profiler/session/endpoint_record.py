@@ -241,12 +241,13 @@ def _warnings(
         warn("trace", f"there is no trace: {driven.trace.sources['verdict'].missing}")
     if well and min(times.values()) < 0:
         warn("contradiction", "the server's metrics and the client's times contradict one another: a part is negative")
-    if well and how == BY_SERVER and server is not None and server.decode_ms is not None:
+    alike = server is not None and server.requests == len(well)  # else its means are not of the same requests
+    if well and how == BY_SERVER and alike and server is not None and server.decode_ms is not None:
         ours = sum(each.e2e_ns - each.ttft_ns for each in well) / len(well) / 1e6
         if abs(ours - server.decode_ms) > _DISAGREE_RATIO * server.decode_ms + _DISAGREE_MS:
             warn(
                 "decode",
                 f"decode took {server.decode_ms:.4g} ms on average in the engine, {ours:.4g} as tokens came to the "
-                "client: the server hands them on late",
+                "client: the server's front end, or the way, holds tokens back",
             )
     return found

@@ -109,6 +109,23 @@ def test_people_read_the_split_and_the_latencies(form: str) -> None:
         assert words in result.stdout
 
 
+def test_a_decode_that_the_engine_and_the_client_saw_differently_is_told_unless_others_were_served_too() -> None:
+    """Each request decodes for 40 ms in this engine, and its tokens come at once."""
+
+    def slower(server: FakeServer, others: int = 0) -> str:
+        served = len(server.decoded_s) + (others if len(server.decoded_s) > 8 else 0)
+        name = "vllm:request_decode_time_seconds"
+        kept = [line for line in vllm_metrics(server).splitlines() if not line.startswith(name)]
+        rest = [line for line in kept if not line.startswith("vllm:e2e_request_latency_seconds_count")]
+        told = [f"{name}_sum {0.04 * served}", f"{name}_count {served}"]
+        return "\n".join([*rest, *told, f"vllm:e2e_request_latency_seconds_count {served}"]) + "\n"
+
+    for others, warned in ((0, "decode"), (3, "others")):
+        with FakeServer(metrics=lambda server, others=others: slower(server, others)).running() as server:
+            answer = as_json(server.url, "--concurrency", "1", "--count", "6", *QUICK)
+        assert {"decode", "others"} & {warning["code"] for warning in answer["warnings"]} == {warned}
+
+
 def test_the_knee_names_what_saturates(tmp_path: Path) -> None:
     kept = tmp_path / "knee.json"
     # From the 60th request on, nothing is served any more.

@@ -88,7 +88,10 @@ def test_a_few_tokens_too_many_still_end_well() -> None:
 def test_nobody_at_home_is_unreachable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    assert asked(f"http://127.0.0.1:{port}").ending is Ending.UNREACHABLE
+    found = asked(f"http://127.0.0.1:{port}")
+    assert found.ending is Ending.UNREACHABLE
+    assert f"{port}" in found.detail
+    assert "ssl" not in found.detail
 
 
 def test_tls_on_a_server_without_it_is_a_tls_failure() -> None:

@@ -61,6 +61,13 @@ def test_a_client_that_could_not_keep_up_is_told_and_the_server_is_not_blamed() 
     assert verdict.evidence[0].startswith("the client was the bottleneck, not the server: the client used 99%")
 
 
+def test_where_requests_wait_for_nothing_but_the_grain_of_timers_no_limit_of_the_users_is_blamed_alone() -> None:
+    leader, verdict = endpoint_verdict(times(client=80), HEALTHY, server(), "server", {})
+    assert leader is EndpointPartName.CLIENT
+    assert verdict.state is VerdictState.REFUSED
+    assert "--max-concurrency, or for its timers" in verdict.evidence[0]
+
+
 def test_an_inferred_queue_is_marked_as_such() -> None:
     _, verdict = endpoint_verdict(times(queue=80), HEALTHY, None, "inferred", {})
     assert any("inferred" in text for text in verdict.evidence)
