@@ -61,7 +61,11 @@ def _steps(steps: StepTable | None, first: int, last: int) -> tuple[int, int]:
     most = len(steps) - 1
     if last > most:
         asked = f"no step {first}" if first == last else f"no steps {first} to {last}"
-        raise NothingThereError(
-            f"it has {asked}: its steps are numbered 0 to {most}", f"--step {first if first <= most else 0}-{most}"
-        )
+        numbered = f"its steps are numbered 0 to {most}" if most else "its only step is number 0"
+        nearest = first if first <= most else 0
+        raise NothingThereError(f"it has {asked}: {numbered}", f"--step {_run(nearest, most)}")
     return int(steps.start_ns[first]), int(steps.end_ns[last])
+
+
+def _run(first: int, last: int) -> str:
+    return f"{first}" if first == last else f"{first}-{last}"
