@@ -120,11 +120,13 @@ def judge_traced(
     table = share_table(scenarios)
     by_class, shares = class_shares(table), share_records(table)
     causes = split(graph, replayed, limited.causes, limited.tiers)
+    leading = leader(by_class[0])
+    resource = max((each for each in shares if each.class_ is leading), key=lambda each: each.share).resource
     verdict = judge(
         by_class,
         shares,
         causes,
-        evidence=traced_sentences(leader(by_class[0]), parts, told, why),
+        evidence=traced_sentences(leading, resource, parts, told, why),
         trust=(1 - unknown_ns / told.span_ns) * (1 - off),
     )
     whole_ratio = prod(1 - finding.lost_ratio for finding in findings if finding.severity is Severity.WARNING)

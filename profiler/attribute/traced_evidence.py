@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from profiler.numerals import three_digits
 from profiler.report.analysis import PartName, TracePart
-from profiler.report.vocabulary import BottleneckClass
+from profiler.report.vocabulary import BottleneckClass, Resource
 from profiler.trace.accounting import Accounting
 
 # Parts smaller than this are not worth a sentence.
@@ -33,18 +33,34 @@ _SENTENCES = {
     PartName.IDLE_NOTHING_ASKED: "nothing was asked of the GPU {} of the time",
     PartName.IDLE_UNKNOWN: "the GPU was idle {} of the time before kernels whose launch was not recorded",
 }
+# What of a class that has several resources is of which; other parts are of a class with one, or of none.
+_RESOURCES = {
+    PartName.KERNEL_TENSOR: Resource.TENSOR,
+    PartName.KERNEL_ISSUE: Resource.ISSUE,
+    PartName.KERNEL_LATENCY: Resource.LATENCY,
+    PartName.COPY_H2D: Resource.PCIE,
+    PartName.COPY_D2H: Resource.PCIE,
+    PartName.COLLECTIVE: Resource.LINK,
+    PartName.IDLE_INPUT: Resource.DISK,
+    PartName.IDLE_HOST: Resource.HOST,
+    PartName.IDLE_SYNC: Resource.HOST,
+    PartName.IDLE_NOTHING_ASKED: Resource.HOST,
+    PartName.IDLE_LAUNCH_GAP: Resource.LATENCY,
+    PartName.IDLE_OTHER_STREAM: Resource.LATENCY,
+}
 
 
 def traced_sentences(
-    leader: BottleneckClass, parts: Sequence[TracePart], told: Accounting, why_unknown: str
+    leader: BottleneckClass, resource: Resource, parts: Sequence[TracePart], told: Accounting, why_unknown: str
 ) -> list[str]:
     """Sentences about the parts; before them, where it is worth one, how long the GPU was idle.
 
+    Those of the `leader` come first, and of these those of its leading `resource`, which names the verdict's cause.
     `why_unknown` says of kernels without a known limit why that is so.
     """
     idle = told.idle_ns / told.span_ns
     worth = [part for part in parts if part.fraction >= _MENTIONED]
-    worth.sort(key=lambda part: (part.class_ is not leader, -part.ns))
+    worth.sort(key=lambda part: (_turn(part, leader, resource), -part.ns))
     found = [_sentence(part, why_unknown) for part in worth][:_MOST_SENTENCES]
     kinds_of_idle = sum(part.part.is_idle for part in worth)
     if idle >= _MENTIONED and kinds_of_idle > 1:
@@ -52,6 +68,12 @@ def traced_sentences(
         span = f"{three_digits(span_ms)} ms" if span_ms < 1e3 else f"{span_ms / 1e3:,.1f} s"
         found.insert(0, f"the GPU was idle {idle:.0%} of {span}")
     return found
+
+
+def _turn(part: TracePart, leader: BottleneckClass, resource: Resource) -> int:
+    if part.class_ is not leader:
+        return 2
+    return int(_RESOURCES.get(part.part, resource) is not resource)
 
 
 def _sentence(part: TracePart, why_unknown: str) -> str:

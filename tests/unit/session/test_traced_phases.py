@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from profiler.errors import UnreadableError
-from profiler.report.analysis import PhaseAnalysis, RankAnalysis
+from profiler.report.analysis import PartName, PhaseAnalysis, RankAnalysis
 from profiler.report.trace_phases import FoundBy, KindFrom, PhaseKind, Window
 from profiler.report.vocabulary import BottleneckClass, Cause, VerdictState
 from profiler.session.analyze import analyze_trace
@@ -160,6 +160,14 @@ def test_a_stretch_of_time_is_cut_out_to_the_nanosecond() -> None:
     assert sum(rank.kernel_ns for rank in parts) == whole.kernel_ns
 
 
+def test_the_first_sentence_is_of_the_cause_that_the_verdict_names() -> None:
+    (phase,) = public("h100_qwen1.5_0.5b").phases
+    parts = {part.part: part.ns for part in phase.parts}
+    assert parts[PartName.KERNEL_ISSUE] > parts[PartName.KERNEL_TENSOR]  # and yet the matrix units would help more
+    assert phase.verdict.cause is Cause.COMPUTE_TENSOR
+    assert "keep the matrix units busy" in phase.verdict.evidence[0]
+
+
 def test_a_stretch_within_a_step_holds_no_step() -> None:
     rank = public("h100_owlv2_large", Narrowing(from_ns=300 * MS, to_ns=400 * MS))
     assert rank.phases == []
@@ -181,6 +189,20 @@ def test_a_part_that_is_not_there_is_named_with_what_is(narrowing: Narrowing, me
         analyze_trace("loop.json.gz", LOOP, narrowing=narrowing)
     assert f"loop.json.gz: {message}" in raised.value.message
     assert raised.value.hint
+
+
+@pytest.mark.parametrize(("first", "last", "hint"), [(3, 9, "--step 3"), (2, 9, "--step 2-3"), (7, 7, "--step 0-3")])
+def test_steps_that_are_not_there_are_answered_with_those_that_are(first: int, last: int, hint: str) -> None:
+    with pytest.raises(UnreadableError) as raised:
+        analyze_trace("loop.json.gz", LOOP, narrowing=Narrowing(first, last))
+    assert raised.value.hint == hint
+
+
+def test_a_trace_of_one_step_names_it() -> None:
+    with pytest.raises(UnreadableError) as raised:
+        public("h100_bert_small", Narrowing(5, 5))
+    assert "it has no step 5: its only step is number 0" in raised.value.message
+    assert raised.value.hint == "--step 0"
 
 
 def test_a_trace_without_steps_says_how_to_narrow_it_all_the_same() -> None:
