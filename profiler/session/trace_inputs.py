@@ -38,11 +38,19 @@ def trace_inputs(
     """The traces that `arguments` name, one after the other; archives and pipes are read as their streams are.
 
     In folders and archives only what ends in .json or .json.gz is a trace, sorted by name. What names nothing, and what
-    comes out of an archive or a pipe with more than `max_bytes`, is an error of its own.
+    comes out of an archive or a pipe with more than `max_bytes`, is an error of its own. What several of them name, as
+    a folder and a pattern may, is one trace.
     """
+    yield from _of_arguments(arguments, max_bytes, stdin, set())
+
+
+def _of_arguments(
+    arguments: Sequence[str], max_bytes: int, stdin: IO[bytes] | None, seen: set[str]
+) -> Iterator[TraceInput]:
+    """The same, but for the files that were `seen`."""
     for argument in arguments:
         try:
-            yield from _of_argument(argument, max_bytes, stdin)
+            yield from _of_argument(argument, max_bytes, stdin, seen)
         except UnreadableError as error:
             yield TraceInput(argument, error)
         except OSError as error:  # of a path that may not even be looked at, or is too long
@@ -64,7 +72,7 @@ def named_files(arguments: Sequence[str]) -> Iterator[Path]:
                 yield path
 
 
-def _of_argument(argument: str, max_bytes: int, stdin: IO[bytes] | None) -> Iterator[TraceInput]:
+def _of_argument(argument: str, max_bytes: int, stdin: IO[bytes] | None, seen: set[str]) -> Iterator[TraceInput]:
     path = Path(argument)
     if not argument:
         raise UnreadableError("an empty name is no file's name")
@@ -74,16 +82,21 @@ def _of_argument(argument: str, max_bytes: int, stdin: IO[bytes] | None) -> Iter
         found, errors = _in_folder(path)
         if not found and not errors:
             raise UnreadableError(f"{argument} holds no trace", "a trace's name ends in .json, .json.gz or .tar.gz")
-        for each in found:
-            yield from trace_inputs([str(each)], max_bytes)
+        yield from _of_arguments([str(each) for each in found], max_bytes, stdin, seen)
         for error in errors:
             yield TraceInput(error.filename, UnreadableError(f"cannot read {error.filename}: {error.strerror}"))
     elif not path.exists() and glob.has_magic(argument):
         matching = _matching(argument)
         if not matching:
             raise UnreadableError(f"no file matches {argument}")
-        yield from trace_inputs(matching, max_bytes)
-    elif path.name.endswith(_ARCHIVE_ENDINGS):
+        yield from _of_arguments(matching, max_bytes, stdin, seen)
+    elif (file := os.path.realpath(path)) not in seen:
+        seen.add(file)
+        yield from _of_file(path, argument, max_bytes)
+
+
+def _of_file(path: Path, argument: str, max_bytes: int) -> Iterator[TraceInput]:
+    if path.name.endswith(_ARCHIVE_ENDINGS):
         from profiler.session.trace_archive import archived_traces  # takes longer to import than many files to read
 
         yield from archived_traces(path, max_bytes)
