@@ -21,7 +21,7 @@ from profiler.render.job_blocks import job_blocks
 from profiler.render.numbers import aligned, count, duration, percent
 from profiler.render.phase_blocks import share_blocks
 from profiler.render.roofline_blocks import roofline_blocks
-from profiler.render.traced_phase_blocks import job_phase_blocks, traced_phase_blocks
+from profiler.render.traced_phase_blocks import traced_phase_blocks
 from profiler.render.traced_verdict import advice_blocks, traced_verdict_blocks
 from profiler.render.waits_blocks import waits_blocks
 from profiler.render.words import PARTS, RESOURCES, sentence
@@ -43,7 +43,6 @@ def analysis_blocks(answer: Analysis) -> list[Block]:
         blocks.append(Statement("Interrupted: only what was read before is here.", Tone.INCOMPLETE))
     if answer.job is not None:
         blocks += job_blocks(answer.ranks, answer.job)
-        blocks += job_phase_blocks(answer.ranks) if answer.job.separate is None else []
     else:
         for rank in answer.ranks:
             blocks += _rank(rank)

@@ -17,6 +17,7 @@ from profiler.render.document import (
     Tone,
 )
 from profiler.render.numbers import aligned, count, percent
+from profiler.render.traced_phase_blocks import job_phase_blocks
 from profiler.render.traced_verdict import has_parts_only
 from profiler.render.words import PARTS, sentence
 from profiler.report.analysis import IntegrityFinding, Job, RankAnalysis
@@ -45,7 +46,7 @@ def job_blocks(ranks: list[RankAnalysis], job: Job) -> list[Block]:
         )
         by = "Rank by rank" if job.separate is None else "Trace by trace"
         blocks += [Facts(facts), Heading(by, 2), *_ranks(ranks), *_unclear(ranks)]
-        blocks += _spread(job) if job.separate is None else []
+        blocks += [*job_phase_blocks(ranks), *_spread(job)] if job.separate is None else []
     if job.waits is not None:
         labels = dict(zip((rank.name for rank in ranks), _labels(ranks), strict=True))
         blocks += collective_blocks(job.waits, labels)

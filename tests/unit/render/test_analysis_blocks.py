@@ -125,6 +125,7 @@ def test_a_job_says_who_waits_for_whom(width: int) -> None:
         in joined(text)
     )
     assert "64 of 64 calls were matched by their order in their process group." in joined(text)
+    assert text.index("Rank by rank") < text.index("Phases") < text.index("Part by part") < text.index("Who waits")
 
 
 def test_a_verdict_that_hinges_on_the_tracer_says_so_in_its_first_sentence() -> None:
