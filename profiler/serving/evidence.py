@@ -14,6 +14,7 @@ _WHY = {
     ServingPartName.HEAD_OF_LINE: "behind longer requests, which shortest-first would save",
     ServingPartName.CAPACITY: "for the KV cache alone, or to be computed again after it was full",
 }
+_OR_BEHIND = "for its turn, or behind longer requests: no order would serve them all"
 _HOLES_WORTH_TELLING = 0.1
 
 
@@ -25,8 +26,11 @@ def evidence(shares: Mapping[str, float], parts: list[ServingPart], load: Carrie
     of = {part.part: part.fraction for part in parts}
     waiting = sum(fraction for name, fraction in of.items() if name.is_waiting)
     cause = waiting_cause(parts, load)
-    if of[cause]:
-        words.append(f"Of the waiting, {_percent(of[cause] / waiting)} is {_WHY[cause]}")
+    share, why = of[cause], _WHY[cause]
+    if load.diverges and cause is ServingPartName.QUEUE and of[ServingPartName.HEAD_OF_LINE]:
+        share, why = share + of[ServingPartName.HEAD_OF_LINE], _OR_BEHIND  # as the cause was chosen
+    if share:
+        words.append(f"Of the waiting, {_percent(share / waiting)} is {why}")
     offered, most = load.offered_requests_per_s, load.most_requests_per_s
     if load.diverges and offered is not None and most is not None:
         words.append(

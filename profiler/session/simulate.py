@@ -223,7 +223,10 @@ def _warnings(basis: Basis, log: RequestLog) -> list[ReportWarning]:
     if isinstance(costs, SurfaceCosts) and basis.record.kind != "fitted":  # which is straight by its making
         beyond = costs.beyond(int(log.prompt_tokens.max()))
         if beyond:
-            text = f"the simulation went beyond what was measured, along straight lines: {'; '.join(beyond)}"
+            text = (
+                "the simulation, or that of the load it carries, went beyond what was measured, along straight lines: "
+                f"{'; '.join(beyond)}"
+            )
             found.append(ReportWarning(code="beyond_surface", message=text))
     if log.findings:
         rows = "; ".join(f"{count:,} {cause}" for cause, count in log.findings.items())

@@ -67,6 +67,7 @@ def test_more_than_is_carried_is_the_queues_fault_however_unequal_requests_are()
     ahead, queue = (next(each.ns for each in found.parts if each.part == part) for part in PAIR)
     assert ahead > queue
     assert found.verdict.cause is Cause.SCHEDULING_QUEUE
+    assert found.verdict.evidence[1].startswith("Of the waiting, 100% is for its turn, or behind longer requests")
 
 
 def test_little_load_is_not_and_then_the_phase_has_its_own_bottleneck() -> None:
