@@ -50,6 +50,11 @@ _FUNCTIONS = {
     "compareeq": "equal",
 }
 _TEMPLATE = re.compile(r"<[^<>]*>")
+# C++ names as HIP's profiler leaves them, by the Itanium ABI: each name after its length, outer ones first.
+_MANGLED = re.compile(r"^_ZN?(?=\d)")
+_LENGTH = re.compile(r"[1-9]\d{0,2}")
+# What Composable Kernel launches is this, and its first template argument that is a type is what it runs.
+_ENTRY, _ENTERED = "kentry", re.compile(r"NS_(?=\d)")
 _WIDEST = 60
 
 
@@ -100,11 +105,25 @@ def _typed(words: str, name: str) -> str:
 
 def _bare(name: str) -> str:
     """The function's own name: no return type, namespaces, template arguments or parameters."""
+    if match := _MANGLED.match(name):
+        return _mangled(name, match.end()) or name
     text = name.replace("(anonymous namespace)::", "")
     while (shorter := _TEMPLATE.sub("", text)) != text:
         text = shorter
     text = text.partition("(")[0].strip().removeprefix("void ").strip()
     return text.rpartition("::")[2] or text or name.strip()
+
+
+def _mangled(name: str, at: int) -> str | None:
+    """The innermost of the nested names that begin there; None where they are not whole."""
+    found = None
+    while length := _LENGTH.match(name, at):
+        at = length.end() + int(length[0])
+        if at > len(name):
+            return None
+        found = name[length.end() : at]
+    entered = _ENTERED.search(name, at) if found == _ENTRY else None
+    return _mangled(name, entered.end()) if entered else found
 
 
 def _clip(text: str) -> str:

@@ -57,6 +57,24 @@ def test_a_known_kernel_is_named_by_what_it_does(name: str, short: str) -> None:
     assert short_kernel_name(name) == short
 
 
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        (
+            "_ZN5aiter24add_rmsnorm_quant_kernelIDF16bDF16bLi64ELi8ELb0ELb0ELb1ELi1EEEvPT0_PT_PfS4_S4_S4_diiiiiiib",
+            "add_rmsnorm_quant_kernel",
+        ),
+        ("_ZN7sgl_hip10activation18act_and_mul_kernelI14__hip_bfloat16TnPFT_RKS3_EXadL_Z4si", "act_and_mul_kernel"),
+        ("_ZN7ck_tile6kentryILi1ENS_12Rmsnorm2dFwdINS_27Rmsnorm2dFwdPipelineOnePassINS_27R", "Rmsnorm2dFwd"),
+        ("_Z6squarePfi", "square"),
+        ("_ZN5aiter240cut", "_ZN5aiter240cut"),
+        ("_Zoo", "_Zoo"),
+    ],
+)
+def test_a_name_that_the_compiler_mangled_is_read(name: str, short: str) -> None:
+    assert short_kernel_name(name) == short
+
+
 def test_an_index_of_32_bits_is_not_taken_for_the_type_of_the_elements() -> None:
     name = f"{NATIVE}index_elementwise_kernel<128, 4, at::native::index_copy_kernel_impl<at::native::OpaqueType<2> >"
     assert short_kernel_name(f"{name}(at::TensorIterator&, long, long, long)::{{lambda(int)#1}}>(long)") == (
