@@ -204,7 +204,7 @@ class PagedMixed:
     """A token for each sequence, and the prefill of one more, in one iteration."""
 
     def __init__(self, batch: PagedBatch) -> None:
-        self._batch = batch
+        self.batch = batch
 
     @property
     def name(self) -> str:
@@ -223,12 +223,12 @@ class PagedMixed:
 
     def reset(self) -> None:
         """The sequences after their prompts, and the newcomer waiting."""
-        self._batch.prefilled()
-        self._batch.joined()
+        self.batch.prefilled()
+        self.batch.joined()
 
     def iterate(self) -> None:
         """One iteration."""
-        self._batch.iterate()
+        self.batch.iterate()
 
     @property
     def launch(self) -> None:

@@ -103,6 +103,17 @@ def test_a_paged_cache_that_no_prompt_filled_holds_as_many_tokens() -> None:
             assert [state.current_len() for state in states] == [101 + step] * 2
 
 
+def test_a_mixed_iteration_prefills_the_newcomer_and_gives_everybody_a_token() -> None:
+    mixed = PagedEngine(small_model("llama"), spec(prompt_tokens=100), CpuDevice()).mixed(40)
+    for _ in range(2):  # a reset sends the newcomer away
+        mixed.reset()
+        before = list(map(len, mixed.batch.tokens()))
+        mixed.iterate()
+        assert list(map(len, mixed.batch.tokens())) == [tokens + 1 for tokens in before]
+        newcomer = mixed.batch._processor.scheduler.active_requests["newcomer"]
+        assert (newcomer.current_len(), len(newcomer.generated_tokens)) == (40, 1)
+
+
 def test_a_reset_crops_the_cache_instead_of_prefilling_again() -> None:
     loaded = small_model("llama")
     decode = EagerEngine(loaded, spec(), CpuDevice()).decode()
