@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
 
 from profiler.render.document import Block, Bullets, Column, Footnotes, Grid, Heading, Statement, Tone
 from profiler.render.kernel_name import short_kernel_name
@@ -15,10 +17,31 @@ _NS_PER_MS = 1e6
 _ROOFS = {Resource.DRAM: "memory", Resource.TENSOR: "matrix units"}
 
 
+class _Rate(Struct, frozen=True):
+    """A column of a rate: what of it is one of its `unit`, and how soon it gives way to names."""
+
+    header: str
+    unit: float
+    drop: int
+
+    def told(self, value: float) -> str:
+        """The value in the column's unit."""
+        return number(value / self.unit)
+
+
+_RATES = {
+    "bytes_per_s": _Rate("GB/s", 1e9, 1),
+    "flops_per_s": _Rate("TFLOP/s", 1e12, 2),
+    "flops_per_byte": _Rate("FLOP/B", 1, 3),
+}
+
+
 def roofline_blocks(kernels: list[KernelRoofline]) -> list[Block]:
-    """The slowest kernels, a line each, and why numbers are missing."""
+    """The slowest kernels, a line each, and why numbers are missing; rates that are known of none take no column."""
     if not kernels:
         return []
+    shown = kernels[:_KERNELS_SHOWN]
+    rates = [rate for rate in _RATES if any(getattr(kernel, rate) is not None for kernel in shown)]
     columns = (
         Column("kernel", flexible=True, shortest=18),
         Column("calls", numeric=True),
@@ -26,14 +49,11 @@ def roofline_blocks(kernels: list[KernelRoofline]) -> list[Block]:
         Column("%", numeric=True),
         Column("of its roof", numeric=True),
         Column("limited by"),
-        Column("GB/s", numeric=True, drop=1),
-        Column("TFLOP/s", numeric=True, drop=2),
-        Column("FLOP/B", numeric=True, drop=3),
+        *(Column(_RATES[rate].header, numeric=True, drop=_RATES[rate].drop) for rate in rates),
         Column("for", flexible=True, drop=4, shortest=14),
     )
     notes = Footnotes()
-    shown = kernels[:_KERNELS_SHOWN]
-    rows = tuple(_row(kernel, shown[0].ns / _NS_PER_MS, notes) for kernel in shown)
+    rows = tuple(_row(kernel, shown[0].ns / _NS_PER_MS, rates, notes) for kernel in shown)
     beneath = " beneath the roofline" if any(kernel.roof is not None for kernel in shown) else ""
     blocks: list[Block] = [Heading(f"Slowest kernels{beneath}", 2), Grid(columns, rows)]
     if rest := kernels[_KERNELS_SHOWN:]:
@@ -44,8 +64,9 @@ def roofline_blocks(kernels: list[KernelRoofline]) -> list[Block]:
     return blocks
 
 
-def _row(kernel: KernelRoofline, largest_ms: float, notes: Footnotes) -> tuple[str, ...]:
-    def shown(value: float | None, name: str, form: Callable[[float], str]) -> str:
+def _row(kernel: KernelRoofline, largest_ms: float, rates: Sequence[str], notes: Footnotes) -> tuple[str, ...]:
+    def shown(name: str, form: Callable[[float], str]) -> str:
+        value = getattr(kernel, name)
         return form(value) if value is not None else notes.missing(_missing(kernel, name))
 
     roof = f" {_ROOFS[kernel.roof]}" if kernel.roof is not None else ""
@@ -55,11 +76,9 @@ def _row(kernel: KernelRoofline, largest_ms: float, notes: Footnotes) -> tuple[s
         count(kernel.calls),
         aligned(kernel.ns / _NS_PER_MS, largest_ms),
         percent(kernel.fraction),
-        shown(kernel.roof_ratio, "roof_ratio", percent) + roof,
-        kernel.limiter.value if kernel.limiter is not None else notes.missing(_missing(kernel, "limiter")),
-        shown(kernel.bytes_per_s, "bytes_per_s", lambda rate: number(rate / 1e9)),
-        shown(kernel.flops_per_s, "flops_per_s", lambda rate: number(rate / 1e12)),
-        shown(kernel.flops_per_byte, "flops_per_byte", number),
+        shown("roof_ratio", percent) + roof,
+        shown("limiter", str),
+        *(shown(rate, _RATES[rate].told) for rate in rates),
         asked,
     )
 

@@ -61,5 +61,13 @@ def test_where_no_kernel_has_known_work_the_slowest_are_still_told_and_why() -> 
     assert "[1] it is one of those replayed from a CUDA graph" in text
 
 
+def test_rates_that_are_known_of_no_kernel_leave_their_room_to_names() -> None:
+    text = shown("decode_b256_graph", 80)
+    assert "GB/s" not in text
+    assert "TFLOP/s" not in text
+    assert "of its roof" in text
+    assert "GB/s" in shown("gemm_large", 80)
+
+
 def test_without_kernels_there_is_no_table() -> None:
     assert roofline_blocks([]) == []
