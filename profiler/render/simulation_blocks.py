@@ -90,7 +90,7 @@ def _side_by_side(answer: Simulation) -> list[Block]:
         Column("policy"),
         Column("makespan", numeric=True),
         Column("queue", numeric=True),
-        Column("prefill", numeric=True),
+        Column("prefill", numeric=True, drop=1),  # stands with the policy, too
         Column("decode", numeric=True),
         Column("holes", numeric=True),
         Column("TTFT p50", numeric=True, drop=4),
@@ -98,7 +98,7 @@ def _side_by_side(answer: Simulation) -> list[Block]:
         Column("TPOT p50", numeric=True, drop=5),
         Column("e2e p50", numeric=True, drop=6),
         Column("e2e p99", numeric=True),
-        Column("tokens/s", numeric=True, drop=1),
+        Column("tokens/s", numeric=True, drop=2),
         Column("goodput", numeric=True),
         Column("carries", numeric=True),
     )

@@ -18,6 +18,7 @@ from profiler.render.slot_picture import slot_rows
 from profiler.report.simulation import ServingPartName, Simulation
 from profiler.serving.generated import Lengths, generated_requests, inline_requests
 from profiler.serving.outcome import Slo
+from profiler.serving.policies import POLICIES
 from profiler.serving.policies.policy import Limits
 from profiler.session.simulate import constant_basis, simulate
 
@@ -54,6 +55,15 @@ def test_it_fits_the_width(answer: object, width: int) -> None:
     assert max(len(line) for line in text.splitlines()) <= width
     for words in ("Side by side", "Where the requests' time went", "Latencies", "The slots until", "Who is slowed"):
         assert words in text
+
+
+def test_side_by_side_no_number_is_cut_at_80_columns_whatever_the_policies_are_called() -> None:
+    log = inline_requests("500:100,4000:70000")
+    answer = simulate(log, BASIS, name="two", policies=list(POLICIES), slo=Slo(ttft_ms=1000))
+    side_by_side = shown(answer).partition("Side by side")[2].partition("Carries:")[0]
+    assert "shortest-first" in side_by_side
+    assert "carries" in side_by_side
+    assert "…" not in side_by_side
 
 
 def test_the_verdicts_come_first() -> None:
