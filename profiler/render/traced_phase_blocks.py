@@ -116,8 +116,9 @@ def _last(phase: PhaseAnalysis) -> str:
     alone = phase.count - phase.step_ns.steps
     if not alone:
         return ""
-    which = f"{count(alone)} of the {count(phase.count)} steps {'is' if alone == 1 else 'are'} not followed at once"
-    return f" {which}, so without the wait for the next one, and not in the time of a step."
+    verb, they, lack, them = ("is", "it", "lacks", "it") if alone == 1 else ("are", "they", "lack", "them")
+    which = f"{count(alone)} of the {count(phase.count)} steps {verb} not followed at once"
+    return f" {which}: {they} {lack} the wait for a next one, and the time of a step is without {them}."
 
 
 def _steps(runs: list[StepRun]) -> str:

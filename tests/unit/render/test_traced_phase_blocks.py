@@ -95,7 +95,9 @@ def test_steps_that_are_unlike_and_one_that_nothing_follows_are_said() -> None:
     phase = rank().phases[0]
     told = " ".join(shown([replace(phase, count=5, sorts=3, step_ns=replace(phase.step_ns, steps=4))]).split())
     assert "They are unlike: 3 sorts by what runs in them." in told
-    assert "1 of the 5 steps is not followed at once, so without the wait for the next one" in told
+    assert "1 of the 5 steps is not followed at once: it lacks the wait for a next one, and the time of a step" in told
+    two = " ".join(shown([replace(phase, count=6, step_ns=replace(phase.step_ns, steps=4))]).split())
+    assert "2 of the 6 steps are not followed at once: they lack the wait for a next one" in two
     plain = shown([replace(phase, count=4, step_ns=replace(phase.step_ns, steps=4))])
     assert "unlike" not in plain
     assert "followed" not in plain
