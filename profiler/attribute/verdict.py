@@ -15,11 +15,11 @@ from profiler.report.vocabulary import BottleneckClass, Cause, Resource, Verdict
 
 ClassShares = Mapping[BottleneckClass, float]
 
-# Causes through which each resource shows in the parts; the larger part among them names the cause.
 # Two shares that differ by less are a tie. The same program on two cards differs by about as much in what it says of a
 # share, because their clocks do (docs/accuracy.md, the hardware swap).
 TIE = 0.1
 
+# Causes through which each resource shows in the parts; the larger part among them names the cause.
 CAUSES_OF_RESOURCE: dict[Resource, tuple[Cause, ...]] = {
     Resource.DRAM: (Cause.MEMORY_WEIGHTS, Cause.MEMORY_KV_CACHE, Cause.MEMORY_ACTIVATIONS, Cause.MEMORY_COPY),
     Resource.TENSOR: (Cause.COMPUTE_TENSOR,),
