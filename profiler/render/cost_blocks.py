@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from profiler.render.document import Block, Column, Footnotes, Grid, Heading, Statement
 from profiler.render.numbers import count, number, percent
-from profiler.report.cost_surface import CostSurface, DecodeCost, PrefillCost
+from profiler.report.cost_surface import CostSurface, DecodeCost, MixedCost, PrefillCost
 
 
 def cost_blocks(surface: CostSurface, notes: Footnotes) -> list[Block]:
@@ -21,6 +21,7 @@ def cost_blocks(surface: CostSurface, notes: Footnotes) -> list[Block]:
             {(point.batch_size, point.context_tokens): point.ms for point in surface.decode},
             _error(surface.decode_error_ratio, surface.decode_held_out, surface, notes),
         ),
+        *_both_at_once(surface.mixed),
     ]
 
 
@@ -34,6 +35,17 @@ def _phase(title: str, times: dict[tuple[int, int], float], error: str) -> list[
     ]
     rows = [(str(b), *(number(times[b, n]) if (b, n) in times else "" for n in lengths)) for b in batches]
     return [Heading(title, 2), Grid((Column("batch", numeric=True), *columns), tuple(rows)), Statement(error)]
+
+
+def _both_at_once(points: list[MixedCost]) -> list[Block]:
+    if not points:
+        return []
+    columns = tuple(Column(name, numeric=True) for name in ("prompt", "batch", "context", "ms"))
+    rows = tuple((count(p.prompt_tokens), str(p.batch_size), count(p.context_tokens), number(p.ms)) for p in points)
+    return [
+        Heading("A prompt beside a decode step, ms by its tokens and the step's size", 2),
+        Grid(columns, rows),
+    ]
 
 
 def _error(

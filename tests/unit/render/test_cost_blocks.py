@@ -13,7 +13,7 @@ from profiler.render.cost_blocks import cost_blocks
 from profiler.render.document import Footnotes
 from profiler.render.report_blocks import report_blocks
 from profiler.render.simulation_blocks import simulation_blocks
-from profiler.report.cost_surface import CostSurface, DecodeCost, PrefillCost
+from profiler.report.cost_surface import CostSurface, DecodeCost, MixedCost, PrefillCost
 from profiler.report.vocabulary import Tier
 from profiler.serving.generated import inline_requests
 from profiler.session.simulate import simulate, surface_basis
@@ -52,6 +52,15 @@ def test_times_stand_at_their_batch_and_length() -> None:
     place = next(n for n, line in enumerate(lines) if line.startswith("Prefill, ms"))
     assert lines[place + 1].split() == ["batch", "128", "1,024", "4,096"]
     assert lines[place + 2].split() == ["1", "16.4", "61.2", "215"]
+
+
+def test_iterations_that_do_both_stand_below_where_they_were_measured() -> None:
+    mixed = [MixedCost(prompt_tokens=2048, batch_size=8, context_tokens=1024, ms=67.4)]
+    *_, title, header, row = shown(replace(SURFACE, mixed=mixed), 160).splitlines()
+    assert title.startswith("A prompt beside a decode step, ms")
+    assert header.split() == ["prompt", "batch", "context", "ms"]
+    assert row.split() == ["2,048", "8", "1,024", "67.4"]
+    assert "beside" not in shown(SURFACE, 160)
 
 
 def test_how_far_lines_are_off_is_said_and_by_how_many_points() -> None:
