@@ -32,6 +32,7 @@ from profiler.trace.trace_file import MAX_BYTES, TraceSource, chunks
 # The decoder counts bytes and events from the start of what it was given: a slice, or the events of one kind in it.
 _BYTE = re.compile(r" \(byte \d+\)")
 _EVENT = re.compile(r"(?<=`)\$(\.traceEvents)?\[\d+\]")
+_NO_EVENTS = "missing required field `traceEvents`"  # as the decoder says it
 _HINT = "give a trace written by torch.profiler: .json or .json.gz"
 
 
@@ -114,6 +115,8 @@ def _process(distributed: Any) -> ProcessRank | None:
 
 
 def _reason(error: Exception) -> str:
+    if _NO_EVENTS in str(error):
+        return "it has no list of `traceEvents`"
     return _EVENT.sub("event", _BYTE.sub("", str(error))) or "it cannot be decoded"
 
 

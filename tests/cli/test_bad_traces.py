@@ -37,7 +37,7 @@ def claiming(gigabytes: int) -> bytes:
 UNREADABLE = {
     "text": (b"step 1 took 3 ms", "is not a PyTorch profiler trace"),
     "binary": (bytes(range(256)), "is not a PyTorch profiler trace"),
-    "other JSON": (b'{"loss": [1, 2]}', "is not a PyTorch profiler trace"),
+    "other JSON": (b'{"loss": [1, 2]}', "is not a PyTorch profiler trace: it has no list of `traceEvents`"),
     "a list of numbers": (b"[1, 2]", "is not a PyTorch profiler trace"),
     "a list of other objects": (b'[{"id": 1}, {"id": 2}]', "none of its items is an event of a profiler"),
     "events that are none": (b'{"traceEvents": {"a": 1}}', "is not a PyTorch profiler trace"),
