@@ -16,17 +16,19 @@ from profiler.render.document import (
     Statement,
     Tone,
 )
-from profiler.render.numbers import aligned, count, percent
+from profiler.render.numbers import aligned, count, interval, percent, times
 from profiler.render.traced_phase_blocks import job_phase_blocks
 from profiler.render.traced_verdict import has_parts_only
 from profiler.render.words import PARTS, sentence
 from profiler.report.analysis import IntegrityFinding, Job, RankAnalysis
+from profiler.report.trace_advice import TraceAdvice
 from profiler.report.vocabulary import BottleneckClass, VerdictState
 
 _NS_PER_MS = 1e6
 _ENDING = re.compile(r"(\.pt)?(\.trace)?\.json(\.gz)?$")
 _SHOWN_RANKS = 32  # four machines of eight, and less than a screen
 _NAMED_RANKS = 3  # of those with one reason
+_MOST_ADVICE = 3  # as a trace has
 
 
 def job_blocks(ranks: list[RankAnalysis], job: Job) -> list[Block]:
@@ -50,6 +52,8 @@ def job_blocks(ranks: list[RankAnalysis], job: Job) -> list[Block]:
     if job.waits is not None:
         labels = dict(zip((rank.name for rank in ranks), _labels(ranks), strict=True))
         blocks += collective_blocks(job.waits, labels)
+    if job.separate is None:
+        blocks += _advice(ranks)
     flaws = _flaws(ranks)
     if flaws:
         blocks += [Heading("Are the traces whole?", 2), Bullets(tuple(flaws))]
@@ -57,6 +61,21 @@ def job_blocks(ranks: list[RankAnalysis], job: Job) -> list[Block]:
     if notes:
         blocks += [Heading("What this rests on", 2), Bullets(tuple(sentence(note) for note in notes))]
     return blocks
+
+
+def _advice(ranks: list[RankAnalysis]) -> list[Block]:
+    """What is advised to most ranks, each action once, with what the replays of single ranks predict of it."""
+    found: dict[str, list[TraceAdvice]] = {}
+    for advice in (each for rank in ranks for each in rank.advice):
+        found.setdefault(advice.action, []).append(advice)
+    ordered = sorted(found.items(), key=lambda pair: -len(pair[1]))[:_MOST_ADVICE]
+    told = []
+    for action, advised in ordered:
+        ends = [end for each in advised for end in (each.low, each.speedup, each.high) if end is not None]
+        spread = interval(min(ends), max(ends), times) if ends else ""
+        gain = f": predicted {spread} as fast as traced, each rank by itself" if spread else ""
+        told.append(f"{sentence(action)} Advised to {count(len(advised))} of {count(len(ranks))} ranks{gain}.")
+    return [Heading("What to do", 2), Bullets(tuple(told), mark="{}.")] if told else []
 
 
 def _flaws(ranks: list[RankAnalysis]) -> list[str]:

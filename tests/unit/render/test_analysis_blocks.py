@@ -77,6 +77,7 @@ def test_several_traces_are_a_job_with_a_line_each() -> None:
 def test_separate_traces_are_not_compared_part_by_part() -> None:
     text = shown(analysis("tiny_kernels", "gemm_large"))
     assert "These are separate traces" in text
+    assert "What to do" not in text
     assert "Part by part, over the ranks" not in text
 
 
@@ -125,6 +126,9 @@ def test_a_job_says_who_waits_for_whom(width: int) -> None:
         in joined(text)
     )
     assert "64 of 64 calls were matched by their order in their process group." in joined(text)
+    assert "1. Capture the step into a CUDA graph, or compile it" in joined(text)
+    assert "Advised to 8 of 8 ranks: predicted 1.09–4.47x as fast as traced, each rank by itself." in joined(text)
+    assert "Time the same steps without the profiler; `bottleneck profile` does both. Advised to 7 of 8" in joined(text)
     assert text.index("Rank by rank") < text.index("Phases") < text.index("Part by part") < text.index("Who waits")
 
 
