@@ -19,7 +19,7 @@ from profiler.report.records import Clean, Copies, ReportWarning, Streams
 from profiler.report.telemetry import Telemetry
 from profiler.session.bench import Bench, PhasePlan
 from profiler.session.counted_phase import CountedPhase
-from profiler.session.cross_checks import doubts, is_throttled
+from profiler.session.cross_checks import doubts, is_throttled, trace_doubts
 from profiler.session.needed import rates_of
 from profiler.trace.cpu import with_cpu_activities
 from profiler.trace.graph import build_graph
@@ -108,7 +108,8 @@ def judge_trace(
         ),
         copies,
     )
-    doubtful = doubts(telemetry, rates, bench.device.properties.kind)
+    kind = bench.device.properties.kind
+    doubtful = [*doubts(telemetry, rates, kind), *trace_doubts(judgement.timeline.kernel_scale, kind)]
     whole_ratio = prod(1 - finding.lost_ratio for finding in findings if finding.severity is Severity.WARNING)
     judgement = replace(judgement, verdict=undermined(trusted(judgement.verdict, whole_ratio), doubtful))
     return JudgedTrace(judgement, None, copies, stream_overlap(step) if on_gpu else None, work, warnings, counted)

@@ -8,7 +8,7 @@ from profiler.attribute.rates import NeededWork, Rates, rates
 from profiler.attribute.verdict import refuse, undermined
 from profiler.report.telemetry import Series, Telemetry
 from profiler.report.vocabulary import Tier, VerdictState
-from profiler.session.cross_checks import doubts
+from profiler.session.cross_checks import doubts, trace_doubts
 from tests.unit.session.recorded import recorded_phase
 
 
@@ -41,6 +41,19 @@ def test_a_gpu_may_be_judged_while_others_use_the_cpu() -> None:
 
 def test_a_quiet_machine_and_a_plausible_speed_raise_no_doubt() -> None:
     assert doubts(telemetry(0.1), achieved(10.0), "cpu") == []
+
+
+@pytest.mark.parametrize("kernel_scale", [0.011, 3.0])
+def test_a_cpu_traced_at_quite_another_speed_carries_no_clear_verdict(kernel_scale: float) -> None:
+    (reason,) = trace_doubts(kernel_scale, "cpu")
+    assert "had to be scaled by" in reason
+    assert "profile again" in reason
+    assert trace_doubts(kernel_scale, "cuda") == []  # whose agreement bounds the confidence
+
+
+@pytest.mark.parametrize("kernel_scale", [0.53, 1.0, 1.18])
+def test_a_cpu_that_tracing_slows_as_it_does_is_trusted(kernel_scale: float) -> None:
+    assert trace_doubts(kernel_scale, "cpu") == []
 
 
 def test_a_phase_beyond_its_ceiling_is_doubtful_and_says_how_to_measure_anew() -> None:
