@@ -117,6 +117,8 @@ def _process(distributed: Any) -> ProcessRank | None:
 def _reason(error: Exception) -> str:
     if _NO_EVENTS in str(error):
         return "it has no list of `traceEvents`"
+    if isinstance(error, OverflowError):
+        return "a number in it is too large"
     return _EVENT.sub("event", _BYTE.sub("", str(error))) or "it cannot be decoded"
 
 

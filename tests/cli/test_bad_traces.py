@@ -48,6 +48,7 @@ UNREADABLE = {
     "a wrong gzip": (gzip.compress(trace_bytes(LITTLE))[:-8] + b"checksum", "damaged gzip"),
     "the start of a trace": (trace_bytes(LITTLE)[:60], "it ends before"),
     "words for a time": (event(ts="soon"), ""),
+    "a stream of more than 64 bits": (event(args={"stream": 2**70}), "a number in it is too large"),
     "a list for a name": (event(name=[1]), ""),
 }
 

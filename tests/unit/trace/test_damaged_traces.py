@@ -168,6 +168,23 @@ def test_few_negative_durations_lower_the_confidence_and_many_leave_no_verdict()
     assert few.effect == "they count as no time"
 
 
+def test_kernels_of_which_most_last_nothing_carry_no_verdict() -> None:
+    def at_once(every: int) -> Callable[[list[Event]], None]:
+        def damage(events: list[Event]) -> None:
+            for event in [each for each in on_device(events) if each["cat"] == "kernel"][::every]:
+                event["dur"] = 0
+
+        return damage
+
+    few, all_of_them = (damaged("gemm_large", at_once(every)) for every in (4, 1))
+    assert findings(few)["empty_kernels"].severity is Severity.NOTE
+    assert state(few)[0] is not VerdictState.REFUSED
+    assert findings(all_of_them)["empty_kernels"].effect == "their time counts as idle"
+    refused, why = state(all_of_them)
+    assert refused is VerdictState.REFUSED
+    assert "kernels last 0 ns: how long they ran was not recorded" in why
+
+
 def test_durations_that_overlap_on_one_stream_are_counted_with_their_time() -> None:
     def longer(events: list[Event]) -> None:
         for event in on_device(events):
