@@ -1,4 +1,4 @@
-"""The client against a real vLLM: its split is by the server's histograms, and its own clock does not contradict them."""
+"""The client against a real vLLM: its split is by the server's histograms, and its own clock does not contradict it."""
 
 from __future__ import annotations
 
