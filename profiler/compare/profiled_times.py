@@ -21,6 +21,8 @@ _MOST_KERNELS = 40  # that a report lists of a phase
 # A host that others kept busy meanwhile, as its report warns: medians of twelve processes in a row had, four times,
 # standard deviations of 5 to 14% (decode of `tiny`, ADR 32).
 _SHARED, _SHARED_HOST_RUN_TO_RUN = "cpu_shared", 0.1
+_HOST_BOUND = 0.5  # of a slower host reaches the phase: from here on the neighbours may have made all the difference
+_BUSY = "other processes kept the host's CPU busy"
 _NOT_KNOWN = "not known"
 
 
@@ -33,8 +35,8 @@ def at_full_speed(reports: Iterable[Report]) -> set[str]:
 def profiled_times(report: Report, full_speed: Collection[str]) -> ComparedResult:
     """Its times; those of the phases in `full_speed` at the host's full speed."""
     on_cpu = report.environment.device_kind == "cpu"
-    run_to_run = _host_run_to_run(report)
-    phases = [_phase(phase, phase.name in full_speed, on_cpu, run_to_run) for phase in report.phases]
+    shared = _is_shared(report)
+    phases = [_phase(phase, phase.name in full_speed, on_cpu, shared) for phase in report.phases]
     request = _request(report, phases)
     return ComparedResult(
         kind="profile" if report.kind in ("profile", "") else report.kind,
@@ -47,14 +49,17 @@ def profiled_times(report: Report, full_speed: Collection[str]) -> ComparedResul
     )
 
 
-def _phase(phase: Phase, full_speed: bool, on_cpu: bool, run_to_run: float) -> OneTime:
+def _phase(phase: Phase, full_speed: bool, on_cpu: bool, shared: bool) -> OneTime:
     clean = phase.clean
     wall = clean.wall_ms
     time = clean.full_speed_ms if full_speed and clean.full_speed_ms else wall
     reach = _reach(time)
-    if reach is not None and time is wall:
+    # Of the time at the host's full speed nothing depends on the host.
+    dependence = _dependence(phase, on_cpu) if time is wall else 0.0
+    if reach is not None:
         # Its interval knows how far processes on a quiet device differ, not how far hosts do.
-        reach = math.hypot(reach, _NORMAL * math.sqrt(2) * run_to_run * _dependence(phase, on_cpu))
+        run_to_run = _SHARED_HOST_RUN_TO_RUN if shared else HOST_RUN_TO_RUN
+        reach = math.hypot(reach, _NORMAL * math.sqrt(2) * run_to_run * dependence)
     return OneTime(
         name=phase.name,
         clock=WALL if time is wall else FULL_SPEED,
@@ -67,6 +72,7 @@ def _phase(phase: Phase, full_speed: bool, on_cpu: bool, run_to_run: float) -> O
         ],
         work_is_cut=len(phase.kernels) >= _MOST_KERNELS,
         no_parts=None if phase.parts else f"{phase.name} was not taken apart: {_why(phase)}",
+        disturbed=_BUSY if shared and dependence >= _HOST_BOUND else None,
     )
 
 
@@ -80,10 +86,9 @@ def _reach(time: Distribution) -> float | None:
     return max(time.high - time.median, time.median - time.low) / time.median
 
 
-def _host_run_to_run(report: Report) -> float:
-    """How far processes differ by their host: a standard deviation over the median."""
-    shared = any(warning.code == _SHARED for phase in report.phases for warning in phase.warnings)
-    return _SHARED_HOST_RUN_TO_RUN if shared else HOST_RUN_TO_RUN
+def _is_shared(report: Report) -> bool:
+    """Whether others kept the host busy in any phase: who comes and goes does so between the phases, too."""
+    return any(warning.code == _SHARED for phase in report.phases for warning in phase.warnings)
 
 
 def _dependence(phase: Phase, on_cpu: bool) -> float:
@@ -139,6 +144,7 @@ def _request(report: Report, phases: Sequence[OneTime]) -> OneTime | None:
         repeats=min(found[name].repeats for name in steps),
         parts=list(parts.values()) if apart else [],
         no_parts=None if apart else next(found[name].no_parts for name in steps if found[name].no_parts),
+        disturbed=next((found[name].disturbed for name in steps if found[name].disturbed), None),
     )
 
 
@@ -179,6 +185,8 @@ def _noted(report: Report) -> dict[str, str]:
 def _notes(report: Report) -> Iterable[str]:
     if not report.complete:
         yield "was interrupted"
+    if _is_shared(report):
+        yield f"{_BUSY}, which makes one run differ from the next"
     for phase in report.phases:
         if phase.verdict.throttled:
             yield f"{phase.name}: the device was slowed down while it was measured"

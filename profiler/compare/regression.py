@@ -72,6 +72,9 @@ def _of_times(before: OneTime, after: OneTime, confidence: float) -> Measured:
     samples = [Sample(time.ms, time.reach, time.repeats) for time in (before, after)]
     found = change(samples[:1], samples[1:], confidence, in_turn=False)
     ratio = math.exp(found.log_ratio)
+    for time, which in ((after, "this report"), (before, "the baseline")):
+        if time.disturbed:
+            return Measured(ratio, of=after.name, note=f"{which}: {time.disturbed}, so one run tells too little")
     if found.reach is None:
         return Measured(ratio, of=after.name, note=_NO_INTERVAL)
     return Measured(ratio, ratio * math.exp(-found.reach), ratio * math.exp(found.reach), of=after.name)

@@ -36,6 +36,7 @@ class OneTime:
 
     `reach` is how far, over `ms`, another run's time may lie from this one with 95% probability, by what this result
     knows; it rests on `repeats`. None where there was a single measurement, 0 where `ms` was calculated.
+    `disturbed` is why this run may differ from another by more than any interval of its own can know.
     """
 
     name: str
@@ -47,6 +48,7 @@ class OneTime:
     work: list[Work] = field(default_factory=list)
     work_is_cut: bool = False  # only the costliest are listed
     no_parts: str | None = None
+    disturbed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,11 @@ def test_a_run_beside_busy_neighbours_says_less_of_the_next() -> None:
     assert (wide.high_ratio or 0) > 0.2 > (narrow.high_ratio or 0)
 
 
+def test_busy_neighbours_are_told_of() -> None:
+    answer = compare_results(named(A[0]), named(A[1]))
+    assert any("other processes kept the host's CPU busy" in note for note in answer.notes)
+
+
 def test_at_the_hosts_full_speed_its_slowness_is_taken_from_the_hosts_part():
     now = report(FULL_SPEED)
     prefill = time(compare_results([("a", now)], [("b", now)]), "prefill")

@@ -166,6 +166,34 @@ def test_a_noisy_phase_fails_for_no_difference_that_its_noise_could_make() -> No
     assert rule.outcome is Outcome.INCONCLUSIVE
 
 
+@pytest.mark.parametrize("beside_others", ["this report", "the baseline"])
+def test_neighbours_on_the_cpu_fail_no_run_however_slow_it_was(beside_others: str) -> None:
+    """Real runs on a CPU beside others, one of them as slow as more neighbours can make it."""
+
+    def alone(report: Report) -> Report:
+        return replace(report, phases=[replace(phase, warnings=[]) for phase in report.phases])
+
+    def five_times_as_slow(report: Report) -> Report:
+        phases = []
+        for phase in report.phases:
+            wall = phase.clean.wall_ms
+            slower = replace(wall, median=5 * wall.median, low=5 * (wall.low or 0), high=5 * (wall.high or 0))
+            phases.append(replace(phase, clean=replace(phase.clean, wall_ms=slower)))
+        return replace(report, phases=phases)
+
+    before, after = kept("turns/a-0"), kept("turns/a-1")
+    assert isinstance(before, Report)
+    assert isinstance(after, Report)
+    after = five_times_as_slow(after)
+    quiet = (alone(after), alone(before))
+    text = "[regression]\nmax_tpot_ratio = 1.05"
+    assert ruled(quiet[0], text, quiet[1]).outcome is Outcome.FAIL
+    new, old = (after, quiet[1]) if beside_others == "this report" else (quiet[0], before)
+    rule = ruled(new, text, old)
+    assert rule.outcome is Outcome.INCONCLUSIVE
+    assert f"{beside_others}: other processes kept the host's CPU busy" in (rule.why or "")
+
+
 def test_what_was_measured_once_is_compared_with_nothing() -> None:
     rule = ruled(as_slow(1), "[regression]\nmax_load_ratio = 100", kept(GRAPH))
     assert rule.outcome is Outcome.INCONCLUSIVE
