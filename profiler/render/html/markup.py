@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 from profiler.render.document import (
@@ -33,6 +34,11 @@ _LABELS = {
     Tone.INCOMPLETE: "Incomplete",
 }
 _CLASSES = {kind.value for kind in BottleneckClass}
+# A phone has room for so many columns. A wider table of few rows is stacked there, row under row with each title beside
+# its value; one of many rows would go on for pages, and is scrolled.
+_PHONE_COLUMNS = 4
+_STACKED_ROWS = 6
+_CODE = re.compile(r"`([^`]+)`")
 
 
 def markup(blocks: list[Block]) -> str:
@@ -51,7 +57,7 @@ def _markup(block: Block, title: str) -> str:
             return f"<h{level + 1}>{escape(text)}</h{level + 1}>" if text else ""
         case Statement(text, tone):
             label = f"<strong>{_LABELS[tone]}</strong> " if tone in _LABELS else ""
-            return f'<p class="{tone.value}">{label}{escape(text)}</p>'
+            return f'<p class="{tone.value}">{label}{_prose(text)}</p>'
         case Bullets():
             return _bullets(block)
         case Facts(facts):
@@ -73,10 +79,15 @@ def _markup(block: Block, title: str) -> str:
             return ""
 
 
+def _prose(text: str) -> str:
+    """Text whose `commands` stand in code."""
+    return _CODE.sub(r"<code>\1</code>", escape(text))
+
+
 def _bullets(bullets: Bullets) -> str:
     numbered = "{}" in bullets.mark
     items = (
-        f"<li>{escape(item)}{f' <code>{escape(command)}</code>' if command else ''}</li>"
+        f"<li>{_prose(item)}{f' <code>{escape(command)}</code>' if command else ''}</li>"
         for item, command in bullets.with_commands()
     )
     name = "ol" if numbered else "ul"
@@ -97,12 +108,14 @@ def _bar(bar: Bar) -> str:
 
 def _grid(grid: Grid, title: str) -> str:
     places = [place for place in range(len(grid.columns)) if any(row[place] != "" for row in grid.rows)]
+    stacks = len(places) > _PHONE_COLUMNS and len(grid.rows) <= _STACKED_ROWS
     head = "".join(_title(grid.columns[place]) for place in places)
-    rows = [f"<tr>{''.join(_cell(row[place], grid, place) for place in places)}</tr>" for row in grid.rows]
+    rows = [f"<tr>{''.join(_cell(row[place], grid, place, stacks) for place in places)}</tr>" for row in grid.rows]
+    kind = ' class="stacks"' if stacks else ""
     foot = f"<tfoot>{rows.pop()}</tfoot>" if grid.total and rows else ""
     named = escape(title)
     return (
-        f'<div class="scroll" role="region" aria-label="{named}"><table>'
+        f'<div class="scroll" role="region" aria-label="{named}"><table{kind}>'
         f'<caption class="unseen">{named}</caption><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody>{foot}</table></div>"
     )
@@ -115,20 +128,21 @@ def _title(column: Column) -> str:
     return f'<th scope="col"{_numeric(column)}>{mark}{escape(column.title)}</th>'
 
 
-def _cell(cell: Cell, grid: Grid, place: int) -> str:
+def _cell(cell: Cell, grid: Grid, place: int, stacks: bool) -> str:
+    column = grid.columns[place]
+    label = f' data-label="{escape(column.title)}"' if stacks and column.title else ""
     match cell:
         case Mark(kind):
             return f'<td class="mark" aria-hidden="true"><i class="{class_name(kind)}"></i></td>'
         case Gauge():
-            return f"<td>{_gauge(cell)}</td>"
+            return f"<td{label}>{_gauge(cell)}</td>"
         case Bar():
-            return f"<td>{_bar(cell)}</td>"
+            return f"<td{label}>{_bar(cell)}</td>"
         case str():
-            first = next((n for n, column in enumerate(grid.columns) if column.title), 0)
-            numeric = _numeric(grid.columns[place])
+            first = next((n for n, each in enumerate(grid.columns) if each.title), 0)
             if place == first:
-                return f'<th scope="row"{numeric}>{escape(cell)}</th>'
-            return f"<td{numeric}>{escape(cell)}</td>"
+                return f'<th scope="row"{_numeric(column)}>{escape(cell)}</th>'
+            return f"<td{_numeric(column)}{label}>{escape(cell)}</td>"
 
 
 def _gauge(gauge: Gauge) -> str:

@@ -16,7 +16,9 @@ import pytest
 from msgspec.structs import replace
 
 from profiler.attribute.whatif_report import what_if
+from profiler.render.document import Bullets, Column, Grid, Statement
 from profiler.render.html import page
+from profiler.render.html.markup import markup
 from profiler.report.comparison import Basis, ChangeState
 from profiler.report.history import ChangePoint, History
 from profiler.report.kinds import load_result
@@ -297,3 +299,25 @@ def test_every_table_has_a_name(path: Path) -> None:
     found = Page(rendered(path))
     assert all(caption.strip() for caption in found.texts.get("caption", []))
     assert all(each["aria-label"] for each in found.named("div") if each.get("role") == "region")
+
+
+def test_on_a_phone_the_verdicts_are_stacked_with_each_columns_title_beside_its_value() -> None:
+    shown = Page(rendered(DATA / "own" / "llama8b-eager.json.gz"))
+    first = next(attributes for tag, attributes in shown.elements if tag == "table")
+    assert first.get("class") == "stacks"
+    labels = [cell["data-label"] for cell in shown.named("td") if "data-label" in cell]
+    assert labels[:5] == ["time", "of request", "held back by", "share", "verdict"]
+
+
+def test_a_table_of_many_rows_is_scrolled_on_a_phone_and_not_stacked() -> None:
+    shown = Page(markup([Grid(tuple(Column(name) for name in "abcde"), tuple(("1",) * 5 for _ in range(7)))]))
+    assert "class" not in shown.named("table")[0]
+    assert shown.named("div")[0]["class"] == "scroll"
+    assert not any("data-label" in cell for cell in shown.named("td"))
+
+
+def test_a_command_in_a_sentence_stands_in_code_and_what_else_it_holds_is_no_markup() -> None:
+    text = markup([Statement("type `bottleneck calibrate`, not `<b>`"), Bullets(("see `--device`",))])
+    assert Page(text).texts["code"] == ["bottleneck calibrate", "<b>", "--device"]
+    assert "`" not in text
+    assert "b" not in Page(text).texts
