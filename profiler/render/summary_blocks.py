@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from profiler.render.advice_words import advice_words, ranked
 from profiler.render.answer import answer, certainty, leading_phase, request_fractions
+from profiler.render.cost_blocks import cost_blocks
 from profiler.render.document import (
     Bar,
     Block,
@@ -20,7 +21,7 @@ from profiler.render.document import (
 from profiler.render.kernel_blocks import kernel_blocks
 from profiler.render.numbers import compact_count, count, percent
 from profiler.render.phase_blocks import class_fractions, part_blocks, segments, share_blocks, side_by_side
-from profiler.render.report_blocks import verdict_grid, warning_words
+from profiler.render.report_blocks import footnote_blocks, verdict_grid, warning_words
 from profiler.render.words import listed, sentence
 from profiler.report.records import Phase, Report
 from profiler.report.vocabulary import BottleneckClass
@@ -31,7 +32,7 @@ _MOST_ADVICE = 2
 
 
 def summary_blocks(report: Report, rest: str) -> list[Block]:
-    """The report in less than 40 lines of 80 columns; `rest` says how to see all of it."""
+    """The report in less than 40 lines of 80 columns, and what a sweep measured; `rest` says how to see all of it."""
     fractions = request_fractions(report)
     said = answer(report)
     blocks: list[Block] = [*said, Statement(_what_ran(report), Tone.FAINT)]
@@ -50,6 +51,9 @@ def summary_blocks(report: Report, rest: str) -> list[Block]:
     if leading is not None:
         more = side_by_side(part_blocks(leading), share_blocks(leading.shares))
         blocks.append(Roomy((Heading(leading.name), *more, *kernel_blocks(leading.kernels, Footnotes()))))
+    if report.costs is not None:  # which are there only where they were asked for
+        blocks += cost_blocks(report.costs, notes := Footnotes())
+        blocks += footnote_blocks(notes)
     left_out = (
         _number(len(report.phases) - len(phases), "phase"),
         _number(len(advice) - _MOST_ADVICE, "piece of advice", "pieces of advice"),
