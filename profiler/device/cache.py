@@ -14,6 +14,7 @@ import msgspec
 from profiler.device.base import Device, DeviceProperties
 from profiler.device.ceilings import is_whole, measure_ceilings, unsteady
 from profiler.device.gpu import Gpu
+from profiler.device.other_processes import BUSY_ELSEWHERE_CORES, others_from_now_on
 from profiler.errors import BottleneckError
 from profiler.progress import Progress
 from profiler.report.ceilings import Ceiling, Ceilings
@@ -54,12 +55,14 @@ def load_or_measure(
     folder: Path | None = None,
     torch_version: str | None = None,
     measure: Measure = measure_ceilings,
+    watch_others: Callable[[], Callable[[], float]] = others_from_now_on,
 ) -> Ceilings:
     """The ceilings of a device, from the cache if they are in it, else measured and cached.
 
     A corrupt or foreign cache file is measured anew; one that cannot be written costs a warning, never the run.
     A measurement with a hole, say for want of memory, is not kept; nor is one whose repeats differ as on a busy
-    machine, which is warned of.
+    machine, or a CPU's beside other processes, which are warned of. `watch_others` begins to count how many cores these
+    keep busy.
     """
     folder = folder or cache_folder()
     torch_version = torch_version or torch_version_of(device.properties)
@@ -68,10 +71,13 @@ def load_or_measure(
         found = read_cache(path, device.properties, torch_version)
         if found is not None:
             return msgspec.structs.replace(found, from_cache=True)
+    others_cores = watch_others() if device.properties.kind == "cpu" else lambda: 0.0
     ceilings = measure(device, now=now, gpu=gpu, progress=progress)
-    doubtful = unsteady(ceilings)
-    for ceiling in doubtful:
-        warn(_unsteady_warning(ceiling))
+    doubtful = [_unsteady_warning(ceiling) for ceiling in unsteady(ceilings)]
+    if (cores := others_cores()) > BUSY_ELSEWHERE_CORES:
+        doubtful.append(_shared_warning(cores))
+    for warning in doubtful:
+        warn(warning)
     if is_whole(ceilings, device.properties) and not doubtful:
         try:
             _write_cache(path, device.properties, torch_version, ceilings)
@@ -128,6 +134,14 @@ def _unsteady_warning(ceiling: Ceiling) -> ReportWarning:
         message=f"the repeats of the {ceiling.name} ceiling went from {ceiling.low:.3g} to {ceiling.high:.3g} "
         f"{ceiling.unit}, as beside other work: shares and ideal times rest on it, and it is not kept for later runs; "
         "stop other programs, then `bottleneck calibrate`",
+    )
+
+
+def _shared_warning(cores: float) -> ReportWarning:
+    return ReportWarning(
+        code="ceilings_shared",
+        message=f"other processes kept {cores:.1f} CPU cores busy while the ceilings were measured: they may be too "
+        "low, and are not kept for later runs; stop what else runs here, then `bottleneck calibrate`",
     )
 
 

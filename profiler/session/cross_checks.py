@@ -10,6 +10,7 @@ from profiler.attribute.limiter import dram_bytes
 from profiler.attribute.rates import Rates
 from profiler.device.driver import QueryRefused
 from profiler.device.gpu import POWER_CAP_MASK, THROTTLED_MASK, Gpu, name_clock_event_reasons
+from profiler.device.other_processes import BUSY_ELSEWHERE_CORES
 from profiler.numerals import three_digits
 from profiler.report.records import Phase, ReportWarning
 from profiler.report.source import Source
@@ -19,8 +20,6 @@ from profiler.report.vocabulary import BottleneckClass, Cause, Tier
 # Telemetry and trace come from different runs of the phase, whose clocks differ by a few percent.
 DRAM_TOLERANCE = 0.10
 IDLE_TOLERANCE = 0.05
-# Half a core: more than a desktop or a monitor takes, enough to make one of two threads wait for the other.
-BUSY_ELSEWHERE_CORES = 0.5
 # Idle time that the driver's counters see. The gaps between queued kernels, a microsecond each, are too short for them:
 # on 23 of 25 recorded phases they counted them as active.
 SEEN_AS_IDLE = (Cause.SCHEDULING_HOST, Cause.SCHEDULING_SYNC)
@@ -75,7 +74,10 @@ def doubts(telemetry: Telemetry | None, rates: Rates, device_kind: str) -> list[
     found = []
     others = series(telemetry, "cpu_others")
     if device_kind == "cpu" and others is not None and (others.value or 0.0) > BUSY_ELSEWHERE_CORES:
-        found.append(f"other processes kept {others.value:.1f} CPU cores busy: what they slowed cannot be told apart")
+        found.append(
+            f"other processes kept {others.value:.1f} CPU cores busy: what they slowed cannot be told apart, so stop "
+            "them and profile again"
+        )
     for ratio, ceiling in ((rates.mfu, "GEMM"), (rates.mbu, "read")):
         if ratio is not None and ratio > ABOVE_CEILING:
             found.append(

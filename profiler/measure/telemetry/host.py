@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import psutil
 
+from profiler.device.other_processes import others_cpu_s
 from profiler.measure.telemetry.source import Quantity, Sample
 from profiler.report.vocabulary import Tier
 
@@ -40,7 +41,7 @@ class HostSource:
         self.refused: dict[str, str] = {}
         self._window_start_ns = 0
         self._read_bytes = 0
-        self._busy_s = (0.0, 0.0)
+        self._others_s = 0.0
 
     def begin(self, now_ns: int) -> None:
         """Start all differences anew."""
@@ -68,11 +69,8 @@ class HostSource:
         return values
 
     def _others_cores(self, window_ns: int) -> float:
-        machine, own = psutil.cpu_times(), self._process.cpu_times()
-        # Linux counts what guests take in `user` as well, and what the host took away (`steal`) was somebody else's.
-        busy_s = sum(machine) - machine.idle - getattr(machine, "iowait", 0.0) - getattr(machine, "guest", 0.0)
-        (before_s, own_before_s), self._busy_s = self._busy_s, (busy_s, own.user + own.system)
-        others_s = max(busy_s - before_s - (self._busy_s[1] - own_before_s), 0.0)
+        before_s, self._others_s = self._others_s, others_cpu_s(self._process)
+        others_s = max(self._others_s - before_s, 0.0)
         return round(others_s / max(1, window_ns) * 1e9, 2)  # finer than the ticks that CPU times count in
 
     def _disk_read_gb_per_s(self, window_ns: int) -> float:

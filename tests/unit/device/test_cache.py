@@ -42,6 +42,7 @@ def load(folder: Path, bench: Bench, **changes):
         "now": lambda: datetime(2026, 1, 2, tzinfo=UTC),
         "folder": folder,
         "measure": bench,
+        "watch_others": lambda: lambda: 0.1,
         "warn": lambda warning: pytest.fail(warning.message),
     }
     arguments |= changes
@@ -117,6 +118,24 @@ def test_a_bandwidth_measured_beside_other_work_is_used_and_warned_of_but_not_ke
     assert f"the {name} ceiling went from 5 to 8 GB/s" in warnings[0].message
     assert "`bottleneck calibrate`" in warnings[0].message
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cpus_ceilings_beside_other_processes_are_warned_of_and_the_next_run_measures_anew(tmp_path, bench):
+    warnings = []
+    shared = {"watch_others": lambda: lambda: 1.6, "warn": warnings.append}
+    assert not load(tmp_path, bench, **shared).from_cache
+    assert [warning.code for warning in warnings] == ["ceilings_shared"]
+    assert "1.6 CPU cores" in warnings[0].message
+    assert "stop what else runs here" in warnings[0].message
+    assert not load(tmp_path, bench).from_cache
+    assert load(tmp_path, bench).from_cache
+
+
+def test_a_calibration_beside_other_processes_does_not_replace_the_good_ceilings(tmp_path, bench):
+    load(tmp_path, bench)
+    poor = Bench({name: lambda: 4.0 for name in UNITS})
+    load(tmp_path, poor, remeasure=True, watch_others=lambda: lambda: 1.6, warn=lambda warning: None)
+    assert load(tmp_path, bench).ceilings[0].value == 10.0
 
 
 def test_repeats_that_differ_as_a_quiet_machines_do_are_kept(tmp_path):

@@ -154,7 +154,7 @@ def put_ceilings_into_the_cache(device: Device) -> None:
     def measure(device: Device, **_: Any) -> Ceilings:
         return ceilings_of(device.properties)
 
-    load_or_measure(device, now=lambda: NOW, measure=measure)
+    load_or_measure(device, now=lambda: NOW, measure=measure, watch_others=lambda: lambda: 0.0)
 
 
 class StopAt(SilentProgress):

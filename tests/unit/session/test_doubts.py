@@ -33,6 +33,7 @@ def achieved(wall_ms: float) -> Rates:
 def test_a_cpu_that_others_use_carries_no_clear_verdict() -> None:
     (reason,) = doubts(telemetry(1.0), achieved(10.0), "cpu")
     assert "1.0 CPU cores" in reason
+    assert reason.endswith("stop them and profile again")
 
 
 def test_a_gpu_may_be_judged_while_others_use_the_cpu() -> None:
