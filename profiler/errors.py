@@ -19,7 +19,7 @@ class BottleneckError(Exception):
 
     def __init__(self, message: str, hint: str = "") -> None:
         self.message, self.hint = printable(message), printable(hint)
-        super().__init__(f"{self.message}; try: {self.hint}" if hint else self.message)
+        super().__init__("; ".join(filter(None, (self.message, hint and f"try: {self.hint}"))))
 
 
 class FailedError(BottleneckError):
@@ -49,7 +49,7 @@ class OutputExistsError(UsageError):
 
 
 class GateError(BottleneckError):
-    """A budget does not hold."""
+    """A budget does not hold. `message` is empty where the answer on stdout has said so."""
 
     exit_code = 3
 

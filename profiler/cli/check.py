@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from profiler.compare.gate import Checkable
 
 _RULES = "What it must keep"
+_NO_BASELINE = Path("none")
 
 
 def check(
@@ -43,7 +44,8 @@ def check(
             show_default=False,
             autocompletion=reports,
             rich_help_panel=_RULES,
-            help="What it must not be slower than, by the rules of the budget; without one, by 5% at most.",
+            help="What it must not be slower than, by the rules of the budget; without one, by 5% at most. `none`: "
+            "there is none yet, and what is asked of it is inconclusive.",
         ),
     ] = None,
     inconclusive: Annotated[
@@ -97,9 +99,10 @@ def check(
     from profiler.report.check import encode_check
     from profiler.report.store import check_writable, write_atomically
 
+    before = None if baseline == _NO_BASELINE else baseline
     for file in (output, junit):
         if file is not None:
-            for source in (report, baseline, None if budget is None else Path(budget)):
+            for source in (report, before, None if budget is None else Path(budget)):
                 check_writable(file, force=force, source=source)
     if output is not None and output == junit:
         raise UsageError(f"-o and --junit both name {output}", "give each a file of its own")
@@ -107,10 +110,10 @@ def check(
     answer = hold(
         _checkable(report),
         rules,
-        baseline=None if baseline is None else _checkable(baseline),
+        baseline=None if before is None else _checkable(before),
         checked=report.name,
         budget_name=name,
-        baseline_name=None if baseline is None else baseline.name,
+        baseline_name=None if before is None else before.name,
         tool_version=__version__,
     )
     if junit is not None:
@@ -128,7 +131,8 @@ def check(
     else:
         hand_over(lambda: check_blocks(answer), Format(form.value), lambda: encode_check(answer), output)
     if not answer.holds:
-        raise GateError(headline(answer), f"bottleneck show {report}")
+        # All but JSON began with the same sentence.
+        raise GateError(headline(answer) if form is CheckFormat.JSON else "", f"bottleneck show {report}")
 
 
 def _budget(name: str | None, baseline: Path | None, inconclusive: CountsAs | None) -> tuple[Budget, str | None]:
@@ -142,13 +146,19 @@ def _budget(name: str | None, baseline: Path | None, inconclusive: CountsAs | No
     from profiler.compare.budget import REGRESSION_SCOPE, Budget
     from profiler.errors import UsageError
 
-    if name is None and baseline is None:
+    if name is None and baseline in (None, _NO_BASELINE):
         raise UsageError(
             "there is nothing to hold the report against",
             f"--baseline REPORT, or --budget with a file or one of {', '.join(budget_names())}",
         )
     budget = Budget() if name is None else _parsed(name)
-    if baseline is not None and not any(rule.scope == REGRESSION_SCOPE for rule in budget.rules):
+    compares = any(rule.scope == REGRESSION_SCOPE for rule in budget.rules)
+    if compares and baseline is None:
+        raise UsageError(
+            f"the budget {name} compares with a baseline, and none is named: those rules would hold for ever",
+            "--baseline REPORT, or --baseline none while there is none yet",
+        )
+    if baseline not in (None, _NO_BASELINE) and not compares:
         budget = replace(budget, rules=(*budget.rules, *_parsed(USUAL_AGAINST_A_BASELINE).rules))
     return budget if inconclusive is None else replace(budget, inconclusive=inconclusive), name
 

@@ -12,7 +12,7 @@ from profiler.report.source import Sources
 from profiler.report.vocabulary import Cause
 
 _IDLE = (Cause.SCHEDULING_HOST, Cause.SCHEDULING_SYNC, Cause.SCHEDULING_LAUNCH_GAP, Cause.IO_INPUT)
-_ABSENT = "a profile does not measure it: it runs one request at a time"
+_ABSENT = "a profile runs one request at a time: it takes a report of `bottleneck simulate` or `bottleneck endpoint`"
 
 
 def overall(report: Report) -> Scope:
@@ -44,6 +44,7 @@ def overall(report: Report) -> Scope:
             "tpot_ms": lambda: time("decode"),
             "e2e_ms": e2e,
             "load_ms": lambda: time("load"),
+            "step_ms": lambda: Measured(None, missing="of a profile that is the ms of a phase, as in [decode]"),
             "tokens_per_s": tokens_per_s,
             "idle_ratio": lambda: by_time(partial(_idle, on_gpu=on_gpu)),
             "memory_gb": lambda: _memory(report.phases, on_gpu),

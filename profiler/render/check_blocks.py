@@ -12,10 +12,9 @@ _RESULT = {Outcome.PASS: "pass", Outcome.FAIL: "FAIL", Outcome.INCONCLUSIVE: "in
 _NAMED = 3  # rules in one sentence
 _COLUMNS = (
     Column("result"),
-    Column("rule", flexible=True, shortest=24, wraps=True),
+    Column("rule", flexible=True, shortest=34, wraps=True),  # whole names, at 80 characters too
     Column("of", flexible=True, shortest=8, drop=2),
-    Column("measured", flexible=True, shortest=14, wraps=True),
-    Column("low–high", numeric=True),
+    Column("measured (low–high)", flexible=True, shortest=14, wraps=True),
     Column("limit", flexible=True, shortest=9, wraps=True),
 )
 
@@ -53,22 +52,22 @@ def _names(answer: Check, outcome: Outcome) -> list[str]:
 
 def rule_sentence(rule: CheckedRule) -> str:
     """One rule in a sentence, for outputs that show them one by one."""
-    low_high = interval(rule.low, rule.high)
-    spread = f" ({low_high})" if low_high and rule.low != rule.high else ""
     of = f" of {rule.of}" if rule.of else ""
     why = f". {sentence(rule.why)}" if rule.why else ""
-    return f"{_measured(rule)}{spread}{of}, {_asked(rule)}{why}"
+    return f"{_measured(rule)}{of}, {_asked(rule)}{why}"
 
 
 def _row(rule: CheckedRule) -> tuple[str, ...]:
-    spread = "" if rule.low == rule.high else interval(rule.low, rule.high)
-    return _RESULT[rule.outcome], rule.rule, rule.of, _measured(rule), spread, _limit(rule)
+    return _RESULT[rule.outcome], rule.rule, rule.of, _measured(rule), _limit(rule)
 
 
 def _measured(rule: CheckedRule) -> str:
     if rule.limit is None:
         return rule.found or MISSING
-    return _with_unit(rule.measured, rule.unit) if rule.measured is not None else MISSING
+    if rule.measured is None:
+        return MISSING
+    low_high = "" if rule.low == rule.high else interval(rule.low, rule.high)
+    return _with_unit(rule.measured, rule.unit) + (f" ({low_high})" if low_high else "")
 
 
 def _limit(rule: CheckedRule) -> str:

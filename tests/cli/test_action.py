@@ -77,9 +77,10 @@ def test_what_cannot_be_told_fails_where_that_is_asked_for(tmp_path: Path) -> No
 
 
 def test_without_a_baseline_yet_that_is_said(tmp_path: Path) -> None:
-    found = run(tmp_path, report=str(GRAPH), baseline="none.json", budget="interactive")
-    assert found.code == 0
-    assert "::notice title=bottleneck::there is no baseline yet" in found.log
+    for budget in ("interactive", "regression"):
+        found = run(tmp_path, report=str(GRAPH), baseline="none.json", budget=budget)
+        assert found.code == 0
+        assert "::notice title=bottleneck::there is no baseline yet" in found.log
 
 
 def test_arguments_are_split_as_a_shell_would_and_nothing_in_them_is_run(tmp_path: Path) -> None:

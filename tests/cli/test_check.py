@@ -37,13 +37,50 @@ def typed(*arguments: str, environment: dict[str, str] | None = None) -> tuple[i
 def test_a_rule_that_fails_ends_with_exit_code_3_and_is_named(budget: str) -> None:
     code, told, wrong = typed(GRAPH, "--budget", budget)
     assert code == 3
-    assert "decode.min_mfu" in wrong
-    assert "bottleneck show" in wrong
+    assert "not: decode.min_mfu" in " ".join(told.split())
+    assert wrong == f"try: bottleneck show {GRAPH}"  # what failed is said once
     lines = {line.split()[1]: line for line in told.splitlines() if len(line.split()) > 1}
-    assert " ".join(lines["decode.max_ms"].split()) == "pass decode.max_ms decode 9.44 ms 9.41–9.47 9.50"
+    assert " ".join(lines["decode.max_ms"].split()) == "pass decode.max_ms decode 9.44 ms (9.41–9.47) 9.50"
     assert lines["decode.min_mfu"].startswith("FAIL")
     assert lines["prefill.max_ms"].startswith("inconclusive")
     assert "its interval straddles the limit" in told.lower()
+
+
+def test_where_stdout_is_for_programs_stderr_says_what_failed(budget: str) -> None:
+    code, _, wrong = typed(GRAPH, "--budget", budget, "--format", "json")
+    assert code == 3
+    assert "not: decode.min_mfu" in wrong
+
+
+def test_a_rule_about_a_baseline_does_not_hold_because_none_was_named(tmp_path: Path) -> None:
+    path = tmp_path / "both.toml"
+    path.write_text("[decode]\nmax_ms = 100\n[regression]\nmax_tpot_ratio = 1.05\n")
+    for budget in ("regression", str(path)):
+        code, told, wrong = typed(GRAPH, "--budget", budget)
+        assert (code, told) == (2, "")
+        assert "try: --baseline REPORT" in wrong
+        assert typed(GRAPH, "--budget", budget, "--baseline", GRAPH)[0] == 0
+
+
+def test_that_there_is_no_baseline_yet_can_be_said() -> None:
+    code, told, _ = typed(GRAPH, "--budget", "regression", "--baseline", "none")
+    assert code == 0
+    assert "There is no baseline" in told
+    assert typed(GRAPH, "--baseline", "none")[0] == 2
+
+
+def test_a_profile_held_against_a_budget_for_servers_is_told_what_to_check_instead() -> None:
+    code, told, _ = typed(GRAPH, "--budget", "serving")
+    assert code == 3
+    assert "takes a report of `bottleneck simulate` or `bottleneck endpoint`" in " ".join(told.split())
+
+
+def test_names_of_rules_are_whole_at_eighty_characters() -> None:
+    arguments = (GRAPH, "--budget", "everything", "--baseline", GRAPH, "--format")
+    answer = json.loads(typed(*arguments, "json")[1])
+    told = typed(*arguments, "table", environment={"COLUMNS": "80"})[1].partition("Why")[0]
+    assert {rule["rule"] for rule in answer["rules"]} <= {word for line in told.splitlines() for word in line.split()}
+    assert max(map(len, told.splitlines())) <= 80
 
 
 def test_a_budget_that_is_kept_ends_well_and_can_be_named() -> None:
