@@ -12,6 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 from profiler.cli.failures import tell
 from profiler.cli.garbage import search_as_usual
 from profiler.cli.help import laid_out, without_types_of_switches
+from profiler.cli.meant import meant_choice, meant_option
 from profiler.cli.streams import answering, drop
 from profiler.errors import BottleneckError, InterruptedByUser
 from profiler.printable import printable
@@ -53,6 +54,11 @@ class Boundary(TyperGroup):
         ctx.meta[_ARGUMENTS] = list(args)
         return super().parse_args(ctx, args)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the verb; of a word that is an option, say so."""
+        with meant_option(args[0] if args else "", [name for option in self.params for name in option.opts]):
+            return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the verb; on failure say what, why and what to type next."""
         search_as_usual()
@@ -73,7 +79,7 @@ class Verb(TyperCommand):
 
     def make_context(self, *args: Any, **options: Any) -> Any:
         """Take apart what was typed, or write the help."""
-        with _reader_may_go():
+        with _reader_may_go(), meant_choice():
             return super().make_context(*args, **options)
 
     def get_params(self, ctx: Any) -> list[Any]:

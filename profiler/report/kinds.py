@@ -16,7 +16,7 @@ from profiler.report.endpoint import ENDPOINT_SCHEMA_VERSION, Endpoint
 from profiler.report.history import HISTORY_SCHEMA_VERSION, History
 from profiler.report.records import SCHEMA_VERSION, Report
 from profiler.report.simulation import SIMULATION_SCHEMA_VERSION, Simulation
-from profiler.report.stored_text import stored_text
+from profiler.report.stored_text import other_than_a_result, stored_text
 from profiler.report.whatif import WHATIF_SCHEMA_VERSION, WhatIf
 
 Result = Report | WhatIf | Analysis | AnalysisComparison | Simulation | Endpoint | Check | Comparison | History
@@ -54,7 +54,15 @@ def load_result(path: str | Path) -> Result:
     try:
         return decode_result(text)
     except UnreadableError as error:
-        raise UnreadableError(f"{path}: {error.message}", error.hint) from error
+        raise UnreadableError(f"{path}: {error.message}", error.hint or other_than_a_result(text, path)) from error
+
+
+def is_result(path: str | Path) -> bool:
+    """Whether the file is what a verb keeps."""
+    try:
+        return Path(path).is_file() and envelope_of(stored_text(path)).kind in RECORDS  # a pipe would wait for more
+    except UnreadableError:
+        return False
 
 
 def decode_result(data: bytes) -> Result:

@@ -12,7 +12,7 @@ from profiler.report.atomic_file import write_atomically as write_atomically
 from profiler.report.json_text import json_text, schema_of
 from profiler.report.kinds import OTHER_KINDS, decode_as, envelope_of
 from profiler.report.records import SCHEMA_VERSION, Report
-from profiler.report.stored_text import stored_text
+from profiler.report.stored_text import other_than_a_result, stored_text
 
 _ANOTHER_PLACE = "name a file in a folder of yours"
 
@@ -42,7 +42,7 @@ def load_report(path: str | Path) -> Report:
     try:
         return decode(text)
     except UnreadableError as error:
-        raise UnreadableError(f"{path}: {error.message}", error.hint) from error
+        raise UnreadableError(f"{path}: {error.message}", error.hint or other_than_a_result(text, path)) from error
 
 
 def check_writable(path: Path, *, force: bool, source: Path | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import shlex
 import zlib
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from profiler.errors import UnreadableError
 # 10 MB can hold 10 GB.
 _MOST_BYTES = 256 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
+_ANOTHER = "name a file that a verb kept with -o"
 
 
 def stored_text(path: str | Path) -> bytes:
@@ -21,12 +23,23 @@ def stored_text(path: str | Path) -> bytes:
         with Path(path).open("rb") as file:
             data = file.read(_MOST_BYTES + 1)
     except OSError as error:
-        raise UnreadableError(f"cannot read {path}: {error.strerror}") from error
+        raise UnreadableError(f"cannot read {path}: {error.strerror}", _ANOTHER) from error
     if data.startswith(_GZIP_MAGIC):
         data = _gunzipped(data, path)
     if len(data) > _MOST_BYTES:
-        raise UnreadableError(f"{path} holds more than {_MOST_BYTES >> 20} MiB of text, which is no report")
+        raise UnreadableError(
+            f"{path} holds more than {_MOST_BYTES >> 20} MiB of text, which is no report", _if_a_trace(path)
+        )
     return data
+
+
+def other_than_a_result(data: bytes, path: str | Path) -> str:
+    """What to type next about a file that holds no result but `data`."""
+    return _if_a_trace(path) if b'"traceEvents"' in data else _ANOTHER
+
+
+def _if_a_trace(path: str | Path) -> str:
+    return f"bottleneck analyze {shlex.quote(str(path))}"
 
 
 def _gunzipped(data: bytes, path: str | Path) -> bytes:

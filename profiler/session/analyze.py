@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from profiler.errors import InterruptedByUser, UnreadableError
 from profiler.progress import Progress
 from profiler.report.analysis import Analysis, RankAnalysis, Unreadable
 from profiler.report.ceilings import Ceilings
+from profiler.report.kinds import is_result
 from profiler.report.source import Source
 from profiler.report.vocabulary import VerdictState
 from profiler.session.looked_at import LookedAt, looked_at
@@ -105,6 +107,8 @@ def analyze_inputs(
     if not ranks:
         first = unreadable[0].reason if unreadable else "no trace was named"
         hint = hints[0] if hints and hints[0] else "bottleneck analyze trace.json.gz"
+        if unreadable and is_result(unreadable[0].name):
+            hint = f"bottleneck show {shlex.quote(unreadable[0].name)}"
         more = len(unreadable) - 1
         raise UnreadableError(f"nothing could be read (nor {more} more): {first}" if more > 0 else first, hint)
     return _analysis(ranks, unreadable, tool_version, between_times, complete=True)

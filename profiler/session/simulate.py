@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from profiler import __version__
+from profiler.catalogue.presets import nearest_names
 from profiler.errors import InterruptedByUser, UnreadableError, UsageError
 from profiler.printable import printable
 from profiler.progress import Progress, SilentProgress
@@ -142,7 +143,7 @@ def simulate(
         for policy in policies:
             progress.stage(f"simulate {policy}", total=len(log))
             ledger = serve(policy, log, basis.costs, limits, replicas, progress.advance)
-            progress.stage(f"add up {policy}")
+            progress.stage(f"{policy}: latencies and verdict")
             outcome = Outcome(policy, log, ledger, alone_ns)
             load = carried_load(policy, log, basis.costs, limits, replicas, ledger.slots, alone_ns)
             weight_bytes = basis.record.weight_bytes
@@ -156,9 +157,10 @@ def check_server(policies: Sequence[str], limits: Limits) -> None:
     """Raises `UsageError` for policies that there are not or that come twice, and for limits that contradict."""
     unknown = [policy for policy in policies if policy not in POLICIES]
     if unknown or not policies:
-        raise UsageError(
-            f"there is no policy called {unknown[0] if unknown else ''}", f"--policy with one of {', '.join(POLICIES)}"
-        )
+        wrong = unknown[0] if unknown else ""
+        near = nearest_names(wrong, POLICIES, count=1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(f"there is no policy called {wrong}", f"{meant}--policy with one of {', '.join(POLICIES)}")
     twice = [policy for place, policy in enumerate(policies) if policy in policies[:place]]
     if twice:
         raise UsageError(f"--policy {twice[0]} is there twice", "each policy once")

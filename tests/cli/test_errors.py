@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -131,3 +132,50 @@ def test_a_mistyped_option_offers_the_nearest() -> None:
     result = runner.invoke(application, ["profile", "tiny", "--batchsize", "2"])
     assert result.exit_code == 2
     assert "--batch-size" in result.stderr
+
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+REPORT, TRACE = (str(DATA / "own" / f"smollm135m-graph{end}.json.gz") for end in ("", "-trace"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["show", TRACE], f"try: bottleneck analyze {TRACE}"),
+        (["check", TRACE, "--budget", "interactive"], f"try: bottleneck analyze {TRACE}"),
+        (["check", REPORT, "--baseline", TRACE], f"try: bottleneck analyze {TRACE}"),
+        (["analyze", REPORT], f"try: bottleneck show {REPORT}"),
+        (["show", "nope.json"], "try: name a file that a verb kept with -o"),
+        (["check", REPORT, "--baseline", "nope.json"], "try: name a file that a verb kept with -o"),
+        (["version"], "No such command 'version'. Did you mean --version?"),
+        (["help"], "No such command 'help'. Did you mean --help?"),
+        (["profile", "tiny", "--mode", "grph"], "Did you mean graph?"),
+        (["show", REPORT, "--format", "tabel"], "Did you mean table?"),
+        (
+            [
+                "simulate",
+                "poisson",
+                "--prefill-tokens-per-s",
+                "1",
+                "--decode-tokens-per-s",
+                "1",
+                "--policy",
+                "contiuous",
+            ],
+            "did you mean continuous?",
+        ),
+    ],
+    ids=lambda value: " ".join(value).replace(str(DATA), "") if isinstance(value, list) else "",
+)
+def test_what_was_probably_meant_is_named(typed: list[str], meant: str) -> None:
+    result = runner.invoke(application, typed, env={"COLUMNS": "200"})
+    assert result.exit_code in (1, 2)
+    assert result.stdout == ""
+    assert meant in result.stderr
+
+
+def test_a_choice_that_is_like_none_is_answered_with_all_of_them() -> None:
+    result = runner.invoke(application, ["profile", "tiny", "--mode", "xyz"], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert "'xyz' is not one of 'eager', 'compile', 'graph', 'paged'." in result.stderr
+    assert "mean" not in result.stderr
