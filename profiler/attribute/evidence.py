@@ -101,12 +101,16 @@ def sentences(
 def _memory(fraction: dict[Cause, float], seen: Observed, say: Say) -> None:
     weights = fraction.get(Cause.MEMORY_WEIGHTS, 0.0)
     if weights > 0:
-        ideal = (
-            f"; reading {three_digits(seen.weight_bytes / 1e9)} GB of them takes {three_digits(seen.weights_ideal_ms)} "
-            f"of {three_digits(seen.wall_ms)} ms at the measured ceiling"
-            if seen.weight_bytes and seen.weights_ideal_ms
-            else ""
-        )
+        ideal = ""
+        if seen.weight_bytes and seen.weights_ideal_ms:
+            reading, wall = f"reading {three_digits(seen.weight_bytes / 1e9)} GB of them", three_digits(seen.wall_ms)
+            takes = three_digits(seen.weights_ideal_ms)
+            ideal = (
+                f"; {reading} takes {takes} of {wall} ms at the measured ceiling"
+                if seen.weights_ideal_ms <= seen.wall_ms
+                else f"; {reading} would take {takes} ms at the measured ceiling, longer than the whole step of "
+                f"{wall} ms: some stay in a cache, or the ceiling is too low"
+            )
         say(BottleneckClass.MEMORY, weights, f"{weights:.0%} of each step are kernels that wait for weights{ideal}")
     for cause, what in (
         (Cause.MEMORY_KV_CACHE, "for the KV cache"),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from profiler.attribute.verdict import refuse
 from profiler.endpoint.phase_class import WITNESSES, PhaseClass
+from profiler.numerals import percent
 from profiler.report.endpoint import ClientHealth, EndpointPartName, PhaseClassFrom, ServerTimes
 from profiler.report.records import Verdict
 from profiler.report.vocabulary import BottleneckClass, Cause, VerdictState
@@ -45,7 +46,7 @@ def endpoint_verdict(
     )
     evidence = [
         "Of the time that requests take: "
-        + ", ".join(f"{_WORDS[name]} {100 * ns / whole:.3g}%" for name, ns in times.items() if ns)
+        + ", ".join(f"{_WORDS[name]} {percent(ns / whole)}" for name, ns in times.items() if ns)
     ]
     if client.limited:
         told = "; ".join(client.reasons)
@@ -59,7 +60,7 @@ def endpoint_verdict(
     if leader not in _PHASES or phase is None:
         return leader, refuse(_unknown(leader, silent), *evidence)
     known = phase.verdict
-    told = f"{leader.value.capitalize()} leads with {100 * share:.3g}% of the time that requests take, and"
+    told = f"{leader.value.capitalize()} leads with {percent(share)} of the time that requests take, and"
     told += f" {WITNESSES[phase.told_by]} say{'' if phase.told_by is PhaseClassFrom.GPU else 's'} {known.class_}"
     why = [f"{told}: {known.evidence[0]}" if known.evidence else told]
     why += [] if phase.doubt is None else [phase.doubt]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from profiler.numerals import percent as percent
+
 MISSING = "–"
 RANGE = "–"
 _UNIT = re.compile(r"[^\d.]+$")
@@ -53,17 +55,6 @@ def operations(flops: float) -> str:
         if abs(flops) >= limit:
             return f"{number(flops / limit)} {unit}"
     return f"{flops:.0f} FLOP"
-
-
-def percent(ratio: float) -> str:
-    """A ratio as a percentage; what is there but rounds to nothing says so."""
-    value = ratio * 100
-    if value == 0:
-        return "0%"
-    if abs(value) < 0.005:
-        return "<0.01%" if value > 0 else ">-0.01%"
-    decimals = 2 if abs(value) < 0.095 else 1 if abs(value) < 9.95 else 0
-    return f"{value:.{decimals}f}%"
 
 
 def duration(milliseconds: float) -> str:

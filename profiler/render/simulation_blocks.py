@@ -28,6 +28,7 @@ from profiler.report.vocabulary import VerdictState
 
 _NS_PER_MS = 1e6
 _FEW_REQUESTS = 16
+_TOLD_IN_TIMES = 2
 _UNKNOWN = "unknown"
 
 
@@ -140,7 +141,7 @@ def _policy(policy: SimulatedPolicy) -> list[Block]:
 def _policy_facts(policy: SimulatedPolicy) -> list[Fact]:
     load, requests = policy.load, len(policy.requests) + policy.requests_left_out
     offered = (
-        f"{number(load.offered_requests_per_s)} arrive, {percent(load.utilisation_ratio)} of it"
+        f"{number(load.offered_requests_per_s)} arrive, {_of_it(load.utilisation_ratio)}"
         if load.offered_requests_per_s is not None and load.utilisation_ratio is not None
         else "here they come in one burst"
     )
@@ -162,6 +163,14 @@ def _policy_facts(policy: SimulatedPolicy) -> list[Fact]:
         kept = f"{percent(policy.goodput_ratio)} of the requests kept the SLO"
         facts.append(Fact("goodput", f"{number(policy.goodput_requests_per_s)} requests/s", kept))
     return facts
+
+
+def _of_it(utilisation_ratio: float) -> str:
+    return (
+        f"{number(utilisation_ratio)} times it"
+        if utilisation_ratio >= _TOLD_IN_TIMES
+        else f"{percent(utilisation_ratio)} of it"
+    )
 
 
 def _parts(policy: SimulatedPolicy) -> list[Block]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from profiler.numerals import three_digits
+from profiler.numerals import percent, three_digits
 from profiler.report.simulation import CarriedLoad, ServingPart, ServingPartName
 from profiler.serving.verdict import waiting_cause
 
@@ -20,8 +20,8 @@ _HOLES_WORTH_TELLING = 0.1
 
 def evidence(shares: Mapping[str, float], parts: list[ServingPart], load: CarriedLoad, hole_ratio: float) -> list[str]:
     """The split of the time first; `shares` are those of queue, prefill and decode."""
-    split = ", ".join(f"{name} {_percent(of)}" for name, of in shares.items())
-    holes = f"; {_percent(hole_ratio)} of the slot-steps are holes" if hole_ratio > _HOLES_WORTH_TELLING else ""
+    split = ", ".join(f"{name} {percent(of)}" for name, of in shares.items())
+    holes = f"; {percent(hole_ratio)} of the slot-steps are holes" if hole_ratio > _HOLES_WORTH_TELLING else ""
     words = [f"Of the time that requests take: {split}{holes}"]
     of = {part.part: part.fraction for part in parts}
     waiting = sum(fraction for name, fraction in of.items() if name.is_waiting)
@@ -30,7 +30,7 @@ def evidence(shares: Mapping[str, float], parts: list[ServingPart], load: Carrie
     if load.diverges and cause is ServingPartName.QUEUE and of[ServingPartName.HEAD_OF_LINE]:
         share, why = share + of[ServingPartName.HEAD_OF_LINE], _OR_BEHIND  # as the cause was chosen
     if share:
-        words.append(f"Of the waiting, {_percent(share / waiting)} is {why}")
+        words.append(f"Of the waiting, {percent(share / waiting)} is {why}")
     offered, most = load.offered_requests_per_s, load.most_requests_per_s
     if load.diverges and offered is not None and most is not None:
         words.append(
@@ -38,7 +38,3 @@ def evidence(shares: Mapping[str, float], parts: list[ServingPart], load: Carrie
             "the queue grows for as long as that lasts"
         )
     return words
-
-
-def _percent(ratio: float) -> str:
-    return f"{three_digits(100 * ratio)}%"

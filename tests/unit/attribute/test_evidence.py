@@ -58,6 +58,11 @@ def test_reading_the_weights_is_set_beside_what_the_ceiling_would_take():
     assert text == "50% of each step are kernels that wait for weights"
 
 
+def test_weights_that_the_ceiling_would_take_longer_for_than_the_step_lasted_are_no_part_of_it():
+    (text,) = said(BottleneckClass.MEMORY, replace(GPU, weights_ideal_ms=12.0), memory__weights=0.5)
+    assert "would take 12 ms at the measured ceiling, longer than the whole step of 10 ms" in text
+
+
 def test_busy_matrix_units_are_set_beside_their_ceiling_where_it_is_known():
     (text,) = said(BottleneckClass.COMPUTE, compute__tensor=0.6)
     assert text.endswith("; the step reaches 42% of the measured GEMM ceiling")

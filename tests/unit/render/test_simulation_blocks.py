@@ -82,6 +82,19 @@ def test_few_requests_are_shown_one_by_one_and_many_are_not() -> None:
     assert "Request by request" not in shown(many())
 
 
+@pytest.mark.parametrize(("ratio", "said"), [(32.49, "8.80 arrive, 32.5 times it"), (0.9, "8.80 arrive, 90% of it")])
+def test_what_arrives_is_set_beside_what_is_carried(ratio: float, said: str) -> None:
+    policy = four().policies[0]
+    load = replace(policy.load, offered_requests_per_s=8.8, utilisation_ratio=ratio)
+    assert said in " ".join(shown(replace(four(), policies=[replace(policy, load=load)])).split())
+
+
+def test_the_sentence_rounds_as_the_table_does() -> None:
+    text = " ".join(shown(four(), 160).split())
+    assert "queue 0.2%, prefill 1.7%, decode 98%" in text
+    assert "0.201%" not in text
+
+
 def test_what_is_not_known_of_the_costs_is_said() -> None:
     assert "Constant speeds are those of each stream" in " ".join(shown(four()).split())
 

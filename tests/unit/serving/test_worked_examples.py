@@ -52,7 +52,7 @@ def test_of_1200_slots_of_a_static_batch_700_are_holes() -> None:
 def test_such_a_batch_is_held_back_by_its_holes() -> None:
     verdict = simulated("10:40,10:60,10:400", "static").verdict
     assert (verdict.cause, verdict.state) == (Cause.SCHEDULING_BATCH_HOLES, VerdictState.CLEAR)
-    assert verdict.evidence[0].endswith("58.3% of the slot-steps are holes")
+    assert verdict.evidence[0].endswith("58% of the slot-steps are holes")
 
 
 def test_one_by_one_two_fifths_are_waiting_and_of_the_rest_nothing_is_known() -> None:
