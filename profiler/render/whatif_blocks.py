@@ -32,7 +32,7 @@ from profiler.report.whatif import (
 def whatif_blocks(answer: WhatIf) -> list[Block]:
     """What every output for people shows."""
     asked = bool(answer.speeds)
-    blocks: list[Block] = [asked_answer(answer) if asked else _overview(answer)]
+    blocks: list[Block] = [*_in_doubt(answer), asked_answer(answer) if asked else _overview(answer)]
     blocks.append(_what_ran(answer))
     if asked and answer.phases:
         blocks += [Heading("Predicted", 2), _predicted(answer), *_inconclusive(answer)]
@@ -51,6 +51,15 @@ def whatif_blocks(answer: WhatIf) -> list[Block]:
     for phase in answer.phases:
         blocks += _phase(phase, asked=asked)
     return blocks
+
+
+def _in_doubt(answer: WhatIf) -> list[Statement]:
+    """The phases of which the report itself does not know what holds them back."""
+    doubted = [phase.name for phase in answer.phases if phase.before.state is not VerdictState.CLEAR]
+    if not doubted:
+        return []
+    what = f"the report's own verdict of {listed(doubted)} is inconclusive, and what is predicted rests on it."
+    return [Statement(what, Tone.INCONCLUSIVE)]
 
 
 def _overview(answer: WhatIf) -> Statement:

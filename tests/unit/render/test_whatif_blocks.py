@@ -43,6 +43,15 @@ def test_the_first_line_is_the_answer() -> None:
     assert f"{found.speedup.value:.2f}x faster" in text.partition(" model ")[0]
 
 
+@pytest.mark.parametrize("state", [VerdictState.INCONCLUSIVE, VerdictState.CLEAR])
+def test_a_report_whose_own_verdict_is_inconclusive_is_said_to_be_so_before_the_answer(state: VerdictState) -> None:
+    answer = asked(pcie=2.0)
+    phase = answer.phases[0]
+    text = joined(shown(replace(answer, phases=[replace(phase, before=replace(phase.before, state=state))])))
+    doubt = "INCONCLUSIVE the report's own verdict of decode is inconclusive"
+    assert text.startswith(doubt if state is VerdictState.INCONCLUSIVE else "With host-device copies at 2x")
+
+
 def test_a_slowdown_is_called_one() -> None:
     assert "x slower (" in joined(shown(asked(pcie=0.5))).partition(" model ")[0]
 
@@ -78,7 +87,7 @@ def test_without_a_question_it_says_what_helps_most() -> None:
 
 
 def test_a_request_is_the_answer_where_there_is_one() -> None:
-    text = joined(shown(what_if(kept_report(), {Knob.MEMORY: 1.408})))
+    text = joined(shown(what_if(kept_report(), {Knob.MEMORY: 1.408}))).partition("what is predicted rests on it. ")[2]
     assert text.startswith("With memory bandwidth at 1.408x, the request would take ")
     for name in ("prefill, TTFT", "decode, TPOT", "request, e2e", "throughput"):
         assert name in text
