@@ -44,16 +44,28 @@ class FoundRanks:
 
     def __init__(self, analysis: Analysis) -> None:
         self._left = list(analysis.ranks)
+        self._unread: list[UnreadableError] = []
 
-    def of(self, name: str, source: TraceSource) -> list[Found]:
-        """What the analysis says of each device of this trace. Raises `UnreadableError` where it says nothing."""
-        return [self._of_device(name, number, each) for number, each in per_device(read_kineto(source))]
+    def of(self, name: str, source: TraceSource | UnreadableError) -> list[Found]:
+        """What the analysis says of each device of this trace; nothing of what cannot be read: it was passed over, too.
+
+        Raises `UnreadableError` where it says nothing of one that can.
+        """
+        try:
+            if isinstance(source, UnreadableError):
+                raise source
+            whole = read_kineto(source)
+        except UnreadableError as error:
+            self._unread.append(error)
+            return []
+        return [self._of_device(name, number, each) for number, each in per_device(whole)]
 
     def check_complete(self) -> None:
         """Raises `UnreadableError` where a rank was in none of the traces."""
         if self._left:
             more = f" and {len(self._left) - 1} more" if len(self._left) > 1 else ""
-            raise UnreadableError(f"no trace is that of {self._left[0].name}{more} in the analysis", _ANOTHER)
+            why = f": {self._unread[0].message}" if self._unread else ""
+            raise UnreadableError(f"no trace is that of {self._left[0].name}{more} in the analysis{why}", _ANOTHER)
 
     def _of_device(self, name: str, number: int, whole: Timeline) -> Found:
         for rank in self._left:

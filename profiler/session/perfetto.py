@@ -24,7 +24,7 @@ def write_perfetto(result: Result, traces: str, path: Path, progress: Progress |
     """Write `path`, whole or not at all; `traces` is the file, folder, archive or pattern that `result` is of.
 
     Each trace becomes a process, and is let go before the next is read. Raises `UsageError` for a result that is of no
-    trace, `UnreadableError` for what is no trace, or another one.
+    trace, `UnreadableError` for another trace, and for what is none where a rank of the result is then missing.
     """
     progress = progress or SilentProgress()
     progress.stage("writing the trace")
@@ -35,7 +35,9 @@ def write_perfetto(result: Result, traces: str, path: Path, progress: Progress |
                 out = PerfettoFile(file)
                 for each in trace_inputs([traces]):
                     kept = spool.kept(each)
-                    _write(out, kept, ranks.of(each.name, _source(kept)))
+                    found = ranks.of(each.name, kept.source)
+                    if found:
+                        _write(out, kept, found)
                     spool.drop(kept)
                     progress.advance()
                 ranks.check_complete()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -181,6 +182,16 @@ def test_a_rank_without_a_trace_is_named(tmp_path: Path) -> None:
     both = analyze(RECORDINGS / "gemm_large.json.gz", RECORDINGS / "copy_stream.json.gz")
     with pytest.raises(UnreadableError, match=r"no trace is that of .*copy_stream\.json\.gz"):
         write_perfetto(both, str(RECORDINGS / "gemm_large.json.gz"), tmp_path / "out.pftrace")
+
+
+def test_what_is_no_trace_in_a_folder_is_passed_over_as_in_the_analysis(tmp_path: Path) -> None:
+    folder = tmp_path / "traces"
+    folder.mkdir()
+    (folder / "a.json").write_text("[]")
+    shutil.copy(RECORDINGS / "copy_stream.json.gz", folder)
+    answer = analyze(folder)
+    assert [each.name for each in answer.unreadable] == [str(folder / "a.json")]
+    assert unnamed(again(folder, tmp_path, answer)) == unnamed(again(RECORDINGS / "copy_stream.json.gz", tmp_path))
 
 
 def test_a_report_is_of_one_trace(tmp_path: Path) -> None:
