@@ -176,8 +176,13 @@ def _is_sure(part: CauseChange) -> bool:
 
 
 def _twice(before: Sequence[tuple[str, ComparedResult]], after: Sequence[tuple[str, ComparedResult]]) -> list[str]:
-    names = [name for name, _ in after]
-    return [f"{name} stands on both sides" for name, _ in before if name in names]
+    """What stands on both sides, by its name or by all that it holds."""
+    return [
+        f"{name} is the same file on both sides" if name == other else f"{name} and {other} hold the same result"
+        for name, result in before
+        for other, another in after
+        if name == other or result == another
+    ]
 
 
 def _of_results(named: Sequence[tuple[str, ComparedResult]]) -> list[str]:

@@ -194,4 +194,6 @@ def test_kinds_are_not_mixed():
 
 
 def test_the_same_file_on_both_sides_is_said():
-    assert f"{GRAPH.name} stands on both sides" in compare_results(named(GRAPH), named(GRAPH)).notes
+    assert f"{GRAPH.name} is the same file on both sides" in compare_results(named(GRAPH), named(GRAPH)).notes
+    copied = compare_results(named(GRAPH), [("copy.json", report(GRAPH))]).notes
+    assert f"{GRAPH.name} and copy.json hold the same result" in copied
