@@ -8,6 +8,7 @@ from profiler.render.numbers import interval, percent, ratio
 from profiler.render.words import CAUSES, listed, sentence
 from profiler.report.records import Phase, Report, Verdict
 from profiler.report.vocabulary import VerdictState
+from profiler.report.whatif import Leader
 
 
 def request_fractions(report: Report) -> dict[str, float]:
@@ -84,7 +85,7 @@ def certainty(verdict: Verdict) -> str:
     """The share behind a verdict, the runner-up and the confidence; empty where there is no share."""
     if verdict.class_ is None or verdict.share is None:
         return ""
-    words = [f"Share {share_words(verdict.share, verdict.low, verdict.high)}"]
+    words = [f"Share {share_words(verdict)}"]
     if verdict.runner_up is not None:
         second = f" {ratio(verdict.runner_up_share)}" if verdict.runner_up_share is not None else ""
         words.append(f"then {verdict.runner_up}{second}")
@@ -98,11 +99,19 @@ def cause_words(verdict: Verdict) -> str:
     return f": {CAUSES[verdict.cause]}" if verdict.cause is not None else ""
 
 
-def share_words(share: float | None, low: float | None, high: float | None) -> str:
-    """`0.93 (0.88-0.97)`; empty where there is no share."""
-    if share is None:
+def share_words(judged: Verdict | Leader) -> str:
+    """`0.93 (0.88-0.97)`; empty where there is no share.
+
+    An interval of no width is left out where the verdict is not clear: what makes it doubtful is no reading of the
+    evidence, and not in the interval.
+    """
+    if judged.share is None:
         return ""
-    return f"{ratio(share)} ({interval(low, high, ratio)})" if low is not None and high is not None else ratio(share)
+    spread = interval(judged.low, judged.high, ratio)
+    of_no_width = spread == ratio(judged.share)
+    if not spread or (of_no_width and judged.state is not VerdictState.CLEAR):
+        return ratio(judged.share)
+    return f"{ratio(judged.share)} ({spread})"
 
 
 def throttle_reason(report: Report) -> str | None:

@@ -56,6 +56,6 @@ def _row(phase: EnginePhase) -> tuple[str, ...]:
         duration(phase.step_ms),
         percent(phase.idle_ratio),
         MISSING if verdict.class_ is None else f"{verdict.class_}{cause_words(verdict)}",
-        share_words(verdict.share, verdict.low, verdict.high),
+        share_words(verdict),
         verdict.state.value,
     )

@@ -143,7 +143,7 @@ def verdict_grid(report: Report, phases: list[Phase], fractions: dict[str, float
 def _verdict_cells(verdict: Verdict) -> tuple[str, str, str]:
     held = MISSING if verdict.class_ is None else f"{verdict.class_}{cause_words(verdict)}"
     state = f"{verdict.state}{', throttled' if verdict.throttled else ''}"
-    return held, share_words(verdict.share, verdict.low, verdict.high), state
+    return held, share_words(verdict), state
 
 
 def _advice(report: Report, fractions: dict[str, float]) -> list[Block]:

@@ -95,7 +95,7 @@ def _row(phase: PhaseAnalysis, span_ns: int) -> tuple[str, ...]:
         percent(phase.span_ns / span_ns),
         percent(phase.idle_ns / phase.span_ns),
         MISSING if verdict.class_ is None else f"{verdict.class_}{cause_words(verdict)}",
-        share_words(verdict.share, verdict.low, verdict.high),
+        share_words(verdict),
         verdict.state.value,
     )
 

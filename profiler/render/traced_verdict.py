@@ -50,7 +50,7 @@ def advice_blocks(advice: list[TraceAdvice]) -> list[Block]:
 
 def _certainty(rank: RankAnalysis) -> str:
     verdict = rank.verdict
-    words = [f"Share {share_words(verdict.share, verdict.low, verdict.high)}"]
+    words = [f"Share {share_words(verdict)}"]
     if verdict.runner_up is not None and verdict.runner_up_share is not None:
         words.append(f"then {verdict.runner_up} {ratio(verdict.runner_up_share)}{_reach(rank, verdict.runner_up)}")
     if verdict.confidence is not None:

@@ -102,7 +102,7 @@ def _predicted(answer: WhatIf) -> Grid:
     for phase in answer.phases:
         rate = number(phase.tokens_per_s.predicted.value) if phase.tokens_per_s is not None else ""
         then = phase.after
-        held = (then.class_.value, share_words(then.share, then.low, then.high), then.state.value)
+        held = (then.class_.value, share_words(then), then.state.value)
         name = named.get(phase.name, phase.name)
         rows.append((name, *_times(phase.time_ms, phase.speedup), rate, *held, phase.before.class_.value))
     if answer.request is not None:
