@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from profiler.endpoint.exchange import Exchange
@@ -107,5 +106,4 @@ class _tasks:  # noqa: N801 - used as a statement
         left = list(self._tasks)
         for task in left:
             task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)  # raises only where this task itself is cancelled

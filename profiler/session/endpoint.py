@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -149,8 +149,7 @@ class _Run:
                 self._sampling.end()
             driven.watch = watch
             driven.sent.end_ns = driven.sent.end_ns or client.now_ns()
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(*beside, return_exceptions=True)
+        await asyncio.gather(*beside, return_exceptions=True)
         if before is not None and scraper.engine is not None:
             after = await scraper.settled(before, len(ended_well(driven.sent.exchanges)))
             if after is not None:

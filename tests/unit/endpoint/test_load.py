@@ -84,3 +84,27 @@ def test_what_ended_before_an_interrupt_is_kept_and_the_rest_is_called_off() -> 
 
     run_virtually(interrupted())
     assert [each.request for each in sent.exchanges] == [0, 1]
+
+
+def test_a_load_that_is_repeated_ends_whenever_it_is_cancelled() -> None:
+    """Also between its last request and its end, where it once went on for ever."""
+
+    async def send(exchange: Exchange) -> None:
+        await asyncio.sleep(0)
+
+    async def repeated() -> None:
+        while True:
+            await Driver(send, lambda: 0).closed_loop(log(0, 0), Sent(), 2)
+
+    async def cancelled_after(turns: int) -> bool:
+        task = asyncio.create_task(repeated())
+        for turn in range(turns + 50):
+            if turn == turns:
+                task.cancel()
+            await asyncio.sleep(0)
+        return task.cancelled()
+
+    async def at_each_turn() -> list[bool]:
+        return [await cancelled_after(turns) for turns in range(30)]
+
+    assert all(asyncio.run(at_each_turn()))
