@@ -77,7 +77,7 @@ def test_the_parts_that_are_shown_come_with_their_sum(slowed: Comparison) -> Non
 
 def test_a_warning_that_many_share_is_said_once(slowed: Comparison) -> None:
     notes = next(
-        block.items for block in change_blocks(slowed) if isinstance(block, Bullets) and "steady" in block.items[0]
+        block.items for block in change_blocks(slowed) if isinstance(block, Bullets) and "steady" in str(block.items)
     )
     assert len(notes) == len(set(notes))
 
