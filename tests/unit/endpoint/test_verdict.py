@@ -83,9 +83,7 @@ def test_a_phase_that_leads_is_judged_by_a_report_of_the_model_or_not_at_all() -
     _, verdict = endpoint_verdict(times(decode=80), HEALTHY, server(), "server", {"decode": KNOWN})
     assert (verdict.class_, verdict.cause) == (BottleneckClass.MEMORY, Cause.MEMORY_WEIGHTS)
     assert verdict.state is VerdictState.CLEAR
-    said = (
-        "Decode leads with 88% of the time that requests take, and the report of the model says memory: reading the"
-    )
+    said = "Decode leads with 88% of the time that requests take, and the report of the model says memory: reading the"
     assert verdict.evidence[0].startswith(said)
 
 
