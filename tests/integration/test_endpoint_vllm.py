@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration import tiny_checkpoint, vllm_cpu
-from tests.integration.driven import driven
+from tests.integration.driven import undisturbed
 from tests.integration.served import serving
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1500)]
@@ -35,11 +35,11 @@ def vllm(tmp_path_factory: pytest.TempPathFactory, traces: Path) -> Iterator[str
         yield url
 
 
-@pytest.mark.parametrize(("rate", "count", "saturated"), [("0.5", "8", False), ("150", "300", True)])
+@pytest.mark.parametrize(("rate", "count", "saturated"), [("0.5", "8", False), ("40", "300", True)])
 def test_the_split_is_that_of_the_servers_histograms(
     vllm: str, tmp_path: Path, rate: str, count: str, saturated: bool
 ) -> None:
-    answer = driven(tmp_path, vllm, "--rate", rate, "--count", count, *LENGTHS)
+    answer = undisturbed(tmp_path, vllm, "--rate", rate, "--count", count, *LENGTHS)
     server = answer["server"]
     means = {part["part"]: part["mean_ms"] for part in answer["parts"]}
     assert answer["endings"] == [{"ending": "ok", "count": int(count), "first": ""}]
@@ -52,17 +52,19 @@ def test_the_split_is_that_of_the_servers_histograms(
     assert means["network"] >= 0
     assert server["e2e_ms"] <= answer["e2e_ms"]["mean"]
     assert (answer["verdict"]["cause"] == "scheduling.queue") is saturated
-    if saturated:  # what the client finds by itself, where the queue is long
+    if (
+        saturated
+    ):  # what the client finds by itself: too long by what other requests' iterations take of the first token
         inferred = sum(each["queue_ns"] for each in answer["requests"]) / int(count) / 1e6
-        assert inferred == pytest.approx(server["queue_ms"], rel=0.05)
+        assert inferred == pytest.approx(server["queue_ms"], rel=0.15)
         assert server["peak_waiting"] > 10
 
 
 def test_its_own_profiler_traces_a_stretch_of_the_load_and_only_that(vllm: str, traces: Path, tmp_path: Path) -> None:
-    answer = driven(tmp_path, vllm, "--concurrency", "2", "--count", "6", *LENGTHS, "--trace", str(traces))
+    answer = undisturbed(tmp_path, vllm, "--concurrency", "2", "--count", "6", *LENGTHS, "--trace", str(traces))
     assert answer["endings"] == [{"ending": "ok", "count": 6, "first": ""}]
-    assert any(name.startswith("rank0") for name in answer["trace"]["files"])
-    assert sorted(path.name for path in traces.glob("*.json.gz")) == sorted(answer["trace"]["files"])
+    assert {*answer["trace"]["files"]} <= {path.name for path in traces.glob("*.json.gz")}
+    assert sum(name.startswith("rank0") for name in answer["trace"]["files"]) == 1  # none of an earlier stretch
     assert 0.4 < answer["trace"]["seconds"] < 30
     assert "no GPU at work" in answer["verdict"]["evidence"][0]
     assert not {"profiler", "trace"} & {warning["code"] for warning in answer["warnings"]}

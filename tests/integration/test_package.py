@@ -65,7 +65,7 @@ def test_an_installed_wheel_finds_its_presets_far_from_the_project(wheel: Path, 
 
 
 def test_the_package_runs_as_a_module_and_as_a_command() -> None:
-    assert run("-m", "profiler", "--version", cwd=ROOT) == f"bottleneck {profiler.__version__}\n"
+    assert run("-m", "profiler", "--version", cwd=ROOT).splitlines()[0] == f"bottleneck {profiler.__version__}"
     (command,) = entry_points(group="console_scripts", name="bottleneck")
     assert command.value == "profiler.cli:main"
     assert callable(command.load())
