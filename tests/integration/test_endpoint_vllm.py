@@ -52,9 +52,8 @@ def test_the_split_is_that_of_the_servers_histograms(
     assert means["network"] >= 0
     assert server["e2e_ms"] <= answer["e2e_ms"]["mean"]
     assert (answer["verdict"]["cause"] == "scheduling.queue") is saturated
-    if (
-        saturated
-    ):  # what the client finds by itself: too long by what other requests' iterations take of the first token
+    if saturated:
+        # What the client finds by itself is too long by what other requests' iterations take of a first token.
         inferred = sum(each["queue_ns"] for each in answer["requests"]) / int(count) / 1e6
         assert inferred == pytest.approx(server["queue_ms"], rel=0.15)
         assert server["peak_waiting"] > 10
