@@ -89,7 +89,7 @@ def serving_rows(answer: Simulation) -> list[Row]:
 
 
 def measure(
-    device: str, command: tuple[str, ...], path: Path, requests: int, kept: Path | None
+    device: str, command: tuple[str, ...], path: Path, requests: int, kept: Path | None = None
 ) -> tuple[list[Row], dict[str, Any]]:
     """The rows, and the details: the table for the documentation among them. The swept report goes to `kept`."""
     with TemporaryDirectory() as folder:
