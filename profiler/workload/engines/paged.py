@@ -120,34 +120,15 @@ class PagedBatch:
         return manager.batch_processor
 
 
-class PagedPrefill:
-    """All prompts in one iteration, the first token of each back on the host."""
+class _PagedPhase:
+    """What all phases of a batch have in common: an iteration is a turn of the engine's loop, which cannot be split."""
 
     def __init__(self, batch: PagedBatch) -> None:
-        self._batch = batch
-
-    @property
-    def name(self) -> str:
-        """`prefill`."""
-        return "prefill"
-
-    @property
-    def shape(self) -> PhaseShape:
-        """Its size."""
-        return prefill_shape(self._batch.spec, self._batch.prompt_tokens)
-
-    @property
-    def iterations_per_reset(self) -> int:
-        """One."""
-        return 1
-
-    def reset(self) -> None:
-        """All prompts waiting."""
-        self._batch.begin()
+        self.batch = batch
 
     def iterate(self) -> None:
-        """One prefill."""
-        self._batch.iterate()
+        """One turn."""
+        self.batch.iterate()
 
     @property
     def launch(self) -> None:
@@ -160,11 +141,31 @@ class PagedPrefill:
         return
 
 
-class PagedDecode:
-    """A token for each sequence."""
+class PagedPrefill(_PagedPhase):
+    """All prompts in one iteration, the first token of each back on the host."""
 
-    def __init__(self, batch: PagedBatch) -> None:
-        self.batch = batch
+    @property
+    def name(self) -> str:
+        """`prefill`."""
+        return "prefill"
+
+    @property
+    def shape(self) -> PhaseShape:
+        """Its size."""
+        return prefill_shape(self.batch.spec, self.batch.prompt_tokens)
+
+    @property
+    def iterations_per_reset(self) -> int:
+        """One."""
+        return 1
+
+    def reset(self) -> None:
+        """All prompts waiting."""
+        self.batch.begin()
+
+
+class PagedDecode(_PagedPhase):
+    """A token for each sequence."""
 
     @property
     def name(self) -> str:
@@ -185,26 +186,9 @@ class PagedDecode:
         """After the prompts."""
         self.batch.prefilled()
 
-    def iterate(self) -> None:
-        """One step."""
-        self.batch.iterate()
 
-    @property
-    def launch(self) -> None:
-        """None: scheduling and packing are the host's, before and after."""
-        return
-
-    @property
-    def body(self) -> None:
-        """None: it is launched op by op already."""
-        return
-
-
-class PagedMixed:
+class PagedMixed(_PagedPhase):
     """A token for each sequence, and the prefill of one more, in one iteration."""
-
-    def __init__(self, batch: PagedBatch) -> None:
-        self.batch = batch
 
     @property
     def name(self) -> str:
@@ -225,17 +209,3 @@ class PagedMixed:
         """The sequences after their prompts, and the newcomer waiting."""
         self.batch.prefilled()
         self.batch.joined()
-
-    def iterate(self) -> None:
-        """One iteration."""
-        self.batch.iterate()
-
-    @property
-    def launch(self) -> None:
-        """None: scheduling and packing are the host's, before and after."""
-        return
-
-    @property
-    def body(self) -> None:
-        """None: it is launched op by op already."""
-        return
