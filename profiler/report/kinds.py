@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -50,9 +51,14 @@ _ENVELOPE_DECODER = msgspec.json.Decoder(Envelope)
 
 def load_result(path: str | Path) -> Result:
     """Read what a verb kept, plain or gzipped. Raises `UnreadableError`, in one line, for anything else."""
+    return load_as(decode_result, path)
+
+
+def load_as(decoded: Callable[[bytes], _Record], path: str | Path) -> _Record:
+    """What `decoded` makes of a file's text; its `UnreadableError` names the file, and what else it may be."""
     text = stored_text(path)
     try:
-        return decode_result(text)
+        return decoded(text)
     except UnreadableError as error:
         raise UnreadableError(f"{path}: {error.message}", error.hint or other_than_a_result(text, path)) from error
 

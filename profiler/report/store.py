@@ -10,9 +10,8 @@ from typing import Any
 from profiler.errors import OutputExistsError, UnreadableError, UsageError
 from profiler.report.atomic_file import write_atomically as write_atomically
 from profiler.report.json_text import json_text, schema_of
-from profiler.report.kinds import OTHER_KINDS, decode_as, envelope_of
+from profiler.report.kinds import OTHER_KINDS, decode_as, envelope_of, load_as
 from profiler.report.records import SCHEMA_VERSION, Report
-from profiler.report.stored_text import other_than_a_result, stored_text
 
 _ANOTHER_PLACE = "name a file in a folder of yours"
 
@@ -38,11 +37,7 @@ def decode(data: bytes) -> Report:
 
 def load_report(path: str | Path) -> Report:
     """Read a report from a file, plain or gzipped. Raises `UnreadableError`, in one line, for anything else."""
-    text = stored_text(path)
-    try:
-        return decode(text)
-    except UnreadableError as error:
-        raise UnreadableError(f"{path}: {error.message}", error.hint or other_than_a_result(text, path)) from error
+    return load_as(decode, path)
 
 
 def check_writable(path: Path, *, force: bool, source: Path | None = None) -> None:
