@@ -53,9 +53,10 @@ def test_the_split_is_that_of_the_servers_histograms(
     assert server["e2e_ms"] <= answer["e2e_ms"]["mean"]
     assert (answer["verdict"]["cause"] == "scheduling.queue") is saturated
     if saturated:
-        # What the client finds by itself is too long by what other requests' iterations take of a first token.
+        # What the client finds by itself holds the queue, and at most what else its first tokens waited for: their
+        # prefill among other requests' iterations, and a front end that handed them on late where cores are short.
         inferred = sum(each["queue_ns"] for each in answer["requests"]) / int(count) / 1e6
-        assert inferred == pytest.approx(server["queue_ms"], rel=0.15)
+        assert 0.95 * server["queue_ms"] <= inferred <= means["queue"] + means["prefill"] + means["network"]
         assert server["peak_waiting"] > 10
 
 
