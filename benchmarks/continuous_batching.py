@@ -1,16 +1,17 @@
 """Does the simulator foretell a real engine? transformers' own continuous batching, in this process, on the CPU.
 
 Costs come from `bottleneck profile tiny --mode paged --sweep`, which runs that engine's own iterations. Requests arrive
-as a Poisson process at a moderate and at a high part of the load that the simulator says it carries; they are added
-while the engine runs, which writes down when each was scheduled and got its tokens. The simulator serves the same
-arrivals by the continuous policy.
+as a Poisson process at a moderate and at a high part of the load that the simulator says it carries, and at all of it;
+they are added while the engine runs, which writes down when each was scheduled and got its tokens. The simulator serves
+the same arrivals by the continuous policy.
 
 A shared CPU changes its speed within minutes, and a sweep keeps the times of undisturbed steps. So, before and after
 each load, a yardstick runs four decode steps of the sweep again, by themselves: costs are taken at the speed that these
 found. What comes out without that is printed, too.
 
 Claimed, of the rounds' median: mean end-to-end latency within 15%, the shares of queue, prefill and decode within 10
-points.
+points. Not so at the edge, where the queue is about to grow without end: what 5% longer steps would make of the latency
+is printed of each load, and there it is a multiple of what any sweep can know.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ from profiler.workload.engines.paged import PagedBatch
 from profiler.workload.loaded import LoadedModel
 from profiler.workload.spec import WorkloadSpec
 
-LOADS = {"moderate": 0.5, "high": 1.0}  # of what the simulator says the engine carries
+LOADS = {"moderate": 0.5, "high": 0.8, "edge": 1.0}  # of what the simulator says the engine carries
+UNCLAIMED = "edge"
+LONGER = 1.05  # steps
 PROMPTS, ANSWERS = Lengths("uniform", 32, 256), Lengths("uniform", 8, 48)
 LONGEST = 256 + 48
 LIMITS = Limits(slots=16, token_budget=512)
@@ -63,6 +66,7 @@ class Round:
     real: Times
     simulated: Times
     unscaled: Times
+    slower: Times  # simulated with steps that take `LONGER` times as long
     pace: float
 
     @property
@@ -188,7 +192,11 @@ def rows_of(load: str, rounds: list[Round]) -> list[Row]:
     error = median(errors)
     note = "; ".join(f"{mean_e2e_ms(one.simulated):.0f} ms, measured {mean_e2e_ms(one.real):.0f}" for one in rounds)
     estimate = Estimate(error * 100, min(errors) * 100, max(errors) * 100)
-    rows = [Row(f"{load}: mean e2e", estimate, "%", "15%", abs(error) <= MOST_E2E_ERROR, note)]
+    claimed = load != UNCLAIMED
+    holds = abs(error) <= MOST_E2E_ERROR if claimed else None
+    rows = [Row(f"{load}: mean e2e", estimate, "%", "15%" if claimed else "", holds, note)]
+    longer = median(mean_e2e_ms(one.slower) / mean_e2e_ms(one.simulated) - 1 for one in rounds)
+    rows.append(Row(f"{load}: if steps took {LONGER - 1:.0%} longer", Estimate(longer * 100), "%"))
     as_swept = [mean_e2e_ms(one.unscaled) / mean_e2e_ms(one.real) - 1 for one in rounds]
     paces = ", ".join(f"{one.pace:.2f}" for one in rounds)
     told = f"steps took {paces} times as long as in the sweep"
@@ -196,7 +204,8 @@ def rows_of(load: str, rounds: list[Round]) -> list[Row]:
     for place, phase in enumerate(PHASES):
         ours, real = (median(shares(times)[place] for times in side) for side in zip(*_both(rounds), strict=True))
         off, told = Estimate((ours - real) * 100), f"{ours:.1%}, measured {real:.1%}"
-        rows.append(Row(f"{load}: {phase} share", off, "points", "10 points", abs(ours - real) <= MOST_POINTS, told))
+        holds = abs(ours - real) <= MOST_POINTS if claimed else None
+        rows.append(Row(f"{load}: {phase} share", off, "points", "10 points" if claimed else "", holds, told))
     return rows
 
 
@@ -230,8 +239,9 @@ def main() -> int:
                     before = pace_of(loaded, surface)
                     real = served(loaded.model, log)
                     pace = (before + pace_of(loaded, surface)) / 2
-                ours, unscaled = (foretold(at_pace(surface, each), log, real[0]) for each in (pace, 1.0))
-                rounds[load].append(Round(real, ours, unscaled, pace))
+                paces = (pace, 1.0, LONGER * pace)
+                ours, unscaled, slower = (foretold(at_pace(surface, each), log, real[0]) for each in paces)
+                rounds[load].append(Round(real, ours, unscaled, slower, pace))
                 print(f"e2e {rounds[load][-1].e2e_error:+.1%} at a pace of {pace:.2f}", file=sys.stderr)
     rows = [row for load in LOADS for row in rows_of(load, rounds[load])]
     return finish("transformers' continuous batching, foretold", rows, typed.out, {"rate_per_s": rate})

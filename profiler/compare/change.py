@@ -82,18 +82,24 @@ def _are_pairs(before: Sequence[Values], after: Sequence[Values], in_turn: bool)
 
 
 def spread(before: Sequence[Values], after: Sequence[Values], confidence: float, in_turn: bool) -> Values | None:
-    """How far the difference of the sides' means may be off, by how far their values differ; None for too few.
+    """How far the difference of the sides' means may be off, by how far their values differ; None for too few."""
+    found = standard_error(before, after, in_turn)
+    return None if found is None else student_t(confidence, found[1]) * found[0]
 
-    Student's t: over the differences of pairs that were taken in turn, else on the difference with a pooled variance.
+
+def standard_error(before: Sequence[Values], after: Sequence[Values], in_turn: bool) -> tuple[Values, int] | None:
+    """The standard error of the difference of the sides' means, and its degrees of freedom; None for too few values.
+
+    Over the differences of pairs that were taken in turn, else with a pooled variance.
     """
     if _are_pairs(before, after, in_turn):
         pairs = np.asarray(after) - np.asarray(before)
-        return student_t(confidence, len(pairs) - 1) * pairs.std(axis=0, ddof=1) / math.sqrt(len(pairs))
+        return pairs.std(axis=0, ddof=1) / math.sqrt(len(pairs)), len(pairs) - 1
     freedom = len(before) + len(after) - 2
     if freedom < _FEWEST_DEGREES:
         return None
     squares = sum(len(side) * np.var(side, axis=0) for side in (before, after))
-    return student_t(confidence, freedom) * np.sqrt(squares / freedom * (1 / len(before) + 1 / len(after)))
+    return np.sqrt(squares / freedom * (1 / len(before) + 1 / len(after))), freedom
 
 
 def _by_repeats(before: Sequence[Sample], after: Sequence[Sample], confidence: float) -> float | None:

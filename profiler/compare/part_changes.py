@@ -4,52 +4,74 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from profiler.compare.centre import Array, centre_ms
 from profiler.compare.change import spread
+from profiler.compare.named_parts import leading_part, sure_parts
 from profiler.compare.result_times import OneTime, PartOfTime
-from profiler.report.comparison import CauseChange
+from profiler.report.comparison import CauseChange, Leading
 
 _ROUNDING = 0.01
 
 
-def part_changes(
-    before: Sequence[OneTime], after: Sequence[OneTime], confidence: float, in_turn: bool
-) -> list[CauseChange]:
-    """The parts by name; empty where a result has none. A part that a result lacks took no time there.
+@dataclass(frozen=True, slots=True)
+class PartChanges:
+    """The parts of a time, those that changed most first.
 
-    The intervals of all parts hold together with that confidence.
+    `sure` are the names of those that surely changed, `leading` is the one that most likely changed most in the way of
+    the whole; None where nothing tells.
+    """
+
+    parts: list[CauseChange] = field(default_factory=list)
+    sure: frozenset[str] = frozenset()
+    leading: Leading | None = None
+
+
+def part_changes(before: Sequence[OneTime], after: Sequence[OneTime], confidence: float, in_turn: bool) -> PartChanges:
+    """The parts by name; none where a result has none. A part that a result lacks took no time there.
+
+    The interval of each has that confidence; `sure` has it for all of its names together.
     """
     if not all(_sums(time) for time in (*before, *after)):
-        return []
+        return PartChanges()
     found = {part.name: part for side in (after, before) for time in side for part in time.parts}
     names = list(found)
     older, newer = _compositions(before, names), _compositions(after, names)
     old, new = centre_ms(*older), centre_ms(*newer)
+    was, became = (fractions * times[:, None] for fractions, times in (older, newer))
     if len(before) == len(after) == 1:
         down, up = _own_reaches(before[0], after[0], names)
     else:
-        values = [fractions * times[:, None] for fractions, times in (older, newer)]
-        reach = spread([*values[0]], [*values[1]], 1 - (1 - confidence) / len(names), in_turn)
+        reach = spread([*was], [*became], confidence, in_turn)
         down = up = np.full(len(names), math.nan) if reach is None else reach
-    return sorted(
-        (
-            CauseChange(
-                name=name,
-                class_=found[name].class_,
-                side=found[name].side,
-                before_ms=float(old[i]),
-                after_ms=float(new[i]),
-                change_ms=float(new[i] - old[i]),
-                low_ms=_known(new[i] - old[i] - down[i]),
-                high_ms=_known(new[i] - old[i] + up[i]),
-            )
-            for i, name in enumerate(names)
-        ),
-        key=lambda part: -abs(part.change_ms),
+    parts = [
+        CauseChange(
+            name=name,
+            class_=found[name].class_,
+            side=found[name].side,
+            before_ms=float(old[i]),
+            after_ms=float(new[i]),
+            change_ms=float(new[i] - old[i]),
+            low_ms=_known(new[i] - old[i] - down[i]),
+            high_ms=_known(new[i] - old[i] + up[i]),
+        )
+        for i, name in enumerate(names)
+    ]
+    sure = sure_parts(new - old, was, became, confidence, in_turn) or [_leaves_zero_out(part) for part in parts]
+    first = leading_part(new - old, was, became, float((new - old).sum()), in_turn)
+    return PartChanges(
+        sorted(parts, key=lambda part: -abs(part.change_ms)),
+        frozenset(name for name, is_sure in zip(names, sure, strict=True) if is_sure),
+        None if first is None else Leading(names[first[0]], first[1]),
     )
+
+
+def _leaves_zero_out(part: CauseChange) -> bool:
+    """By what two results know of their parts; they are taken as they are where these know nothing."""
+    return part.low_ms is None or part.high_ms is None or part.low_ms * part.high_ms > 0
 
 
 def _sums(time: OneTime) -> bool:

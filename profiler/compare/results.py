@@ -10,7 +10,7 @@ from statistics import fmean
 from profiler.compare.change import Change, Sample, change
 from profiler.compare.kept_times import in_order, moment, times_of
 from profiler.compare.likeness import differences, refuse_unlike
-from profiler.compare.part_changes import part_changes
+from profiler.compare.part_changes import PartChanges, part_changes
 from profiler.compare.profiled_times import REQUEST, at_full_speed
 from profiler.compare.result_times import ComparedResult, OneTime
 from profiler.compare.work_changes import work_changes
@@ -18,10 +18,10 @@ from profiler.errors import UsageError
 from profiler.measure.statistics import CONFIDENCE
 from profiler.report.comparison import (
     Basis,
-    CauseChange,
     ChangeState,
     ComparedSide,
     Comparison,
+    Leading,
     Side,
     TimeChange,
     Unread,
@@ -32,6 +32,7 @@ from profiler.report.source import Source
 
 MARGIN = 0.03
 _TELLING = 0.1  # of a change: less of it is no reason to name
+_LIKELY = 0.75  # a part that leads with at least that probability is worth a name
 _MEANT_MS = (1e-9, 1e12)  # a picosecond to thirty years: other times are none
 _NOTHING_KNOWN = math.log(1e6)  # an interval that reaches so far on either side says nothing
 
@@ -123,7 +124,8 @@ def _time(sides: Sequence[Sequence[OneTime]], margin: float, confidence: float, 
     found = _changed(sides, confidence, in_turn)
     state = found.state(margin)
     before, after = (math.exp(fmean(math.log(time.ms) for time in side)) for side in sides)
-    parts = part_changes(sides[0], sides[1], confidence, in_turn)
+    apart = part_changes(sides[0], sides[1], confidence, in_turn)
+    parts = apart.parts
     sources = {}
     if found.reach is None:
         sources["low_ratio"] = Source(missing="nothing says how far runs differ: a single measurement, or too few")
@@ -149,7 +151,8 @@ def _time(sides: Sequence[Sequence[OneTime]], margin: float, confidence: float, 
         state=state,
         before_values_ms=[time.ms for time in sides[0]],
         after_values_ms=[time.ms for time in sides[1]],
-        because=_because(parts, after - before) if state is ChangeState.CHANGED else [],
+        because=_because(apart, after - before) if state is ChangeState.CHANGED else [],
+        leading=_likely(apart.leading) if state is ChangeState.CHANGED else None,
         parts=parts,
         host_change_ms=on_side.get(Side.HOST),
         device_change_ms=on_side.get(Side.DEVICE),
@@ -158,21 +161,21 @@ def _time(sides: Sequence[Sequence[OneTime]], margin: float, confidence: float, 
     )
 
 
-def _because(parts: Sequence[CauseChange], change_ms: float) -> list[str]:
+def _because(apart: PartChanges, change_ms: float) -> list[str]:
     """The parts that went the way of the whole by a telling piece of it, the largest first, as long as they surely did.
 
     Where the largest may be none, a smaller one that is sure does not explain the change.
     """
     telling = [
-        part
-        for part in sorted(parts, key=lambda part: -abs(part.change_ms))
+        part.name
+        for part in apart.parts
         if part.change_ms * change_ms > 0 and abs(part.change_ms) >= _TELLING * abs(change_ms)
     ]
-    return [part.name for part in takewhile(_is_sure, telling)]
+    return list(takewhile(lambda name: name in apart.sure, telling))
 
 
-def _is_sure(part: CauseChange) -> bool:
-    return part.low_ms is None or part.high_ms is None or part.low_ms * part.high_ms > 0
+def _likely(leading: Leading | None) -> Leading | None:
+    return leading if leading is not None and leading.probability >= _LIKELY else None
 
 
 def _twice(before: Sequence[tuple[str, ComparedResult]], after: Sequence[tuple[str, ComparedResult]]) -> list[str]:

@@ -74,6 +74,12 @@ def student_t(confidence: float, degrees_of_freedom: int) -> float:
     return math.tan(low) * math.sqrt(degrees_of_freedom)
 
 
+def student_probability(value: float, degrees_of_freedom: int) -> float:
+    """P(T < value) of a Student variable with whole degrees of freedom."""
+    within = _probability_within(math.atan(abs(value) / math.sqrt(degrees_of_freedom)), degrees_of_freedom)
+    return (1 + math.copysign(within, value)) / 2
+
+
 def _probability_within(angle: float, degrees_of_freedom: int) -> float:
     """P(|T| < t) for angle = atan(t / sqrt(degrees of freedom))."""
     odd = degrees_of_freedom % 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -20,6 +21,9 @@ from profiler.measure.cycle import Cycle
 from profiler.measure.quiet import garbage_collector_off
 from profiler.trace.timeline import MODULE_PREFIX, STEP_PREFIX
 from profiler.workload.phase import RunnablePhase
+
+Clock = Callable[[], int]
+"""Monotonic nanoseconds."""
 
 # All that is kept of a trace's head: it also names the host and its paths, and may carry its environment.
 KEPT_METADATA = (
@@ -37,17 +41,24 @@ GZIP_LEVEL = 3  # a third of the default level's time for a tenth more bytes
 
 
 def record_trace(
-    phase: RunnablePhase, device: Device, *, iterations: int, modules: torch.nn.Module | None = None
+    phase: RunnablePhase,
+    device: Device,
+    *,
+    iterations: int,
+    modules: torch.nn.Module | None = None,
+    warmup_seconds: float = 0.0,
+    clock: Clock = time.perf_counter_ns,
 ) -> bytes:
     """Trace so many iterations of the phase: a gzipped Chrome trace.
 
     Each iteration lies in a range `STEP_PREFIX + name + "#" + number`, and each forward call of a module of `modules`
-    in a range `MODULE_PREFIX + qualified name` (the root's name is its class). One more iteration runs first, recorded
-    by nobody: in it the tracer allocates its buffers. Resets are outside the ranges.
+    in a range `MODULE_PREFIX + qualified name` (the root's name is its class). Before them at least one more runs, and
+    as many as `warmup_seconds` take, recorded by nobody: in the first the tracer allocates its buffers. Resets are
+    outside the ranges.
 
     Raises `UnreadableError` when the profiler writes no trace.
     """
-    return _record(phase, phase.iterate, device, iterations, modules)
+    return _record(phase, phase.iterate, device, iterations, modules, round(warmup_seconds * 1e9), clock)
 
 
 def trace_body(
@@ -61,13 +72,23 @@ def trace_body(
 
 
 def _record(
-    phase: RunnablePhase, run: Callable[[], None], device: Device, iterations: int, modules: torch.nn.Module | None
+    phase: RunnablePhase,
+    run: Callable[[], None],
+    device: Device,
+    iterations: int,
+    modules: torch.nn.Module | None,
+    warmup_ns: int = 0,
+    clock: Clock = time.perf_counter_ns,
 ) -> bytes:
     profile = _profile(device, torch.profiler.schedule(wait=0, warmup=1, active=1, repeat=1))
     cycle = Cycle(phase, device)
     cycle.prepare()
     with garbage_collector_off(), _module_ranges(modules), profile:
+        begin = clock()
         run()
+        while clock() - begin < warmup_ns:
+            cycle.prepare()
+            run()
         device.synchronize()
         profile.step()  # what follows is recorded, up to the end of the context
         for i in range(iterations):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from profiler.render.document import Block, Bullets, Cell, Column, Fact, Facts, Grid, Heading, Mark, Statement, Tone
@@ -80,10 +81,14 @@ def _changed(time: TimeChange) -> str:
         f"{time.name} takes {_percent(abs(time.change_ratio))} {how} ({_interval(time)}): "
         f"{duration(time.after_ms)} instead of {duration(time.before_ms)}"
     )
+    changes = {part.name: part.change_ms for part in time.parts}
     if time.because:
-        changes = {part.name: part.change_ms for part in time.parts}
         causes = [f"{cause_name(name)} ({_signed(changes[name])})" for name in time.because[:_MOST_NAMES]]
         return f"{text} What changed it: {listed(causes)}."
+    if time.leading is not None:
+        changed = f"{cause_name(time.leading.name)} ({_signed(changes[time.leading.name])})"
+        probability = _at_most(time.leading.probability)
+        return f"{text} What changed it most is likely {changed}, with a probability of {probability}."
     if time.parts:
         return f"{text} Which cause changed it cannot be told: its parts differ as much from run to run."
     return text
@@ -92,6 +97,11 @@ def _changed(time: TimeChange) -> str:
 def cause_name(name: str) -> str:
     """A part's name as people read it."""
     return _NAMES.get(name, name)
+
+
+def _at_most(probability: float) -> str:
+    """As a percentage that never rounds to certainty."""
+    return f"{min(math.floor(probability * 100), 99)}%"
 
 
 def _percent(ratio: float) -> str:

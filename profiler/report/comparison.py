@@ -15,7 +15,7 @@ from profiler.report.json_text import json_text, schema_of
 from profiler.report.source import Sources
 from profiler.report.vocabulary import BottleneckClass
 
-CHANGE_SCHEMA_VERSION = "1.0"
+CHANGE_SCHEMA_VERSION = "1.1"
 
 
 class ChangeState(StrEnum):
@@ -68,11 +68,19 @@ class WorkChange(Struct, frozen=True, kw_only=True):
     change_ms: float | None
 
 
+class Leading(Struct, frozen=True):
+    """The part that changed most in the way of the whole, and at least how probable it is that no other did more."""
+
+    name: str
+    probability: float
+
+
 class TimeChange(Struct, frozen=True, kw_only=True):
     """One time that both sides have: of a phase, a request, a policy. `low_ratio`..`high_ratio` is its interval.
 
     `clock` is the field that it is read from. `because` are the parts that make the change, surely and most of all
-    first; empty where it cannot be told. `before_values_ms` are the results one by one.
+    first; empty where it cannot be told. `leading` is the likely one, sure or not (since 1.1).
+    `before_values_ms` are the results one by one.
     """
 
     name: str
@@ -88,6 +96,7 @@ class TimeChange(Struct, frozen=True, kw_only=True):
     before_values_ms: list[float]
     after_values_ms: list[float]
     because: list[str]
+    leading: Leading | None = None
     parts: list[CauseChange]
     host_change_ms: float | None
     device_change_ms: float | None

@@ -17,6 +17,9 @@ from profiler.session.judged_trace import judge_trace
 from profiler.session.phase_record import phase_record
 from profiler.workload.phase import RunnablePhase, ShortenedPhase
 
+# Torch takes most of a second to start its tracer, and a CPU that computed nothing meanwhile needs a while: of the
+# first decode steps of `tiny` after that 4.9 and 4.0 ms were operations, from the eighth on 2.7 (ADR 3).
+_CPU_WARMUP_SECONDS = 0.1
 _ENDED = "the run ended before the phase was traced"
 
 
@@ -89,7 +92,14 @@ def trace_phase(bench: Bench, timed: TimedPhase) -> MeasuredPhase:
     """
     plan, phase = timed.plan, timed.plan.phase
     bench.progress.stage(f"{phase.name}: tracing")
-    trace = record_trace(phase, bench.device, iterations=bench.plan.traced_iterations, modules=plan.modules)
+    trace = record_trace(
+        phase,
+        bench.device,
+        iterations=bench.plan.traced_iterations,
+        modules=plan.modules,
+        warmup_seconds=_CPU_WARMUP_SECONDS if bench.device.properties.kind == "cpu" else 0.0,
+        clock=bench.clock,
+    )
     body = trace_body(phase, phase.body, bench.device, modules=plan.modules) if phase.body is not None else None
     counted = count_phase(bench, phase)
     bench.progress.stage(f"{phase.name}: judging")

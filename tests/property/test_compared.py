@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from profiler.compare.centre import centre
 from profiler.compare.change import Sample, change
-from profiler.compare.part_changes import part_changes
+from profiler.compare.part_changes import PartChanges, part_changes
 from profiler.compare.result_times import ComparedResult, OneTime, PartOfTime
 from profiler.compare.results import compare_results, time_changes
 from profiler.errors import UsageError
@@ -119,4 +119,4 @@ def test_kept_reports_are_compared_the_same_way_round() -> None:
 
 def test_parts_that_are_not_those_of_the_time_are_left_out() -> None:
     wrong = OneTime("decode", "wall_ms", 10.0, 0.1, 5, [PartOfTime("scheduling.host", None, None, 3.0)])
-    assert part_changes([wrong], [wrong], 0.95, False) == []
+    assert part_changes([wrong], [wrong], 0.95, False) == PartChanges()

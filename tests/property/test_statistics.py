@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiler.measure.statistics import distribution, student_t
+from profiler.measure.statistics import distribution, student_probability, student_t
 from profiler.report.records import Distribution
 
 durations = st.floats(min_value=1e-3, max_value=1e5, allow_nan=False)
@@ -120,3 +120,10 @@ def test_the_t_quantiles_are_those_of_the_printed_table(degrees_of_freedom: int,
 def test_t_shrinks_towards_the_normal_quantile(degrees_of_freedom: int) -> None:
     assert 1.95996 < student_t(0.95, degrees_of_freedom + 1) < student_t(0.95, degrees_of_freedom)
     assert math.isfinite(student_t(0.95, degrees_of_freedom))
+
+
+@given(st.floats(0.01, 0.999), st.integers(1, 40))
+def test_the_probability_of_a_quantile_is_its_own(confidence: float, degrees_of_freedom: int) -> None:
+    quantile = student_t(confidence, degrees_of_freedom)
+    assert student_probability(quantile, degrees_of_freedom) == pytest.approx((1 + confidence) / 2, abs=1e-9)
+    assert student_probability(-quantile, degrees_of_freedom) == pytest.approx((1 - confidence) / 2, abs=1e-9)

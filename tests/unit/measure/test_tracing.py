@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -95,6 +96,14 @@ def test_the_first_iteration_is_not_recorded() -> None:
         if operations.name_of(operations.operations.name, row) == "aten::relu"
     ]
     assert len(relu) == 2
+
+
+def test_iterations_of_the_warm_up_are_not_recorded_either() -> None:
+    phase = TorchPhase()
+    clock = itertools.count(0, 10_000_000).__next__  # each look at it is 10 ms later
+    data = record_trace(phase, device(), iterations=2, warmup_seconds=0.045, clock=clock)
+    assert phase.iterations == 1 + 4 + 2
+    assert len(steps(read_kineto(data))) == 2
 
 
 def test_a_step_holds_each_modules_range_once_and_nested_as_the_modules_are(timeline: Timeline) -> None:

@@ -12,7 +12,7 @@ from profiler.compare.results import compare_results
 from profiler.render.change_blocks import change_blocks
 from profiler.render.document import Block, Bullets, Gauge, Grid, Heading, Statement, Tone
 from profiler.render.history_blocks import history_blocks
-from profiler.report.comparison import Basis, ChangeState, Comparison
+from profiler.report.comparison import Basis, ChangeState, Comparison, Leading
 from profiler.report.history import ChangePoint
 from profiler.report.kinds import load_result
 
@@ -40,10 +40,21 @@ def grid_under(title: str, blocks: list[Block]) -> Grid:
 
 
 def test_a_change_whose_cause_is_not_sure_says_so(slowed: Comparison) -> None:
-    unsure = replace(slowed, times=[replace(time, because=[]) for time in slowed.times])
+    unsure = replace(slowed, times=[replace(time, because=[], leading=None) for time in slowed.times])
     decode = next(text for text in answers(change_blocks(unsure)) if text.startswith("Decode takes"))
     assert "longer" in decode
     assert decode.endswith("Which cause changed it cannot be told: its parts differ as much from run to run.")
+
+
+@pytest.mark.parametrize(("probability", "said"), [(0.93, "93%"), (0.9999, "99%")])
+def test_a_likely_cause_comes_with_its_probability_which_is_no_certainty(
+    slowed: Comparison, probability: float, said: str
+) -> None:
+    leading = Leading("scheduling.host", probability)
+    likely = replace(slowed, times=[replace(time, because=[], leading=leading) for time in slowed.times])
+    decode = next(text for text in answers(change_blocks(likely)) if text.startswith("Decode takes"))
+    assert "What changed it most is likely the host (+" in decode
+    assert decode.endswith(f", with a probability of {said}.")
 
 
 def test_a_named_cause_comes_with_its_change(slowed: Comparison) -> None:
