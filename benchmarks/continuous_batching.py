@@ -10,8 +10,8 @@ each load, a yardstick runs four decode steps of the sweep again, by themselves:
 found. What comes out without that is printed, too.
 
 Claimed, of the rounds' median: mean end-to-end latency within 15%, the shares of queue, prefill and decode within 10
-points. Nothing is claimed of the edge, where the queue is about to grow without end: what steps that take 5% longer make
-of the latency is printed of each load, and there it is 16%.
+points. Nothing is claimed of the edge, where the queue is about to grow without end: what steps that take 5% longer
+make of the latency is printed of each load, and there it is 16%.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 
 from msgspec.structs import replace
 
@@ -110,9 +110,25 @@ def judge_trace(
     )
     kind = bench.device.properties.kind
     doubtful = [*doubts(telemetry, rates, kind), *trace_doubts(judgement.timeline.kernel_scale, kind)]
-    whole_ratio = prod(1 - finding.lost_ratio for finding in findings if finding.severity is Severity.WARNING)
+    whole_ratio = math.prod(1 - finding.lost_ratio for finding in findings if finding.severity is Severity.WARNING)
     judgement = replace(judgement, verdict=undermined(trusted(judgement.verdict, whole_ratio), doubtful))
     return JudgedTrace(judgement, None, copies, stream_overlap(step) if on_gpu else None, work, warnings, counted)
+
+
+def middle_trace(traces: Sequence[bytes]) -> bytes:
+    """Of traces of one phase, the one whose step to look at took the median time.
+
+    Those without a step count as the longest. Raises `ValueError` where there is no trace.
+    """
+    if not traces:
+        raise ValueError("there is no trace to choose from")
+    return sorted(traces, key=_step_ns)[(len(traces) - 1) // 2] if len(traces) > 1 else traces[0]
+
+
+def _step_ns(trace: bytes) -> float:
+    timeline = read_kineto(trace)
+    steps = steps_of(timeline)
+    return representative(steps, timeline.overhead).wall_ns if steps else math.inf
 
 
 def _work(step: Timeline, body: bytes | None, hint: TokenShape) -> KernelWork:

@@ -13,13 +13,16 @@ from profiler.report.records import Advice, Clean, Phase
 from profiler.report.telemetry import Telemetry
 from profiler.session.bench import Bench, PhasePlan
 from profiler.session.counted_phase import count_phase
-from profiler.session.judged_trace import judge_trace
+from profiler.session.judged_trace import judge_trace, middle_trace
 from profiler.session.phase_record import phase_record
 from profiler.workload.phase import RunnablePhase, ShortenedPhase
 
 # Torch takes most of a second to start its tracer, and a CPU that computed nothing meanwhile needs a while: of the
 # first decode steps of `tiny` after that 4.9 and 4.0 ms were operations, from the eighth on 2.7 (ADR 3).
 _CPU_WARMUP_SECONDS = 0.1
+# What other processes do to a CPU's caches changes within a second, of which a trace sees 20 ms: the operations of a
+# step of `tiny` took 2.9, 2.9, 3.2, 3.3 and 3.6 ms in five traces of one process.
+_CPU_TRACES = 3
 _ENDED = "the run ended before the phase was traced"
 
 
@@ -92,17 +95,26 @@ def trace_phase(bench: Bench, timed: TimedPhase) -> MeasuredPhase:
     """
     plan, phase = timed.plan, timed.plan.phase
     bench.progress.stage(f"{phase.name}: tracing")
-    trace = record_trace(
-        phase,
-        bench.device,
-        iterations=bench.plan.traced_iterations,
-        modules=plan.modules,
-        warmup_seconds=_CPU_WARMUP_SECONDS if bench.device.properties.kind == "cpu" else 0.0,
-        clock=bench.clock,
-    )
+    trace = _recorded(bench, phase, plan)
     body = trace_body(phase, phase.body, bench.device, modules=plan.modules) if phase.body is not None else None
     counted = count_phase(bench, phase)
     bench.progress.stage(f"{phase.name}: judging")
     traced = judge_trace(bench, plan, timed.clean, timed.host_ms, timed.telemetry, trace, body, counted)
     record = phase_record(bench, plan, timed.clean, timed.telemetry, traced, traced.refusal)
     return MeasuredPhase(record, traced.judgement.advice if traced.judgement else [], trace)
+
+
+def _recorded(bench: Bench, phase: RunnablePhase, plan: PhasePlan) -> bytes:
+    on_cpu = bench.device.properties.kind == "cpu"
+
+    def record() -> bytes:
+        return record_trace(
+            phase,
+            bench.device,
+            iterations=bench.plan.traced_iterations,
+            modules=plan.modules,
+            warmup_seconds=_CPU_WARMUP_SECONDS if on_cpu else 0.0,
+            clock=bench.clock,
+        )
+
+    return middle_trace([record() for _ in range(_CPU_TRACES if on_cpu else 1)])
