@@ -8,7 +8,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import msgspec
 import torch
@@ -40,6 +42,14 @@ KEPT_METADATA = (
 GZIP_LEVEL = 3  # a third of the default level's time for a tenth more bytes
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedTrace:
+    """A gzipped Chrome trace, and how long an iteration took just before it, which nobody traced; None without any."""
+
+    trace: bytes
+    untraced_ms: float | None = None
+
+
 def record_trace(
     phase: RunnablePhase,
     device: Device,
@@ -48,12 +58,12 @@ def record_trace(
     modules: torch.nn.Module | None = None,
     warmup_seconds: float = 0.0,
     clock: Clock = time.perf_counter_ns,
-) -> bytes:
-    """Trace so many iterations of the phase: a gzipped Chrome trace.
+) -> RecordedTrace:
+    """Trace so many iterations of the phase.
 
     Each iteration lies in a range `STEP_PREFIX + name + "#" + number`, and each forward call of a module of `modules`
-    in a range `MODULE_PREFIX + qualified name` (the root's name is its class). Before them at least one more runs, and
-    as many as `warmup_seconds` take, recorded by nobody: in the first the tracer allocates its buffers. Resets are
+    in a range `MODULE_PREFIX + qualified name` (the root's name is its class). Before them one more runs, recorded by
+    nobody: in it the tracer allocates its buffers. Before that, as many are timed as take `warmup_seconds`. Resets are
     outside the ranges.
 
     Raises `UnreadableError` when the profiler writes no trace.
@@ -68,7 +78,7 @@ def trace_body(
 
     Its kernels have operations and modules, which those of a graph's replay lack; its times mean nothing.
     """
-    return _record(phase, body, device, 1, modules)
+    return _record(phase, body, device, 1, modules).trace
 
 
 def _record(
@@ -79,24 +89,35 @@ def _record(
     modules: torch.nn.Module | None,
     warmup_ns: int = 0,
     clock: Clock = time.perf_counter_ns,
-) -> bytes:
+) -> RecordedTrace:
     profile = _profile(device, torch.profiler.schedule(wait=0, warmup=1, active=1, repeat=1))
     cycle = Cycle(phase, device)
-    cycle.prepare()
-    with garbage_collector_off(), _module_ranges(modules), profile:
-        begin = clock()
-        run()
-        while clock() - begin < warmup_ns:
+    with garbage_collector_off(), profile:
+        untraced_ms = _warmed_up(cycle, run, device, warmup_ns, clock)
+        with _module_ranges(modules):
             cycle.prepare()
             run()
+            device.synchronize()
+            profile.step()  # what follows is recorded, up to the end of the context
+            for i in range(iterations):
+                cycle.prepare()
+                with record_function(f"{STEP_PREFIX}{phase.name}#{i}"):
+                    run()
+                device.synchronize()  # what the step left running belongs to it
+    return RecordedTrace(_export(profile), untraced_ms)
+
+
+def _warmed_up(cycle: Cycle, run: Callable[[], None], device: Device, warmup_ns: int, clock: Clock) -> float | None:
+    """Run for so long: the median of the later half of the iterations, in ms; None without any."""
+    samples_ms: list[float] = []
+    end = clock() + warmup_ns
+    while clock() < end:
+        cycle.prepare()
+        begin = clock()
+        run()
         device.synchronize()
-        profile.step()  # what follows is recorded, up to the end of the context
-        for i in range(iterations):
-            cycle.prepare()
-            with record_function(f"{STEP_PREFIX}{phase.name}#{i}"):
-                run()
-            device.synchronize()  # what the step left running belongs to it
-    return _export(profile)
+        samples_ms.append((clock() - begin) / 1e6)
+    return median(samples_ms[len(samples_ms) // 2 :]) if samples_ms else None
 
 
 @contextmanager

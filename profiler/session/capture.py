@@ -24,6 +24,7 @@ from profiler.session.environment import describe
 from profiler.session.judged_trace import judge_trace
 from profiler.session.machine import Machine, now, sampler_config, this_machine
 from profiler.session.marked import ITERATIONS_PER_REPEAT, WARMUP_ITERATIONS, Instruments, MarkedPhase, NamedPhase
+from profiler.session.paced_trace import PacedTrace
 from profiler.session.phase_record import phase_record
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ class Capture:
         clean = _clean(phase)
         if phase.trace is None:
             return phase_record(self._bench, plan, clean, phase.telemetry, None, phase.wanting()), []
-        traced = judge_trace(self._bench, plan, clean, None, phase.telemetry, phase.trace, None)
+        traced = judge_trace(self._bench, plan, clean, None, phase.telemetry, PacedTrace(phase.trace), None)
         record = phase_record(self._bench, plan, clean, phase.telemetry, traced, traced.refusal)
         return record, traced.judgement.advice if traced.judgement else []
 

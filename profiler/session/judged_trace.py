@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 from msgspec.structs import replace
 
@@ -21,12 +21,14 @@ from profiler.session.bench import Bench, PhasePlan
 from profiler.session.counted_phase import CountedPhase
 from profiler.session.cross_checks import doubts, is_throttled, trace_doubts
 from profiler.session.needed import rates_of
+from profiler.session.paced_trace import PacedTrace
 from profiler.trace.cpu import with_cpu_activities
 from profiler.trace.graph import build_graph
 from profiler.trace.inline_graph import build_inline_graph
 from profiler.trace.integrity import Severity, check
 from profiler.trace.kineto import read_kineto
 from profiler.trace.overlap import host_copies, stream_overlap
+from profiler.trace.pace import at_pace
 from profiler.trace.steps import cut, representative, steps_of
 from profiler.trace.timeline import Timeline
 
@@ -50,13 +52,13 @@ def judge_trace(
     clean: Clean,
     host_ms: float | None,
     telemetry: Telemetry | None,
-    trace: bytes,
+    paced: PacedTrace,
     body: bytes | None,
     counted: CountedPhase | None = None,
 ) -> JudgedTrace:
     """What follows from a recorded trace and the clean times of the same phase."""
     counted = counted or CountedPhase()
-    timeline = read_kineto(trace)
+    timeline = read_kineto(paced.trace)
     on_gpu = bench.device.properties.kind == "cuda"
     if not on_gpu:
         timeline = with_cpu_activities(timeline)
@@ -76,9 +78,9 @@ def judge_trace(
         return JudgedTrace(None, f"the trace cannot carry a verdict: {reason}", [], None, None, warnings, counted)
 
     chosen = representative(steps, timeline.overhead)
-    step = cut(timeline, chosen)
+    step = at_pace(cut(timeline, chosen), chosen.start_ns, paced.clean_ratio)
     build = build_graph if on_gpu else build_inline_graph
-    graph = build(step, chosen.start_ns, chosen.end_ns)
+    graph = build(step, chosen.start_ns, chosen.start_ns + round(paced.clean_ratio * (chosen.end_ns - chosen.start_ns)))
     work = _work(step, body, plan.hint)
     copies = host_copies(step)
     peaks = bench.peaks()
@@ -110,25 +112,9 @@ def judge_trace(
     )
     kind = bench.device.properties.kind
     doubtful = [*doubts(telemetry, rates, kind), *trace_doubts(judgement.timeline.kernel_scale, kind)]
-    whole_ratio = math.prod(1 - finding.lost_ratio for finding in findings if finding.severity is Severity.WARNING)
+    whole_ratio = prod(1 - finding.lost_ratio for finding in findings if finding.severity is Severity.WARNING)
     judgement = replace(judgement, verdict=undermined(trusted(judgement.verdict, whole_ratio), doubtful))
     return JudgedTrace(judgement, None, copies, stream_overlap(step) if on_gpu else None, work, warnings, counted)
-
-
-def middle_trace(traces: Sequence[bytes]) -> bytes:
-    """Of traces of one phase, the one whose step to look at took the median time.
-
-    Those without a step count as the longest. Raises `ValueError` where there is no trace.
-    """
-    if not traces:
-        raise ValueError("there is no trace to choose from")
-    return sorted(traces, key=_step_ns)[(len(traces) - 1) // 2] if len(traces) > 1 else traces[0]
-
-
-def _step_ns(trace: bytes) -> float:
-    timeline = read_kineto(trace)
-    steps = steps_of(timeline)
-    return representative(steps, timeline.overhead).wall_ns if steps else math.inf
 
 
 def _work(step: Timeline, body: bytes | None, hint: TokenShape) -> KernelWork:

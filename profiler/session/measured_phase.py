@@ -13,7 +13,8 @@ from profiler.report.records import Advice, Clean, Phase
 from profiler.report.telemetry import Telemetry
 from profiler.session.bench import Bench, PhasePlan
 from profiler.session.counted_phase import count_phase
-from profiler.session.judged_trace import judge_trace, middle_trace
+from profiler.session.judged_trace import judge_trace
+from profiler.session.paced_trace import PacedTrace, middle_trace
 from profiler.session.phase_record import phase_record
 from profiler.workload.phase import RunnablePhase, ShortenedPhase
 
@@ -95,20 +96,21 @@ def trace_phase(bench: Bench, timed: TimedPhase) -> MeasuredPhase:
     """
     plan, phase = timed.plan, timed.plan.phase
     bench.progress.stage(f"{phase.name}: tracing")
-    trace = _recorded(bench, phase, plan)
+    paced = _traced(bench, phase, plan, timed.clean.wall_ms.median)
     body = trace_body(phase, phase.body, bench.device, modules=plan.modules) if phase.body is not None else None
     counted = count_phase(bench, phase)
     bench.progress.stage(f"{phase.name}: judging")
-    traced = judge_trace(bench, plan, timed.clean, timed.host_ms, timed.telemetry, trace, body, counted)
+    traced = judge_trace(bench, plan, timed.clean, timed.host_ms, timed.telemetry, paced, body, counted)
     record = phase_record(bench, plan, timed.clean, timed.telemetry, traced, traced.refusal)
-    return MeasuredPhase(record, traced.judgement.advice if traced.judgement else [], trace)
+    return MeasuredPhase(record, traced.judgement.advice if traced.judgement else [], paced.trace)
 
 
-def _recorded(bench: Bench, phase: RunnablePhase, plan: PhasePlan) -> bytes:
+def _traced(bench: Bench, phase: RunnablePhase, plan: PhasePlan, clean_ms: float) -> PacedTrace:
+    """A trace of the phase; of a CPU the middle one of several, each at the pace of its moment."""
     on_cpu = bench.device.properties.kind == "cpu"
 
-    def record() -> bytes:
-        return record_trace(
+    def trace() -> PacedTrace:
+        recorded = record_trace(
             phase,
             bench.device,
             iterations=bench.plan.traced_iterations,
@@ -116,5 +118,6 @@ def _recorded(bench: Bench, phase: RunnablePhase, plan: PhasePlan) -> bytes:
             warmup_seconds=_CPU_WARMUP_SECONDS if on_cpu else 0.0,
             clock=bench.clock,
         )
+        return PacedTrace(recorded.trace, clean_ms / recorded.untraced_ms if recorded.untraced_ms else 1.0)
 
-    return middle_trace([record() for _ in range(_CPU_TRACES if on_cpu else 1)])
+    return middle_trace([trace() for _ in range(_CPU_TRACES if on_cpu else 1)])

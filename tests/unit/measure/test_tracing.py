@@ -67,7 +67,7 @@ def device() -> FakeDevice:
 @pytest.fixture(scope="module")
 def trace() -> bytes:
     phase = TorchPhase()
-    return record_trace(phase, device(), iterations=3, modules=phase.model)
+    return record_trace(phase, device(), iterations=3, modules=phase.model).trace
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_each_iteration_has_a_range_of_its_own(timeline: Timeline) -> None:
 
 def test_the_first_iteration_is_not_recorded() -> None:
     phase = TorchPhase()
-    data = record_trace(phase, device(), iterations=2)
+    data = record_trace(phase, device(), iterations=2).trace
     assert phase.iterations == 3
     operations = read_kineto(data)
     relu = [
@@ -98,12 +98,17 @@ def test_the_first_iteration_is_not_recorded() -> None:
     assert len(relu) == 2
 
 
-def test_iterations_of_the_warm_up_are_not_recorded_either() -> None:
+def test_iterations_of_the_warm_up_are_timed_and_not_recorded() -> None:
     phase = TorchPhase()
-    clock = itertools.count(0, 10_000_000).__next__  # each look at it is 10 ms later
-    data = record_trace(phase, device(), iterations=2, warmup_seconds=0.045, clock=clock)
-    assert phase.iterations == 1 + 4 + 2
-    assert len(steps(read_kineto(data))) == 2
+    clock = itertools.count(0, 10_000_000).__next__  # each look at it is 10 ms later, and an iteration needs three
+    recorded = record_trace(phase, device(), iterations=2, warmup_seconds=0.045, clock=clock)
+    assert phase.iterations == 2 + 1 + 2
+    assert len(steps(read_kineto(recorded.trace))) == 2
+    assert recorded.untraced_ms == 10.0
+
+
+def test_without_a_warm_up_nothing_is_known_of_an_untraced_iteration() -> None:
+    assert record_trace(TorchPhase(), device(), iterations=1).untraced_ms is None
 
 
 def test_a_step_holds_each_modules_range_once_and_nested_as_the_modules_are(timeline: Timeline) -> None:
@@ -175,7 +180,7 @@ def test_the_model_is_left_without_hooks_even_when_an_iteration_fails() -> None:
 
 
 def test_without_modules_there_are_only_steps() -> None:
-    timeline = read_kineto(record_trace(TorchPhase(), device(), iterations=1))
+    timeline = read_kineto(record_trace(TorchPhase(), device(), iterations=1).trace)
     names = {timeline.name_of(timeline.ranges.name, row) for row in range(len(timeline.ranges))}
     assert not any(name.startswith(MODULE_PREFIX) for name in names)
 

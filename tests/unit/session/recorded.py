@@ -22,6 +22,7 @@ from profiler.session.bench import Bench, PhasePlan
 from profiler.session.environment import describe
 from profiler.session.judged_trace import judge_trace
 from profiler.session.marked import NamedPhase
+from profiler.session.paced_trace import PacedTrace
 from profiler.session.phase_record import phase_record
 from tests.unit.attribute.recorded_steps import RECORDINGS, token_shape
 from tests.unit.measure.stand_ins import FakeClock, FakeSampler
@@ -107,7 +108,7 @@ def recorded_phase(
         clean,
         None,
         telemetry,
-        edited((RECORDINGS / f"{name}.json.gz").read_bytes()),
+        PacedTrace(edited((RECORDINGS / f"{name}.json.gz").read_bytes())),
         edited_body(body.read_bytes()) if body.exists() else None,
     )
     return phase_record(bench, plan, clean, telemetry, traced, traced.refusal)
