@@ -19,7 +19,7 @@ from profiler.report.timeline import Timeline
 from profiler.report.vocabulary import BottleneckClass, Cause, Resource, Tier, VerdictState
 from profiler.report.workload import Capacity, Workload
 
-SCHEMA_VERSION = "1.3"
+SCHEMA_VERSION = "1.4"
 
 
 class Distribution(Struct, frozen=True, kw_only=True):

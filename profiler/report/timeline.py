@@ -52,9 +52,9 @@ class DeviceRows(Struct, frozen=True, kw_only=True):
 class Timeline(Struct, frozen=True, kw_only=True):
     """One traced step: enough for a picture, and for a replay at other speeds.
 
-    Times are as traced. The scales bring them to those of the clean pass; calls to the driver take `call_scale`
-    times the `host_scale` of the work between them. With `evidence` the step can be judged again; reports before
-    schema 1.1 lack it.
+    Times are as traced, times `pace_ratio`: how much faster or slower the machine was known to be at that moment. The
+    scales bring them to those of the clean pass; calls to the driver take `call_scale` times the `host_scale` of the
+    work between them. With `evidence` the step can be judged again; reports before schema 1.1 lack it.
     """
 
     names: list[str]
@@ -67,4 +67,5 @@ class Timeline(Struct, frozen=True, kw_only=True):
     gap_scale: float = 1.0
     input_scale: float = 1.0
     call_scale: float = 1.0
+    pace_ratio: float = 1.0
     evidence: Evidence | None = None

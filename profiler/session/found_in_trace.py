@@ -169,8 +169,8 @@ def _judged(phase: Phase, steps: list[Step]) -> Step | None:
     """The step that the phase was judged by: to the nanosecond, it took as long as the report says."""
     if phase.timeline is None:
         return None
-    wall_ns = round(phase.timeline.traced_wall_us * 1e3)
-    return next((step for step in steps if step.name == phase.name and step.wall_ns == wall_ns), None)
+    wall_ns, ratio = round(phase.timeline.traced_wall_us * 1e3), phase.timeline.pace_ratio
+    return next((step for step in steps if step.name == phase.name and round(step.wall_ns * ratio) == wall_ns), None)
 
 
 def _causes(judged: list[tuple[Phase, Step]]) -> dict[str, Ints]:
@@ -179,10 +179,10 @@ def _causes(judged: list[tuple[Phase, Step]]) -> dict[str, Ints]:
     for phase, step in judged:
         if phase.timeline is None:
             continue
-        rows = phase.timeline.device
-        start = step.start_ns + np.rint(np.array(rows.start_us, np.float64) * 1e3).astype(np.int64)
+        rows, ns = phase.timeline.device, 1e3 / phase.timeline.pace_ratio
+        start = step.start_ns + np.rint(np.array(rows.start_us, np.float64) * ns).astype(np.int64)
         busy = intervals.from_columns(
-            start, start + np.rint(np.array(rows.duration_us, np.float64) * 1e3).astype(np.int64)
+            start, start + np.rint(np.array(rows.duration_us, np.float64) * ns).astype(np.int64)
         )
         causes = np.array([CAUSES[cause] for cause in rows.cause], np.object_)
         for cause in dict.fromkeys(causes.tolist()):

@@ -111,9 +111,14 @@ def judge_trace(
         copies,
     )
     kind = bench.device.properties.kind
-    doubtful = [*doubts(telemetry, rates, kind), *trace_doubts(judgement.timeline.kernel_scale, kind)]
+    scale = judgement.timeline.kernel_scale * paced.clean_ratio
+    doubtful = [*doubts(telemetry, rates, kind), *trace_doubts(scale, kind)]
     whole_ratio = prod(1 - finding.lost_ratio for finding in findings if finding.severity is Severity.WARNING)
-    judgement = replace(judgement, verdict=undermined(trusted(judgement.verdict, whole_ratio), doubtful))
+    judgement = replace(
+        judgement,
+        verdict=undermined(trusted(judgement.verdict, whole_ratio), doubtful),
+        timeline=replace(judgement.timeline, pace_ratio=paced.clean_ratio),
+    )
     return JudgedTrace(judgement, None, copies, stream_overlap(step) if on_gpu else None, work, warnings, counted)
 
 

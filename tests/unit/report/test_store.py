@@ -50,7 +50,7 @@ def test_what_another_verb_wrote_is_told_to_be_that(verb: str) -> None:
 
 def test_the_keys_that_other_tools_rely_on_are_there() -> None:
     data = json.loads(encode(sample.report()))
-    assert data["schema_version"] == "1.3"
+    assert data["schema_version"] == "1.4"
     decode_phase = next(phase for phase in data["phases"] if phase["name"] == "decode")
     assert decode_phase["clean"]["wall_ms"]["median"] == 27.03
     assert decode_phase["parts"][0]["class"] == "scheduling"
