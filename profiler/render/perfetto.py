@@ -7,12 +7,13 @@ must nest; what overlaps without nesting goes to further tracks of the same name
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import IO
 
 from profiler.trace import perfetto as schema
 from profiler.trace.perfetto import EventType, Packet, Track, TrackEvent
 from profiler.trace.perfetto_magic import MAGIC
-from profiler.trace.protobuf import block, double, few, fixed64, number, text
+from profiler.trace.protobuf import block, block_tag, double, fixed64, number, number_tag, text, varint
 from profiler.trace.records import Numbered
 
 _EXPLICIT = 3  # of TrackDescriptor.ChildTracksOrdering
@@ -42,6 +43,7 @@ class PerfettoProcess:
     def __init__(self, file: IO[bytes], sequence: int, name: str) -> None:
         self._file, self._sequence = file, sequence
         self._names, self._categories = Numbered[str](), Numbered[str]()
+        self._heads: dict[tuple[int, EventType, str, str], bytes] = {}
         self._tracks = 0
         self._tail = number(Packet.SEQUENCE, sequence) + number(Packet.SEQUENCE_FLAGS, schema.NEEDED)
         process = number(schema.PROCESS_PID, sequence) + text(schema.PROCESS_NAME, name)
@@ -69,7 +71,7 @@ class PerfettoProcess:
 
     def count(self, track: int, at_ns: int, value: float) -> None:
         """A number from this time on."""
-        self._put_event(at_ns, EventType.COUNTER, track, double(TrackEvent.COUNTER, value))
+        self._put_event(at_ns, _head(EventType.COUNTER, track) + double(TrackEvent.COUNTER, value))
 
     def slice(self, track: int, start_ns: int, end_ns: int, name: str, facts: Facts | None = None) -> None:
         """Something of ours that took this time, and what is known of it."""
@@ -87,9 +89,14 @@ class PerfettoProcess:
 
     def end(self, track: int, at_ns: int) -> None:
         """The end of the slice that was begun last on the track."""
-        self._put_event(at_ns, EventType.END, track, b"")
+        self._put_event(at_ns, _head(EventType.END, track))
 
     def _put_named(self, kind: EventType, track: int, at_ns: int, name: str, category: str, rest: bytes) -> None:
+        # Of millions of events few have a beginning of their own.
+        head = self._heads.get((track, kind, name, category))
+        if head is not None:
+            self._put_event(at_ns, head + rest)
+            return
         new = b""
         for field, known, word in (
             (schema.INTERNED_NAMES, self._names, name),
@@ -97,9 +104,10 @@ class PerfettoProcess:
         ):
             if word not in known:
                 new += block(field, number(schema.IID, known[word] + 1) + text(schema.INTERNED_NAME, word))
-        words = few(TrackEvent.CATEGORY_IIDS, self._categories[category] + 1)
-        words += few(TrackEvent.NAME_IID, self._names[name] + 1)
-        self._put_event(at_ns, kind, track, words + rest, block(Packet.INTERNED, new) if new else b"")
+        words = number(TrackEvent.CATEGORY_IIDS, self._categories[category] + 1)
+        words += number(TrackEvent.NAME_IID, self._names[name] + 1)
+        head = self._heads[track, kind, name, category] = _head(kind, track) + words
+        self._put_event(at_ns, head + rest, block(Packet.INTERNED, new) if new else b"")
 
     def _describe(self, name: str, parent: int | None, order: int, rest: bytes) -> int:
         track = self._new_track()
@@ -115,20 +123,32 @@ class PerfettoProcess:
     def _put_descriptor(self, descriptor: bytes) -> None:
         self._put(block(Packet.TRACK_DESCRIPTOR, descriptor) + self._tail)
 
-    def _put_event(self, at_ns: int, kind: EventType, track: int, rest: bytes, interned: bytes = b"") -> None:
-        event = few(TrackEvent.TYPE, kind) + few(TrackEvent.TRACK, track) + rest
-        self._put(number(Packet.TIMESTAMP, at_ns) + block(Packet.TRACK_EVENT, event) + interned + self._tail)
+    def _put_event(self, at_ns: int, event: bytes, interned: bytes = b"") -> None:
+        begin = _TIMESTAMP + varint(at_ns) + _TRACK_EVENT + varint(len(event))
+        length = len(begin) + len(event) + len(interned) + len(self._tail)
+        self._file.write(b"".join((_PACKET, varint(length), begin, event, interned, self._tail)))
 
     def _put(self, packet: bytes) -> None:
         self._file.write(block(schema.PACKET, packet))
 
 
-_ARGUMENTS = text(schema.ANNOTATION_NAME, schema.ARGUMENTS)
+_PACKET = block_tag(schema.PACKET)
+_TIMESTAMP, _TRACK_EVENT = number_tag(Packet.TIMESTAMP), block_tag(Packet.TRACK_EVENT)
+
+
+@lru_cache(maxsize=1 << 12)
+def _head(kind: EventType, track: int) -> bytes:
+    return number(TrackEvent.TYPE, kind) + number(TrackEvent.TRACK, track)
+
+
+_ANNOTATION = block_tag(TrackEvent.ANNOTATIONS)
+_ARGUMENTS = text(schema.ANNOTATION_NAME, schema.ARGUMENTS) + block_tag(schema.ANNOTATION_JSON)
 
 
 def arguments_of(event: bytes) -> bytes:
     """The debug annotation that holds an event's arguments, which are JSON."""
-    return block(TrackEvent.ANNOTATIONS, _ARGUMENTS + block(schema.ANNOTATION_JSON, event))
+    length = varint(len(event))
+    return b"".join((_ANNOTATION, varint(len(_ARGUMENTS) + len(length) + len(event)), _ARGUMENTS, length, event))
 
 
 def flow(identity: int) -> bytes:

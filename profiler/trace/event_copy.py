@@ -8,6 +8,7 @@ those that are numbers.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import closing
 from tempfile import TemporaryFile
 from typing import IO, Any, Self
@@ -16,7 +17,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from profiler.trace.decimals import nanoseconds
+from profiler.trace.decimals import column_of_nanoseconds, nanoseconds
 from profiler.trace.event_decoder import Text
 from profiler.trace.event_types import SyncEvent
 from profiler.trace.group_names import plain_group
@@ -129,18 +130,19 @@ class EventCopy:
 
     def _take(self, text: Text) -> None:
         """Take the events of a list. Raises `msgspec.DecodeError`, and takes none, where it is none."""
-        rows = [
-            self._row(event, kind)
+        taken = [
+            (event, kind)
             for event in self._decoder.decode(text)
             if event.ph == _COMPLETE and isinstance(event.cat, str) and (kind := _KINDS.get(event.cat.lower()))
         ]
+        starts, lengths = _times([event.ts for event, _ in taken]), _times([event.dur for event, _ in taken])
+        rows = [self._row(*each, *times) for each, *times in zip(taken, starts, lengths, strict=True)]
         if rows:
             self._pieces.append(np.array(rows, np.int64).T)
 
-    def _row(self, event: _Event, kind: _Kind) -> tuple[int, ...]:
+    def _row(self, event: _Event, kind: _Kind, start: int | None, lasts: int | None) -> tuple[int, ...]:
         arguments = kind.arguments(event.args)
         name = kind.name(event.name)
-        start, lasts = _time(event.ts), _time(event.dur)
         flow = _integer(arguments, "correlation") if kind.flows else -1
         tid = event.tid if isinstance(event.tid, int) else -1
         track = kind.track(arguments, tid)
@@ -222,6 +224,15 @@ _CHANGES = {"Concrete Inputs": _inputs, "Call stack": _stack}
 _KINDS = {category: _Kind(kind) for kind in EVENT_KINDS for category in kind.categories}
 
 
+def _times(texts: Sequence[msgspec.Raw]) -> Sequence[int | None]:
+    """In ns; None where there is none."""
+    try:
+        times: list[int] = column_of_nanoseconds(texts).tolist()
+        return times
+    except ValueError:
+        return [_time(text) for text in texts]
+
+
 def _time(text: msgspec.Raw) -> int | None:
     try:
         return nanoseconds(bytes(text))
@@ -230,9 +241,12 @@ def _time(text: msgspec.Raw) -> int | None:
 
 
 def _integer(arguments: _Arguments, name: str) -> int:
+    text = arguments.get(name)
+    if text is None:
+        return -1
     try:
-        return int(bytes(arguments[name]).strip(b'"'))
-    except (KeyError, ValueError):
+        return int(bytes(text).strip(b'"'))
+    except ValueError:
         return -1
 
 

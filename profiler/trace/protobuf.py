@@ -26,31 +26,46 @@ def varint(value: int) -> bytes:
     if 0 <= value < 128:
         return _SHORT[value]
     value &= _MASK
-    found = bytearray()
-    while value > 127:
-        found.append(value & 127 | 128)
-        value >>= 7
-    found.append(value)
-    return bytes(found)
+    if value < 1 << 14:
+        return bytes((value & 127 | 128, value >> 7))
+    return _pair(value & 16383) + _rest(value >> 14)
+
+
+# Lengths and times come in the order of their size: what is above their last 14 bits repeats.
+@lru_cache(maxsize=1 << 14)
+def _pair(value: int) -> bytes:
+    return bytes((value & 127 | 128, value >> 7 | 128))
+
+
+@lru_cache(maxsize=1 << 14)
+def _rest(value: int) -> bytes:
+    return varint(value)
 
 
 @lru_cache(maxsize=256)
-def _tag(field: int, kind: int) -> bytes:
+def tag(field: int, kind: int) -> bytes:
+    """What a field begins with."""
     return varint(field << 3 | kind)
+
+
+def block_tag(field: int) -> bytes:
+    """What a field of type string, bytes or message begins with; its length follows."""
+    return tag(field, _BLOCK)
+
+
+def number_tag(field: int) -> bytes:
+    """What a field of a whole number begins with; the number follows."""
+    return tag(field, _VARINT)
 
 
 def number(field: int, value: int) -> bytes:
     """A field of type int32, int64, uint32, uint64, bool or enum."""
-    return _tag(field, _VARINT) + varint(value)
-
-
-few = lru_cache(maxsize=1 << 14)(number)
-"""The same, for numbers that come again and again."""
+    return tag(field, _VARINT) + varint(value)
 
 
 def block(field: int, data: bytes) -> bytes:
     """A field of type string, bytes or message."""
-    return _tag(field, _BLOCK) + varint(len(data)) + data
+    return tag(field, _BLOCK) + varint(len(data)) + data
 
 
 def text(field: int, value: str) -> bytes:
@@ -60,20 +75,20 @@ def text(field: int, value: str) -> bytes:
 
 def double(field: int, value: float) -> bytes:
     """A field of type double."""
-    return _tag(field, _FIXED64) + struct.pack("<d", value)
+    return tag(field, _FIXED64) + struct.pack("<d", value)
 
 
 def fixed64(field: int, value: int) -> bytes:
     """A field of type fixed64."""
-    return _tag(field, _FIXED64) + struct.pack("<Q", value & _MASK)
+    return tag(field, _FIXED64) + struct.pack("<Q", value & _MASK)
 
 
 def fields(message: bytes) -> Iterator[tuple[int, Value]]:
     """Each field's number and value, in order. Raises `ValueError` where this is no message."""
     place, end = 0, len(message)
     while place < end:
-        tag, place = _varint_at(message, place)
-        kind = tag & 7
+        begin, place = _varint_at(message, place)
+        kind = begin & 7
         value: Value
         if kind == _VARINT:
             value, place = _varint_at(message, place)
@@ -88,7 +103,7 @@ def fields(message: bytes) -> Iterator[tuple[int, Value]]:
             raise ValueError("a field of a kind that there is not")
         if place > end:
             raise ValueError("a field ends after its message")
-        yield tag >> 3, value
+        yield begin >> 3, value
 
 
 def messages(file: IO[bytes], field: int, longest: int) -> Iterator[bytes]:
@@ -96,9 +111,9 @@ def messages(file: IO[bytes], field: int, longest: int) -> Iterator[bytes]:
 
     Raises `ValueError` where it holds anything else or one longer than `longest`, `EOFError` where it ends within one.
     """
-    tag = _tag(field, _BLOCK)
-    while found := file.read(len(tag)):
-        if found != tag:
+    begin = tag(field, _BLOCK)
+    while found := file.read(len(begin)):
+        if found != begin:
             raise ValueError("what follows is no message")
         length = _read_varint(file)
         if length > longest:
