@@ -78,6 +78,7 @@ def test_jumping_over_equal_iterations_changes_nothing(
     assert ledger.prefilled.tolist() == [each.prefilled for each in slow]
     assert ledger.first_token.tolist() == [each.tokens[0] for each in slow]
     assert ledger.finish.tolist() == [each.tokens[-1] for each in slow]
+    assert ledger.preempted.tolist() == [each.preempted for each in slow]
     (sums,) = ledger.replicas
     gaps = [after - before for each in slow for before, after in pairwise(each.tokens)]
     assert sum(sums.gap_tokens) == len(gaps)

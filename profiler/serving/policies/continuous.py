@@ -32,6 +32,7 @@ class ContinuousBatching:
         self._kv_tokens = 0  # held, with all of the prompt of who is seated, and the token that its prefill gives
         self._given = 1 if desk.costs.prefill_gives_token else 0
         self._generated: dict[int, int] = {}  # of those that were preempted: tokens that they have
+        self._last_token: dict[int, int] = {}  # of those: when it came
         self._preempted_at: dict[int, int] = {}
         self._fresh: dict[int, int | None] = {}  # who decodes its first step: when its last token came, if one did
         self._short_of_memory_since: int | None = None
@@ -137,11 +138,10 @@ class ContinuousBatching:
     def _begin_decoding(self, request: int) -> None:
         """Its cache is whole; where the last prefill gave a token, that is its next."""
         desk, ledger, now = self._desk, self._desk.ledger, self._now
-        done, last_token = self._generated.pop(request, 0), None
+        done, last_token = self._generated.pop(request, 0), self._last_token.pop(request, None)
         if request in self._preempted_at:
             out_since = self._preempted_at.pop(request)
             ledger.preempted[request] += now - out_since
-            last_token = out_since if done else None
             if ledger.prefilled[request] < 0:
                 desk.sums.preempted_prefill_ns += now - out_since
         if ledger.prefilled[request] < 0:
@@ -251,9 +251,11 @@ class ContinuousBatching:
             done = desk.output[request] - (self._decoding.pop(request) - self._step)
             self._batch_context -= desk.prompt[request] + done
             self._generated[request] = done
+            last_token = self._fresh.pop(request, now)
+            if last_token is not None:
+                self._last_token[request] = last_token
         self._kv_tokens -= desk.prompt[request] + done
-        last_token = self._fresh.pop(request, now)
-        self._preempted_at.setdefault(request, now if last_token is None else last_token)
+        self._preempted_at.setdefault(request, now)
         heappush(self._free_slots, ledger.slot[request])
         ledger.stays.append(Stay(request, desk.replica, ledger.slot[request], ledger.seated[request], now))
         self._waiting.push_back(request)

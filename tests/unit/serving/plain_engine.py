@@ -24,6 +24,8 @@ class Sequence:
     start: int = -1
     prefilled: int = -1
     tokens: list[int] = field(default_factory=list)  # when each came
+    preempted: int = 0  # how long it was without a whole cache, after it was put out
+    out_since: int = -1
 
     ready: bool = False  # past its prompt
     evicted: bool = False
@@ -63,6 +65,7 @@ def plain(log: RequestLog, costs: Costs, limits: Limits, rank: Callable[[int], f
             victim = seated[-1] if rank is None else max(seated, key=lambda each: (rank(each.number), each.number))
             seated.remove(victim)
             victim.cached, victim.ready, victim.evicted = 0, False, True
+            victim.out_since = now if victim.out_since < 0 else victim.out_since
             waiting.insert(0, victim)
             continue
         budget, chunks = limits.token_budget - len(decoding), []
@@ -84,6 +87,8 @@ def plain(log: RequestLog, costs: Costs, limits: Limits, rank: Callable[[int], f
         for each in seated:
             if not each.ready and each.cached == each.prompt + each.generated:
                 each.ready = True
+                if each.out_since >= 0:
+                    each.preempted, each.out_since = each.preempted + now - each.out_since, -1
                 each.prefilled = now if each.prefilled < 0 else each.prefilled
                 if costs.prefill_gives_token:
                     each.generated += 1

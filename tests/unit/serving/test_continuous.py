@@ -6,6 +6,7 @@ import tracemalloc
 
 import pytest
 
+from profiler.serving.costs import ConstantCosts
 from profiler.serving.fleet import serve
 from profiler.serving.policies import POLICIES
 from profiler.serving.policies.policy import Limits
@@ -56,6 +57,14 @@ def test_what_was_generated_before_is_not_given_again() -> None:
         assert sum(sums.gap_tokens) == 2 * 39
         # The gap over the preemption is longer than any other.
         assert sums.gap_tokens[list(sums.gap_ns).index(max(sums.gap_ns))] == 1
+
+
+def test_who_is_put_out_twice_before_a_token_came_was_not_out_for_longer_than_it_was_there() -> None:
+    log = log_of((0.00738651, 11, 13), (0.041871164, 26, 6), (0.0823781, 26, 10), (0.099522869, 13, 8))
+    ledger = serve("shortest-first", log, ConstantCosts(200, 50), Limits(slots=8, token_budget=64, kv_tokens=42))
+    assert ledger.replicas[0].preemptions > 1
+    for out, start, finish in zip(ledger.preempted, ledger.start, ledger.finish, strict=True):
+        assert 0 <= out < finish - start
 
 
 def test_memory_is_never_overdrawn() -> None:
