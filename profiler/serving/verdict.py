@@ -38,7 +38,7 @@ def serving_verdict(
 ) -> Verdict:
     """The leader of waiting, prefill and decode.
 
-    - Waiting: its largest cause.
+    - Waiting: its largest cause; with doubt where the causes of another class take nearly as much as those of its own.
     - Decode by batches that are mostly holes: these.
     - Another phase: what `phase_verdicts`, those of the cost report, say of it. Where they say nothing, at least a
       quarter of waiting is named with doubt: it is all that is known; the phase may belong to any class. Else there is
@@ -49,14 +49,22 @@ def serving_verdict(
     phase = max(_PHASES, key=lambda name: of[name])
     known, share = phase_verdicts.get(phase.value), of[phase]
     close = abs(waiting - share) < _TOO_CLOSE
-    rival = f"{phase.value} takes {share:.0%}, and waiting {waiting:.0%}"
+    rival = [f"{phase.value} takes {share:.0%}, and waiting {waiting:.0%}"] if close else []
     if waiting >= share:
+        own, others = _by_class(of, cause.bottleneck_class)
+        other = max(others, key=lambda klass: others[klass], default=None)
+        if other is not None and own - others[other] < _TOO_CLOSE:
+            torn = (
+                f"of the waiting, causes of {cause.bottleneck_class} take {own:.0%}, and of {other} {others[other]:.0%}"
+            )
+            return _verdict(cause, waiting, [*evidence, torn, *rival], other, others[other], close=True, low=own)
         runner_up = None if known is None else known.class_
-        return _verdict(cause, waiting, [*evidence, *([rival] if close else [])], runner_up, share, close=close)
+        return _verdict(cause, waiting, [*evidence, *rival], runner_up, share, close=close, low=own)
     if phase is ServingPartName.DECODE and hole_ratio > _MOSTLY_HOLES:
-        return _verdict(Cause.SCHEDULING_BATCH_HOLES, hole_ratio, evidence)
+        holes = Cause.SCHEDULING_BATCH_HOLES
+        return _verdict(holes, share, [*evidence, *rival], close=close, low=share * hole_ratio)
     if known is not None and known.class_ is not None:
-        why = [*evidence, *known.evidence[:1], *([rival] if close else [])]
+        why = [*evidence, *known.evidence[:1], *rival]
         doubtful = close or known.state is not VerdictState.CLEAR
         rival_class = cause.bottleneck_class if waiting > _WORTH_NAMING else known.runner_up
         return _verdict(known.cause, share, why, rival_class, waiting, close=doubtful, of_class=known.class_)
@@ -67,6 +75,16 @@ def serving_verdict(
     if waiting >= _WORTH_NAMING:
         return _verdict(cause, waiting, why, close=True, high=waiting + share)
     return refuse(*why)
+
+
+def _by_class(of: Mapping[ServingPartName, float], own: BottleneckClass) -> tuple[float, dict[BottleneckClass, float]]:
+    """What waiting by causes of one class takes, and what by those of each other."""
+    found: dict[BottleneckClass, float] = {}
+    for name, fraction in of.items():
+        if name.is_waiting and fraction:
+            klass = Cause(name.value).bottleneck_class
+            found[klass] = found.get(klass, 0.0) + fraction
+    return found.pop(own, 0.0), found
 
 
 def part_class(name: ServingPartName, phase_verdicts: Mapping[str, Verdict]) -> BottleneckClass | None:
@@ -85,6 +103,7 @@ def _verdict(
     runner_up_share: float | None = None,
     *,
     close: bool = False,
+    low: float | None = None,
     high: float | None = None,
     of_class: BottleneckClass | None = None,
 ) -> Verdict:
@@ -92,7 +111,7 @@ def _verdict(
         class_=of_class if cause is None else cause.bottleneck_class,
         cause=cause,
         share=share,
-        low=share,
+        low=share if low is None else low,
         high=share if high is None else high,
         runner_up=runner_up,
         runner_up_share=runner_up_share if runner_up is not None else None,
