@@ -27,6 +27,8 @@ from profiler.workload.phase import RunnablePhase
 _PHASE_SECONDS, _POINT_SECONDS = 60.0, 20.0
 _GRID_SECONDS = 45.0  # the rest is for what tests the grid
 _RETAKES = 2
+# An iteration that prefills beside a decode step took up to 1.8 times as long as both apart (ADR 35, last row).
+_TOGETHER = 2.0
 
 
 class Swept(Protocol):
@@ -157,25 +159,45 @@ class Sweep:
                     return
 
     def _both_at_once(self) -> None:
-        """Iterations that prefill beside a decode step, in the middle and at the end of both grids."""
+        """Iterations that prefill beside a decode step, in the middle and at the end of both grids.
+
+        Those that are left out cost what the surface makes of their two parts.
+        """
         prefill, decode = self._prefill.whole(), self._decode.whole()
         if not (self._model.mixes and prefill.lengths and decode.lengths):
             return
-        begins_ns = self._bench.clock()
-        self._ends_ns = begins_ns + round(_GRID_SECONDS * 1e9)
+        self._ends_ns = self._bench.clock() + round(_GRID_SECONDS * 1e9)
+        together = _TOGETHER
         for tokens, batch, context in product(
             *map(_middle_and_last, (prefill.lengths, decode.batches, decode.lengths))
         ):
             size = Size(batch, context)
-            if self._bench.clock() >= self._ends_ns:
-                return
-            self._bench.progress.stage(f"sweep: a prompt of {tokens:,} tokens beside {size}")
+            apart_ms = sum(
+                min(phase.times[known].samples)
+                for phase, known in ((self._prefill, Size(prefill.batches[0], tokens)), (self._decode, size))
+            )
             try:
+                self._check_mixed(tokens, size, together * apart_ms)
+                self._bench.progress.stage(f"sweep: a prompt of {tokens:,} tokens beside {size}")
                 taken = self._timed(partial(self._model.mixed, tokens, size))
-            except _LeftOutError:  # then the usual guess stands for what these cost
+            except _LeftOutError as reason:
+                self._decode.left_out.append(f"a prompt of {tokens:,} tokens beside {size} and more: {reason}")
                 return
+            together = max(together, taken.median / apart_ms)
             point = MixedCost(prompt_tokens=tokens, batch_size=batch, context_tokens=context, ms=taken.median)
             self._mixed.append(point)
+
+    def _check_mixed(self, tokens: int, size: Size, expected_ms: float) -> None:
+        """Raise `_LeftOutError` where the prompt's cache has no room beside that of the decode, or both no time."""
+        held = Size(size.batch_size + -(-tokens // size.tokens), size.tokens)
+        reason = self._model.lacks_room("decode", held)
+        if reason is not None:
+            raise _LeftOutError(f"it {reason}")
+        expected_s = expected_ms / 1000 * (FEWEST_WARMUPS + self._plan.fewest_repeats)
+        left_s = max(self._ends_ns - self._bench.clock(), 0) / 1e9
+        if expected_s > min(left_s, _POINT_SECONDS):
+            limit = f"over the {_POINT_SECONDS:.0f} of a point" if expected_s > _POINT_SECONDS else None
+            raise _LeftOutError(f"it could take {expected_s:,.0f} s, {limit or f'and {left_s:,.0f} s are left'}")
 
     def _check(self, phase: SweptPhase, known: Size | None, row: list[Size]) -> None:
         """Raise `_LeftOutError` where the last of a row has no room, or the row no time, by a point that is `known`."""
@@ -194,9 +216,7 @@ class Sweep:
                 f"{row[-1]} could take {max(expected_s):,.0f} s, over the {_POINT_SECONDS:.0f} of a point"
             )
         if sum(expected_s) > left_s:
-            raise _LeftOutError(
-                f"it could take {sum(expected_s):,.0f} s, {left_s:,.0f} of {_GRID_SECONDS:.0f} are left"
-            )
+            raise _LeftOutError(f"it could take {sum(expected_s):,.0f} s, and {left_s:,.0f} s are left")
 
     def _measured(self, phase: SweptPhase, size: Size) -> Distribution:
         """Its wall time. Raises `_LeftOutError` where it cannot be run after all."""

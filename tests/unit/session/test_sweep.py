@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from tests.unit.measure.stand_ins import FakeClock, FakeDevice, FakePhase, FakeS
 from tests.unit.session.machines import ceilings_of
 
 PREFILL, DECODE = SweepGrid((1, 4), (100, 400)), SweepGrid((1, 4, 16), (100, 400))
+DECODE_ONE = SweepGrid((1,), (100,))
 WHOLE_PREFILL = {(1, 100), (1, 400), (4, 100), (4, 400)}
 
 
@@ -130,6 +132,23 @@ def test_an_engine_that_prefills_beside_decode_steps_is_timed_so_in_the_middle_a
     assert swept(Model())[0].mixed == []
 
 
+def test_a_prompt_whose_cache_has_no_room_beside_that_of_a_decode_is_left_out_with_all_that_is_larger() -> None:
+    model = Model(mixes=True)
+    longest = Size(DECODE.batches[-1] + 1, DECODE.lengths[-1])  # 400 tokens of prompt are one sequence of 400
+    model.refused.add(("decode", longest))
+    surface, warnings = swept(model)
+    assert surface.mixed
+    assert all(point.batch_size < DECODE.batches[-1] for point in surface.mixed)
+    assert warnings == [f"the sweep left out a prompt of 400 tokens beside {Size(16, 400)} and more: it needs 99 GB"]
+
+
+def test_both_at_once_are_left_out_where_a_point_could_take_too_long() -> None:
+    surface, warnings = swept(Model(mixes=True, ms=lambda name, size: 1000.0), DECODE_ONE, DECODE_ONE)
+    assert surface.mixed == []
+    assert len(warnings) == 1
+    assert "beside batch 1 of 100 tokens and more: it could take" in warnings[0]
+
+
 def test_costs_that_are_straight_have_no_error() -> None:
     surface, _ = swept(Model(ms=lambda name, size: 5.0 + size.tokens / 100))
     assert surface.prefill_error_ratio == pytest.approx(0, abs=1e-9)
@@ -218,7 +237,7 @@ def test_rows_for_which_no_time_is_left_are_not_begun() -> None:
     grid = SweepGrid(tuple(range(1, 17)), (100, 400, 1600))
     surface, warnings = swept(model, decode=grid)
     assert len({batch for batch, _ in sizes(surface, "decode")}) < 16
-    assert "of 45 are left" in warnings[0]
+    assert re.search(r"it could take \d+ s, and \d+ s are left$", warnings[0])
     assert surface.decode_held_out  # there is time to test what there is
     assert model.clock.now_ns < 150e9
 
