@@ -52,12 +52,14 @@ def test_the_split_is_that_of_the_servers_histograms(
     assert means["network"] >= 0
     assert server["e2e_ms"] <= answer["e2e_ms"]["mean"]
     assert (answer["verdict"]["cause"] == "scheduling.queue") is saturated
+    # What the client finds by itself holds the queue, and what else first tokens waited for under load: iterations of
+    # others, and a front end that hands them on late where cores are short (1.0 to 1.2 of the queue were seen).
+    inferred = sum(each["queue_ns"] for each in answer["requests"]) / int(count) / 1e6
     if saturated:
-        # What the client finds by itself holds the queue, and at most what else its first tokens waited for: their
-        # prefill among other requests' iterations, and a front end that handed them on late where cores are short.
-        inferred = sum(each["queue_ns"] for each in answer["requests"]) / int(count) / 1e6
-        assert 0.95 * server["queue_ms"] <= inferred <= means["queue"] + means["prefill"] + means["network"]
+        assert 0.95 * server["queue_ms"] <= inferred <= 1.5 * server["queue_ms"]
         assert server["peak_waiting"] > 10
+    else:
+        assert inferred < 0.25 * answer["e2e_ms"]["mean"]
 
 
 def test_its_own_profiler_traces_a_stretch_of_the_load_and_only_that(vllm: str, traces: Path, tmp_path: Path) -> None:
