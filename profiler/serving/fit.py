@@ -68,7 +68,7 @@ def read_measured(path: Path, max_bytes: int = MAX_BYTES) -> MeasuredLog:
     log = read_requests(path, max_bytes)
     rows = request_rows(path, max_bytes)
     try:
-        seconds = np.array([[float(row[name]) for name in _TIMES] for row in rows if row is not None])
+        seconds = np.array([[float(row[name]) for name in _TIMES] for _, row in rows if row is not None])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         hint = f"a log whose rows have {', '.join(_TIMES)}"
         raise UnreadableError(f"{path} holds no measured times to fit costs to", hint) from error

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profiler.errors import UsageError
-from profiler.serving.log import MOST_NS, MOST_TOKENS, RequestLog, Rows
+from profiler.serving.log import MOST_NS, MOST_TOKENS, SIZES, RequestLog, Rows, flaw
 from profiler.serving.request_file import shortened
 
 # Digits as many as 64 bits hold; what has more is no number that anybody meant.
 _INLINE = re.compile(r"(\d{1,18}):(\d{1,18})(?:@(\d{1,18}(?:\.\d{1,18})?))?")
-_TYPED = "PROMPT:OUTPUT or PROMPT:OUTPUT@SECONDS, such as 500:100@1.5"
+# What begins like a request is meant as one, and no file's name.
+_LIKE_INLINE = re.compile(r"\s*[-+.]?\d[^:/]*:")
+_TYPED = "PROMPT:OUTPUT or PROMPT:OUTPUT@SECONDS, in digits, such as 500:100@1.5"
 _NS_PER_S = 10**9
 LENGTHS = "N, uniform:LOW:HIGH, exponential:MEAN or lognormal:MEDIAN:SIGMA"
 
@@ -25,16 +27,26 @@ def is_inline(text: str) -> bool:
     return all(_INLINE.fullmatch(each.strip()) for each in text.split(","))
 
 
+def like_inline(text: str) -> bool:
+    """Whether requests are meant, well typed or not."""
+    return any(_LIKE_INLINE.match(each) for each in text.split(","))
+
+
 def inline_requests(text: str) -> RequestLog:
-    """What was typed; without a time, at 0. Raises `UsageError` for anything else."""
+    """What was typed; without a time, at 0. Raises `UsageError` for anything else, with the first that is wrong."""
     rows = Rows()
     for each in text.split(","):
         match = _INLINE.fullmatch(each.strip())
         if match is None:
             raise UsageError(f"{shortened(each)!r} is no request", _TYPED)
         prompt, output, seconds = match.groups()
-        rows.add(round(float(seconds or 0) * _NS_PER_S), int(prompt), int(output))
-    return rows.log("what was typed", _TYPED)
+        arrival_ns = round(float(seconds or 0) * _NS_PER_S)
+        if cause := flaw(0, int(prompt), int(output)):
+            raise UsageError(f"{each.strip()} is a request {cause}", SIZES)
+        if arrival_ns > MOST_NS:
+            raise UsageError(f"{each.strip()} is a request that comes after over ten years", _TYPED)
+        rows.add(arrival_ns, int(prompt), int(output))
+    return rows.log("what was typed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,11 @@ MOST_TOKENS = 10_000_000
 MOST_NS = 10 * 365 * 86_400 * 10**9
 MOST_REQUESTS = 20_000_000
 LATE = "arrived before the one above it; sorted"
+SIZES = f"sizes of 1 to {MOST_TOKENS:,} tokens"
+
+_NO_PROMPT, _NO_OUTPUT = "without a prompt (fewer than 1 token)", "without an output (fewer than 1 token)"
+_TOO_LONG = f"with over {MOST_TOKENS:,} tokens"
+_OF_SIZE = frozenset((_NO_PROMPT, _NO_OUTPUT, _TOO_LONG))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,12 @@ class RequestLog:
     def __len__(self) -> int:
         return len(self.arrival_ns)
 
+    def first(self, number: int) -> RequestLog:
+        """The requests that arrive first, so many of them."""
+        if number >= len(self):
+            return self
+        return replace(self.taken(np.arange(number), self.arrival_ns[:number]), findings=self.findings)
+
     def taken(self, places: Columns, arrival_ns: Columns) -> RequestLog:
         """The requests at these places, arriving at other times (sorted)."""
         return RequestLog(
@@ -55,7 +66,8 @@ class Rows:
     """Collects requests row by row; what cannot be meant is counted by its cause and left out."""
 
     def __init__(self) -> None:
-        self.findings: Counter[str] = Counter()
+        self._left_out: Counter[str] = Counter()
+        self._first_line: dict[str, int] = {}
         self._arrival_ns = array("q")
         self._prompt = array("q")
         self._output = array("q")
@@ -63,11 +75,20 @@ class Rows:
         self._tenant = array("q")
         self._tenants: dict[str, int] = {}
 
-    def add(self, arrival_ns: int, prompt_tokens: int, output_tokens: int, priority: int = 0, tenant: str = "") -> None:
-        """One request. `arrival_ns` may count from anywhere."""
-        flaw = _flaw(arrival_ns, prompt_tokens, output_tokens, priority)
-        if flaw:
-            self.findings[flaw] += 1
+    def add(
+        self,
+        arrival_ns: int,
+        prompt_tokens: int,
+        output_tokens: int,
+        priority: int = 0,
+        tenant: str = "",
+        *,
+        line: int = 0,
+    ) -> None:
+        """One request, of that line of a file. `arrival_ns` may count from anywhere."""
+        cause = flaw(arrival_ns, prompt_tokens, output_tokens, priority)
+        if cause:
+            self.leave_out(cause, line)
             return
         self._arrival_ns.append(arrival_ns)
         self._prompt.append(prompt_tokens)
@@ -78,17 +99,23 @@ class Rows:
     def __len__(self) -> int:
         return len(self._arrival_ns)
 
-    def leave_out(self, cause: str) -> None:
-        """Count a row that holds no request."""
-        self.findings[cause] += 1
+    def leave_out(self, cause: str, line: int) -> None:
+        """Count a row, of that line of a file, that holds no request."""
+        self._left_out[cause] += 1
+        self._first_line.setdefault(cause, line)
 
-    def log(self, name: str, hint: str = "columns arrival_s,prompt_tokens,output_tokens") -> RequestLog:
+    def log(self, name: str) -> RequestLog:
         """All of them, sorted by arrival.
 
-        Raises `UnreadableError` where there is none, with `hint` as what to try, or they span over ten years.
+        Raises `UnreadableError` where there is none, or they span over ten years.
         """
+        findings = {
+            f"{cause}, left out (the first in line {self._first_line[cause]:,})": count
+            for cause, count in self._left_out.items()
+        }
         if not self._arrival_ns:
-            causes = "; ".join(f"{count} {cause}" for cause, count in self.findings.items()) or "it is empty"
+            causes = "; ".join(f"{count} {cause}" for cause, count in findings.items()) or "it is empty"
+            hint = SIZES if _OF_SIZE.intersection(self._left_out) else "columns arrival_s,prompt_tokens,output_tokens"
             raise UnreadableError(f"{name} holds no request: {causes}", hint)
         first = min(self._arrival_ns)
         if max(self._arrival_ns) - first > MOST_NS:
@@ -96,7 +123,7 @@ class Rows:
         arrival = _column(self._arrival_ns) - first
         late = int(np.count_nonzero(np.diff(arrival) < 0))
         if late:
-            self.findings[LATE] += late
+            findings[LATE] = late
         order = np.argsort(arrival, kind="stable")
         named = any(self._tenants)
         return RequestLog(
@@ -106,17 +133,18 @@ class Rows:
             _column(self._priority)[order],
             _column(self._tenant)[order] if named else np.zeros(0, np.int64),
             tuple(name or "(none)" for name in self._tenants) if named else (),
-            dict(self.findings),
+            findings,
         )
 
 
-def _flaw(arrival_ns: int, prompt_tokens: int, output_tokens: int, priority: int) -> str:
+def flaw(arrival_ns: int, prompt_tokens: int, output_tokens: int, priority: int = 0) -> str:
+    """Why a request cannot be meant; empty where it can."""
     if prompt_tokens < 1:
-        return "without a prompt (fewer than 1 token)"
+        return _NO_PROMPT
     if output_tokens < 1:
-        return "without an output (fewer than 1 token)"
+        return _NO_OUTPUT
     if max(prompt_tokens, output_tokens) > MOST_TOKENS:
-        return f"with over {MOST_TOKENS:,} tokens"
+        return _TOO_LONG
     if abs(arrival_ns) > 1 << 62 or abs(priority) > 1 << 62:
         return "with a number that is too large"
     return ""

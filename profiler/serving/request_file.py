@@ -74,20 +74,20 @@ def read_requests(path: Path, max_bytes: int = MAX_BYTES) -> RequestLog:
     """
     columns: _Columns | None = None
     rows = Rows()
-    for row in request_rows(path, max_bytes):
+    for line, row in request_rows(path, max_bytes):
         if row is None:
-            rows.leave_out("that is no record")
+            rows.leave_out("that is no record", line)
             continue
         if columns is None:
             columns = _Columns(row, path)
-        columns.add_to(rows, row)
+        columns.add_to(rows, row, line)
         if len(rows) > MOST_REQUESTS:
             raise UnreadableError(f"{path} holds more than {MOST_REQUESTS:,} requests", "a part of it")
     return rows.log(str(path))
 
 
-def request_rows(path: Path, max_bytes: int = MAX_BYTES) -> Iterator[_Row | None]:
-    """Each row with its names in lower case; None for one that cannot be parsed, or is too long.
+def request_rows(path: Path, max_bytes: int = MAX_BYTES) -> Iterator[tuple[int, _Row | None]]:
+    """Each row with its line's number and its names in lower case; None for one that is no record, or too long.
 
     Raises `UnreadableError`.
     """
@@ -102,7 +102,7 @@ def request_rows(path: Path, max_bytes: int = MAX_BYTES) -> Iterator[_Row | None
         raise UnreadableError(f"{path} is no log of requests: {error}", _A_LOG) from error
 
 
-def _rows(lines: TextLines, path: Path) -> Iterator[_Row | None]:
+def _rows(lines: TextLines, path: Path) -> Iterator[tuple[int, _Row | None]]:
     first = next((line for line in lines if not line.isspace()), "")
     if lines.left_out():
         raise UnreadableError(f"{path} begins with a line of over {MOST_OF_A_LINE:,} characters", _A_LOG)
@@ -114,9 +114,9 @@ def _rows(lines: TextLines, path: Path) -> Iterator[_Row | None]:
         )
     found = _json_rows if first.lstrip().startswith("{") else _csv_rows
     for row in found(chain([first], lines), path):
-        yield row
-        yield from repeat(None, lines.left_out())
-    yield from repeat(None, lines.left_out())
+        yield lines.number, row
+        yield from ((number, None) for number in lines.left_out())
+    yield from ((number, None) for number in lines.left_out())
 
 
 class _Columns:
@@ -135,19 +135,20 @@ class _Columns:
         self._parse = _ARRIVAL[arrival]
         self._users: dict[str, str] = {}
 
-    def add_to(self, rows: Rows, row: _Row) -> None:
+    def add_to(self, rows: Rows, row: _Row, line: int) -> None:
         try:
             arrival_ns = self._parse(row[self._arrival])
             prompt, output = _whole(row[self._prompt]), _whole(row[self._output])
             priority = _whole(row[self._priority]) if self._priority else 0
         except (KeyError, TypeError, ValueError, OverflowError):
-            rows.leave_out(_NO_NUMBER)
+            rows.leave_out(_NO_NUMBER, line)
             return
         if arrival_ns < 0:
-            rows.leave_out(_BEFORE_ZERO)
+            rows.leave_out(_BEFORE_ZERO, line)
             return
         group = row.get(self._group) if self._group else None
-        rows.add(arrival_ns, prompt, output, priority, "" if group is None else self._named(str(group)))
+        tenant = "" if group is None else self._named(str(group))
+        rows.add(arrival_ns, prompt, output, priority, tenant, line=line)
 
     def _named(self, group: str) -> str:
         if self._group != _USER or not group:
@@ -173,7 +174,7 @@ def _csv_rows(lines: Iterator[str], path: Path) -> Iterator[_Row | None]:
     for cells in reader:
         if cells:
             empty = False
-            yield dict(zip(names, cells, strict=False))
+            yield dict(zip(names, chain(cells, repeat(None)), strict=False))  # a short row has all columns, too
     if empty:
         _Columns(dict.fromkeys(names), path)  # of other columns, that is what to say
         raise UnreadableError(f"{path} holds no request: it has a header and no rows", _COLUMNS)

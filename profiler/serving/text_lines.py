@@ -21,7 +21,9 @@ class TextLines:
 
     def __init__(self, file: TextIO, name: str, max_bytes: int = MAX_BYTES) -> None:
         self._file, self._name, self._max_bytes = file, name, max_bytes
-        self._left, self._left_out, self._within = max_bytes, 0, False
+        self._left, self._within = max_bytes, False
+        self._left_out: list[int] = []
+        self.number = 0  # of the line that was read last, from 1
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -32,15 +34,17 @@ class TextLines:
         line = self._piece()
         if not line:
             raise StopIteration
+        self.number += 1
         if _ends(line):
             return line
-        self._left_out, self._within = self._left_out + 1, True
+        self._left_out.append(self.number)
+        self._within = True
         return ""
 
-    def left_out(self) -> int:
-        """How many lines were too long since this was last asked."""
-        number, self._left_out = self._left_out, 0
-        return number
+    def left_out(self) -> list[int]:
+        """The numbers of the lines that were too long since this was last asked."""
+        numbers, self._left_out = self._left_out, []
+        return numbers
 
     def _piece(self) -> str:
         piece = self._file.readline(MOST_OF_A_LINE)

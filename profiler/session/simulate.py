@@ -31,7 +31,7 @@ from profiler.serving.surface import SurfaceCosts
 _NS_PER_MS = 1e6
 # Integer nanoseconds have 63 bits; a policy may take longer than all requests one after the other, as by padding.
 _LONGEST_NS = (1 << 62) // 64
-_NEVER_FITS = "longer than the KV memory"
+_NEVER_FITS = "longer than the KV memory, left out"
 # A record of each request takes some 600 bytes of JSON.
 MOST_LISTED = 10_000
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from profiler.errors import UsageError
 from profiler.progress import Progress
 from profiler.serving.fit import MeasuredLog, fitted_costs, read_measured
-from profiler.serving.generated import Lengths, generated_requests, inline_requests, is_inline
+from profiler.serving.generated import Lengths, generated_requests, inline_requests, is_inline, like_inline
 from profiler.serving.log import RequestLog
 from profiler.serving.policies.policy import Limits
 from profiler.serving.request_file import read_requests, shortened
@@ -19,6 +20,8 @@ from profiler.session.simulate import Basis, check_server, constant_basis, repor
 # The shape of the gamma distribution of the gaps between arrivals.
 PROCESSES = {"poisson": 1.0, "bursty": 0.25}
 _SPEEDS = "--prefill-tokens-per-s 20000 --decode-tokens-per-s 50, or --costs with a report of `profile --sweep`"
+_REQUESTS = "a log, PROMPT:OUTPUT,... such as 500:100,1000:300, or poisson"
+_LEAST_ALIKE = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +107,25 @@ def log_file(requests: str) -> Path | None:
         return None
 
 
+def check_meant(requests: str) -> None:
+    """Raises `UsageError` for what is neither a process, nor requests that are typed, nor a file that is there."""
+    if requests in PROCESSES or log_file(requests) is not None:
+        return
+    if like_inline(requests):
+        inline_requests(requests)
+        return
+    near = get_close_matches(requests.lower(), PROCESSES, n=1, cutoff=_LEAST_ALIKE)
+    meant = f": did you mean {near[0]}?" if near else ""
+    raise UsageError(f"there is no file {shortened(requests)}{meant}", _REQUESTS)
+
+
 def _log(requests: str, generator: Generator, max_bytes: int) -> RequestLog:
     if requests in PROCESSES:
         if generator.rate_per_s is None:
             raise UsageError(f"{requests} requests come at a rate", f"bottleneck simulate {requests} --rate 8")
         return generator.drawn(requests, generator.rate_per_s)
+    check_meant(requests)
     path = log_file(requests)
-    if path is None and not is_inline(requests):
-        raise UsageError(
-            f"there is no file {shortened(requests)}", "a log, PROMPT:OUTPUT,... such as 500:100,1000:300, or poisson"
-        )
     if generator.rate_per_s is not None:
         raise _has_its_own_arrivals(requests)
     return inline_requests(requests) if path is None else read_requests(path, max_bytes)

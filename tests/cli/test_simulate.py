@@ -174,7 +174,7 @@ def test_what_does_not_fit_is_left_out_of_the_fit_and_counted(tmp_path: Path) ->
     log = measured_log(tmp_path)
     answer = answered(str(log), "--fit", "20", "--kv-tokens", "300", "--policy", "continuous")
     assert (answer["requests"], answer["seed"]) == (20, None)
-    assert answer["findings"] == [{"cause": "longer than the KV memory", "count": 10}]
+    assert answer["findings"] == [{"cause": "longer than the KV memory, left out", "count": 10}]
 
 
 def test_more_text_than_allowed_is_refused(tmp_path: Path) -> None:
@@ -239,7 +239,11 @@ def test_all_policies_and_options_of_the_server_count() -> None:
         ([FOUR, *SPEEDS[:2]], "both speeds are needed"),
         ([FOUR, *SPEEDS, "--fit", "50"], "costs come from one place"),
         (["gone.csv", *SPEEDS], "there is no file gone.csv"),
-        (["poison", "--rate", "8", *SPEEDS], "there is no file poison"),
+        (["poison", "--rate", "8", *SPEEDS], "there is no file poison: did you mean poisson?"),
+        (["500:0", *SPEEDS], "500:0 is a request without an output"),
+        (["500:100,1000000000:5", *SPEEDS], "1000000000:5 is a request with over 10,000,000 tokens"),
+        (["500:-3", *SPEEDS], "'500:-3' is no request"),
+        (["500:100,abc", *SPEEDS], "'abc' is no request"),
         (["", *SPEEDS], "there is no file"),
         (["poisson", *SPEEDS], "bottleneck simulate poisson --rate 8"),
         ([FOUR, *SPEEDS, "--rate", "8"], "--rate is for poisson and bursty"),
@@ -251,8 +255,8 @@ def test_all_policies_and_options_of_the_server_count() -> None:
         ([FOUR, *SPEEDS, "--slots", "0"], "0 is not between 1 and 1e+06"),
         ([FOUR, *SPEEDS, "--batch-window-ms", "nan"], "nan is not between 0 and"),
         ([FOUR, *SPEEDS, "--kv-tokens", "100"], "no request fits"),
-        (["5" * 5000 + ":1", *SPEEDS], "there is no file 555"),
-        (["1:1@" + "9" * 400, *SPEEDS], "there is no file 1:1@999"),
+        (["5" * 5000 + ":1", *SPEEDS], "'555"),
+        (["1:1@" + "9" * 400, *SPEEDS], "'1:1@999"),
         ([FOUR, "--fit", "50"], f"there is no file {FOUR} to fit costs to"),
         (["poisson", "--rate", "8", "--fit", "50"], "there is no file poisson to fit costs to"),
     ],

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from profiler.errors import UnreadableError, UsageError
-from profiler.serving.generated import Lengths, generated_requests, inline_requests, is_inline
+from profiler.errors import UsageError
+from profiler.serving.generated import Lengths, generated_requests, inline_requests, is_inline, like_inline
 from tests.unit.serving.requests import SECOND
 
 FIXED = Lengths("constant", 10)
@@ -29,10 +29,30 @@ def test_other_text_is_no_request(text: str) -> None:
     assert len(caught.value.message) < 120
 
 
-def test_typed_requests_that_cannot_be_meant_are_told_how_to_type_them() -> None:
-    with pytest.raises(UnreadableError, match="1 without an output") as caught:
-        inline_requests("500:0")
-    assert "PROMPT:OUTPUT@SECONDS" in caught.value.hint
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("7:7,500:0", "500:0 is a request without an output"),
+        ("0:5", "0:5 is a request without a prompt"),
+        ("1000000000:5", "1000000000:5 is a request with over 10,000,000 tokens"),
+        ("5:5@99999999999", "5:5@99999999999 is a request that comes after over ten years"),
+    ],
+)
+def test_a_typed_request_that_cannot_be_meant_is_named(text: str, what: str) -> None:
+    assert is_inline(text)
+    with pytest.raises(UsageError, match=what) as caught:
+        inline_requests(text)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["500:-3", "500:100,abc", "abc,500:100", "500:1e3", "5:5@", "-5:10", "5;5:1"])
+def test_misspelt_requests_are_known_for_requests(text: str) -> None:
+    assert like_inline(text)
+
+
+@pytest.mark.parametrize("text", ["log.csv", "500", "logs/12:30.csv", "day:5.csv", "", "2024/12:30.csv"])
+def test_names_of_files_are_not_taken_for_requests(text: str) -> None:
+    assert not like_inline(text)
 
 
 def test_a_rate_at_which_they_would_come_for_ever_is_refused() -> None:

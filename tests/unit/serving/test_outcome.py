@@ -211,7 +211,9 @@ def test_requests_that_never_fit_are_left_out_and_counted() -> None:
     log = log_of((0, 10, 10), (1, 5000, 10), (2, 10, 10))
     answer = simulate(log, BASIS, name="", limits=Limits(kv_tokens=1000))
     assert answer.requests == 2
-    assert [(finding.cause, finding.count) for finding in answer.findings] == [("longer than the KV memory", 1)]
+    assert [(finding.cause, finding.count) for finding in answer.findings] == [
+        ("longer than the KV memory, left out", 1)
+    ]
     assert answer.warnings[-1].code == "log_rows"
 
 

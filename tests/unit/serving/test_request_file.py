@@ -94,7 +94,7 @@ def test_rows_out_of_order_are_sorted_and_counted(tmp_path: Path) -> None:
 )
 def test_a_row_that_cannot_be_meant_is_left_out_and_counted_by_its_cause(tmp_path: Path, row: str, cause: str) -> None:
     log = read_requests(written(tmp_path, f"{HEADER}0,10,1\n{row}\n{row}\n2,10,1\n"))
-    assert (len(log), log.findings) == (2, {cause: 2})
+    assert (len(log), log.findings) == (2, {f"{cause}, left out (the first in line 3)": 2})
 
 
 @pytest.mark.parametrize("line", ['{"arrival_s": 1', "[1, 2]", '"text"', "null", '{"arrival_s": true, "x": 1}'])
@@ -123,6 +123,25 @@ def test_a_file_without_requests_is_refused_in_a_line(tmp_path: Path, text: str,
     with pytest.raises(UnreadableError, match="(?s)" + what.replace("(", r"\(")) as caught:
         read_requests(written(tmp_path, text))
     assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("row", ["0,10", "0", "0,10,"])
+def test_a_short_first_row_is_left_out_and_no_flaw_of_the_header(tmp_path: Path, row: str) -> None:
+    log = read_requests(written(tmp_path, f"{HEADER}{row}\n1,5,6\n"))
+    assert (len(log), log.findings) == (1, {"without a usable number, left out (the first in line 2)": 1})
+
+
+def test_the_first_line_of_a_flaw_is_counted_with_lines_that_are_blank(tmp_path: Path) -> None:
+    good = '{"arrival_s": 0, "prompt_tokens": 5, "output_tokens": 6}'
+    log = read_requests(written(tmp_path, f"{good}\n\n{good}\nnull\n{good}\nnull\n"))
+    assert log.findings == {"that is no record, left out (the first in line 4)": 2}
+
+
+@pytest.mark.parametrize("row", ["0,1000000000,5", "0,0,5", "0,5,-1"])
+def test_where_all_rows_have_sizes_that_are_not_taken_it_is_said_which_are(tmp_path: Path, row: str) -> None:
+    with pytest.raises(UnreadableError) as caught:
+        read_requests(written(tmp_path, f"{HEADER}{row}\n"))
+    assert caught.value.hint == "sizes of 1 to 10,000,000 tokens"
 
 
 @pytest.mark.parametrize("row", ["Ann Smith,17,9", "0,100,20", "ann@example.org,x,y"])
@@ -161,7 +180,7 @@ def test_a_line_that_is_too_long_is_left_out_and_counted(
     monkeypatch.setattr(text_lines, "MOST_OF_A_LINE", 100)
     long = "0" * 1234
     log = read_requests(written(tmp_path, f"{first}{good}{long}\n{long}\r\n{good}{long}"))
-    assert (len(log), log.findings) == (2, {"that is no record": 3})
+    assert (len(log), log.findings) == (2, {f"that is no record, left out (the first in line {2 + bool(first)})": 3})
 
 
 def test_a_packed_line_without_an_end_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
