@@ -2,10 +2,12 @@
 
     python -m benchmarks.compare --reports DIR [--pairs 20] [--processes 6] [--realtime] [--out FILE]
 
-Real profiles of the preset `tiny` on the CPU, each a process of its own. A pair has three sides of so many processes:
-`a` and `again` run the same, `slowed` has 10% of a decode step planted as host work (`benchmarks.slowed_decode`). They
-are taken in turn, each time in another order, so that a drifting machine drifts for all alike. Then each pair's sides
-are compared: `a` with `again`, and `a` with `slowed`.
+Real profiles of the preset `tiny` on the CPU, each a process of its own. A window has four sides of so many processes:
+`a` and `again` run the same, `slowed` and `slowed-again` have 10% of a decode step planted as host work
+(`benchmarks.slowed_decode`). They are taken in turn, each time in another order, so that a drifting machine drifts for
+all alike. Then sides are compared, no two pairs of a kind sharing one: `a` with `again` and `slowed` with
+`slowed-again`, which are equal; `a` with `slowed` and `again` with `slowed-again`, which are not. So 20 pairs of each
+kind are ten windows, an hour and more.
 
 Claimed: of 20 pairs of equal sides at most one is said to have changed in any phase. The planted slowdown is found in
 decode in 19 of 20, and laid to `scheduling: the host`, as sure or as likely.
@@ -33,7 +35,8 @@ from profiler.compare.results import compare_results
 from profiler.report.comparison import ChangeState, Comparison, TimeChange
 from profiler.report.kinds import load_result
 
-SIDES = ("a", "again", "slowed")
+SIDES = ("a", "again", "slowed", "slowed-again")
+EQUAL, UNEQUAL = (("a", "again"), ("slowed", "slowed-again")), (("a", "slowed"), ("again", "slowed-again"))
 PLANTED = 0.10  # of a decode step
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 _MODEL = "benchmarks.slowed_decode:make"
@@ -43,30 +46,30 @@ _MOST_WRONG, _LEAST_FOUND = 1 / 20, 19 / 20  # of the pairs
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One comparison: `after` is the side that was held against `a`."""
+    """One comparison of two sides of a window."""
 
-    number: int
-    after: str
+    window: int
+    sides: tuple[str, str]
     answer: Comparison
 
 
-def collect(folder: Path, pairs: int, processes: int, prefix: list[str]) -> None:
+def collect(folder: Path, windows: int, processes: int, prefix: list[str]) -> None:
     """Take the profiles that are not in the folder yet."""
     rounds = planted_rounds(folder, prefix)
-    for pair in range(pairs):
-        with stage(f"pair {pair + 1} of {pairs}"):
+    for window in range(windows):
+        with stage(f"window {window + 1} of {windows}"):
             for block in range(processes):
-                turn = (pair + block) % len(SIDES)
+                turn = (window + block) % len(SIDES)
                 for side in (*SIDES[turn:], *SIDES[:turn]):
-                    path = report_path(folder, pair, side, block)
+                    path = report_path(folder, window, side, block)
                     if not path.exists():
                         path.parent.mkdir(parents=True, exist_ok=True)
-                        profile(path, rounds if side == "slowed" else 0, prefix)
+                        profile(path, rounds if side.startswith("slowed") else 0, prefix)
 
 
-def report_path(folder: Path, pair: int, side: str, block: int) -> Path:
+def report_path(folder: Path, window: int, side: str, block: int) -> Path:
     """Where one profile is kept."""
-    return folder / f"pair-{pair:02d}" / f"{side}-{block}.json"
+    return folder / f"window-{window:02d}" / f"{side}-{block}.json"
 
 
 def profile(path: Path, rounds: int, prefix: list[str]) -> None:
@@ -96,19 +99,19 @@ def _run(command: list[str], environment: dict[str, str]) -> str:
     return done.stdout
 
 
-def judged(folder: Path, pair: int, processes: int) -> list[Pair]:
-    """What the profiler says of a pair's equal sides, and of its unequal ones."""
-    sides = {
-        side: [load_result(report_path(folder, pair, side, block)) for block in range(processes)] for side in SIDES
+def judged(folder: Path, window: int, processes: int) -> list[Pair]:
+    """What the profiler says of a window's equal pairs of sides, and of its unequal ones."""
+    named = {
+        side: [(f"{side}-{block}", load_result(report_path(folder, window, side, block))) for block in range(processes)]
+        for side in SIDES
     }
-    named = {side: [(f"{side}-{i}", result) for i, result in enumerate(results)] for side, results in sides.items()}
-    return [Pair(pair, other, compare_results(named["a"], named[other])) for other in SIDES[1:]]
+    return [Pair(window, sides, compare_results(*(named[side] for side in sides))) for sides in (*EQUAL, *UNEQUAL)]
 
 
 def rows_of(pairs: Sequence[Pair]) -> list[Row]:
     """The claims."""
-    equal = [pair.answer for pair in pairs if pair.after == "again"]
-    slowed = [pair.answer for pair in pairs if pair.after == "slowed"]
+    equal = [pair.answer for pair in pairs if pair.sides in EQUAL]
+    slowed = [pair.answer for pair in pairs if pair.sides in UNEQUAL]
     decodes = [next(time for time in answer.times if time.name == "decode") for answer in slowed]
     found = [time for time in decodes if time.state is ChangeState.CHANGED and time.change_ms > 0]
     blamed = [(time.because[0] if time.because else time.leading.name if time.leading else None) for time in found]
@@ -153,16 +156,17 @@ def _half_width(time: TimeChange) -> float:
 def main() -> int:
     options = _options()
     prefix = ["chrt", "--rr", "1"] if options.realtime else []
-    collect(options.reports, options.pairs, options.processes, prefix)
-    pairs = [found for pair in range(options.pairs) for found in judged(options.reports, pair, options.processes)]
+    windows = -(-options.pairs // len(EQUAL))
+    collect(options.reports, windows, options.processes, prefix)
+    pairs = [found for window in range(windows) for found in judged(options.reports, window, options.processes)]
     details = {
         "processes": options.processes,
         "realtime": options.realtime,
         "planted": json.loads((options.reports / "planted.json").read_text(encoding="utf-8")),
         "pairs": [
             {
-                "pair": pair.number,
-                "after": pair.after,
+                "window": pair.window,
+                "sides": pair.sides,
                 "state": pair.answer.state,
                 "times": {
                     time.name: [
@@ -186,8 +190,8 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = arguments(__doc__)
     parser.add_argument("--reports", type=Path, required=True, metavar="DIR", help="where the reports are kept")
-    parser.add_argument("--pairs", type=int, default=20, metavar="N")
-    parser.add_argument("--processes", type=int, default=6, metavar="N", help="of each side of a pair (default: 6)")
+    parser.add_argument("--pairs", type=int, default=20, metavar="N", help="of each kind, two a window (default: 20)")
+    parser.add_argument("--processes", type=int, default=6, metavar="N", help="of each side (default: 6)")
     parser.add_argument("--realtime", action="store_true", help="run the profiles before other processes")
     return parser.parse_args()
 
