@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from profiler.cli.load_options import (
-    GENERATED,
     OutputTokensOption,
     PromptTokensOption,
     SeedOption,
     SloE2eOption,
     SloTpotOption,
     SloTtftOption,
+    check_requests,
+    count_option,
     number,
     whole,
 )
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
 
 _SERVER, _LOAD = "The server", "The load"
 _MOST_LISTED, _MOST_REQUESTS = 10_000, 1_000_000
+_COUNT = 100
 # Repeated from `profiler.serving.text_lines`, which `--help` need not import; a test keeps them equal.
 _MAX_BYTES = 1 << 30
+# From `profiler.session.endpoint`, in the same way.
+_FEWEST_IN_A_STEP = 20
 
 
 class Api(StrEnum):
@@ -39,6 +43,7 @@ class Api(StrEnum):
 
 
 def endpoint(
+    context: typer.Context,
     url: Annotated[
         str, typer.Argument(metavar="URL", show_default=False, help="Of a server, such as http://localhost:8000.")
     ],
@@ -48,7 +53,7 @@ def endpoint(
             "--requests",
             metavar="REQUESTS",
             rich_help_panel=_LOAD,
-            help="A CSV or JSON lines log, PROMPT:OUTPUT,... in tokens, poisson or bursty.",
+            help="A CSV or JSON lines log, - for stdin, PROMPT:OUTPUT,... in tokens, poisson or bursty.",
         ),
     ] = "poisson",
     rate: Annotated[
@@ -64,8 +69,16 @@ def endpoint(
         bool,
         typer.Option("--knee", rich_help_panel=_LOAD, help="Raise the rate until goodput falls; say what saturates."),
     ] = False,
-    step_s: Annotated[float, number("--step-s", "How long each rate is held.", _LOAD, "SECONDS")] = 10.0,
-    count: Annotated[int, whole("--count", "How many.", GENERATED, _MOST_REQUESTS)] = 100,
+    step_s: Annotated[
+        float,
+        number(
+            "--step-s",
+            f"With --knee: how long each rate is held, and longer until {_FEWEST_IN_A_STEP} requests have come.",
+            _LOAD,
+            "SECONDS",
+        ),
+    ] = 10.0,
+    count: Annotated[int | None, count_option(_COUNT, _MOST_REQUESTS)] = None,
     prompt_tokens: PromptTokensOption = "lognormal:512:1",
     output_tokens: OutputTokensOption = "lognormal:128:0.8",
     seed: SeedOption = 0,
@@ -156,10 +169,11 @@ def endpoint(
     from profiler.report.endpoint import Endpoint
     from profiler.report.store import check_writable, load_report
     from profiler.serving.outcome import Slo
-    from profiler.session.endpoint import Plan, drive_endpoint
+    from profiler.session.endpoint import Plan, at_rate, drive_endpoint
     from profiler.session.endpoint_inputs import api_key, read_load
-    from profiler.session.simulate_inputs import Generator
+    from profiler.session.simulate_inputs import PROCESSES, Generator
 
+    check_requests(context, requests, "prompt_tokens", "output_tokens")
     if concurrency is not None and (rate is not None or knee or max_concurrency is not None):
         raise UsageError("--concurrency is a load of its own", "without --rate, --max-concurrency and --knee")
     if knee and trace is not None:
@@ -169,10 +183,14 @@ def endpoint(
     if output is not None:
         for read in (costs, Path(requests)):
             check_writable(output, force=force, source=read)
-    generator = Generator(rate, count, prompt_tokens, output_tokens, seed)
+    generator = Generator(rate, count or _COUNT, prompt_tokens, output_tokens, seed)
+    log = read_load(requests, generator, paced=concurrency is not None or knee, max_bytes=max_bytes)
+    if count is not None and requests not in PROCESSES:
+        log = log.first(count)
+        log = log if rate is None else at_rate(log, rate, len(log))  # the first may come at another than all do
     plan = Plan(
         url=url,
-        log=read_load(requests, generator, paced=concurrency is not None or knee, max_bytes=max_bytes),
+        log=log,
         log_name=requests,
         api=None if api is Api.AUTO else api.value,
         model=model,

@@ -26,14 +26,33 @@ def _within(least: float, most: float) -> Callable[[float | None], float | None]
 
 def number(option: str, text: str, panel: str, metavar: str, least: float = 1e-6) -> Any:
     """An option for a number from `least` to a billion."""
-    return typer.Option(
-        option, metavar=metavar, callback=_within(least, _MOST), rich_help_panel=panel, help=text, show_default=False
-    )
+    return typer.Option(option, metavar=metavar, callback=_within(least, _MOST), rich_help_panel=panel, help=text)
 
 
 def whole(option: str, text: str, panel: str, most: float = _MOST, least: float = 1) -> Any:
     """An option for a whole number from `least` to `most`."""
     return typer.Option(option, metavar="N", callback=_within(least, most), rich_help_panel=panel, help=text)
+
+
+def count_option(default: int, most: float) -> Any:
+    """How many requests to draw, or to take of a log; `default` is for the drawn."""
+    return whole("--count", f"How many; of a log, the first. Default: {default:,}, of a log all.", GENERATED, most)
+
+
+def check_requests(context: typer.Context, requests: str, *drawing: str) -> None:
+    """Raises `UsageError` for requests that there are not, and, where none are drawn, for the options `drawing`."""
+    from profiler.errors import UsageError
+    from profiler.serving.request_file import shortened
+    from profiler.session.simulate_inputs import PROCESSES, check_meant
+
+    check_meant(requests)
+    typed = [name for name in drawing if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"]
+    if typed and requests not in PROCESSES:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in typed)
+        raise UsageError(
+            f"{shortened(requests)} has its own requests: {options} would change nothing",
+            f"without {options} (for poisson and bursty)",
+        )
 
 
 PromptTokensOption = Annotated[

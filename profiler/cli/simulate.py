@@ -16,6 +16,8 @@ from profiler.cli.load_options import (
     SloE2eOption,
     SloTpotOption,
     SloTtftOption,
+    check_requests,
+    count_option,
     number,
     whole,
 )
@@ -28,16 +30,18 @@ _COSTS, _SERVER = "What it costs", "The server"
 # Repeated from `profiler.serving`, which `--help` need not import; a test keeps them equal.
 _POLICIES = "serial, static, continuous, priority, shortest-first"
 _MOST_REQUESTS, _MOST_LISTED = 20_000_000, 10_000
+_COUNT = 1000
 _MAX_BYTES = 1 << 30
 
 
 def simulate(
+    context: typer.Context,
     requests: Annotated[
         str,
         typer.Argument(
             metavar="REQUESTS",
             show_default=False,
-            help="A CSV or JSON lines file, PROMPT:OUTPUT,... in tokens, poisson or bursty.",
+            help="A CSV or JSON lines file, - for stdin, PROMPT:OUTPUT,... in tokens, poisson or bursty.",
         ),
     ],
     prefill_tokens_per_s: Annotated[
@@ -89,7 +93,7 @@ def simulate(
         typer.Option("--padding/--no-padding", rich_help_panel=_SERVER, help="Pad static prompts to the longest."),
     ] = True,
     rate: Annotated[float | None, number("--rate", "Requests a second.", GENERATED, "RATE")] = None,
-    count: Annotated[int, whole("--count", "How many.", GENERATED, _MOST_REQUESTS)] = 1000,
+    count: Annotated[int | None, count_option(_COUNT, _MOST_REQUESTS)] = None,
     prompt_tokens: PromptTokensOption = "lognormal:512:1",
     output_tokens: OutputTokensOption = "lognormal:128:0.8",
     seed: SeedOption = 0,
@@ -132,6 +136,7 @@ def simulate(
     from profiler.session.simulate import simulate as run
     from profiler.session.simulate_inputs import PROCESSES, CostSource, Generator, log_file, read_inputs
 
+    check_requests(context, requests, "prompt_tokens", "output_tokens", "seed")
     if output is not None:
         for read in (costs, log_file(requests)):
             check_writable(output, force=force, source=read)
@@ -145,7 +150,8 @@ def simulate(
     )
     weight_bytes = None if weights_gb is None else round(weights_gb * 1e9)
     source = CostSource(prefill_tokens_per_s, decode_tokens_per_s, costs, fit, weight_bytes)
-    generator = Generator(rate, count, prompt_tokens, output_tokens, seed)
+    number_drawn = _COUNT if count is None and requests in PROCESSES else count
+    generator = Generator(rate, number_drawn, prompt_tokens, output_tokens, seed)
     with progress_on(Console(stderr=True)) as progress:
         log, basis = read_inputs(requests, generator, source, policy or USUAL, limits, replicas, progress, max_bytes)
         answer, interrupted = whole_or_partial(

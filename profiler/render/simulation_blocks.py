@@ -75,7 +75,7 @@ def _facts(answer: Simulation) -> list[Fact]:
         origin = "fitted to the log" if costs.kind == "fitted" else "measured, from the report"
         facts.append(Fact("costs", origin, _between_points(costs.surface)))
     if setup.replicas > 1:
-        facts.append(Fact("replicas", str(setup.replicas), "each request goes to the one with the fewest"))
+        facts.append(Fact("replicas", str(setup.replicas), "each request goes to the one with the fewest unfinished"))
     if setup.kv_tokens is not None:
         facts.append(Fact("KV cache", f"{setup.kv_tokens:,} tokens", "of each replica"))
     if costs.weight_bytes is not None:

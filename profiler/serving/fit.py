@@ -48,6 +48,11 @@ class MeasuredLog:
     first_token_ns: NDArray[np.int64]
     finish_ns: NDArray[np.int64]
 
+    def first(self, number: int) -> MeasuredLog:
+        """The requests that were queued first, so many of them."""
+        times = (times[:number] for times in (self.start_ns, self.first_token_ns, self.finish_ns))
+        return MeasuredLog(self.log.first(number), *times)
+
     def that_fit(self, kv_tokens: int | None) -> MeasuredLog:
         """Without those that are longer than the KV memory: a server that has no more never served them."""
         if kv_tokens is None or not len(self.log):

@@ -7,6 +7,7 @@ import gzip
 import io
 import math
 import re
+import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from profiler.errors import UnreadableError
 from profiler.serving.log import MOST_REQUESTS, RequestLog, Rows
 from profiler.serving.text_lines import MAX_BYTES, MOST_OF_A_LINE, TextLines
 
+STDIN = Path("-")
 _GZIP_MAGIC = b"\x1f\x8b"
 _NO_NUMBER = "without a usable number"
 _BEFORE_ZERO = "arriving before 0"
@@ -67,7 +69,7 @@ _TENANT, _USER, _PRIORITY = "tenant", "user", "priority"
 
 
 def read_requests(path: Path, max_bytes: int = MAX_BYTES) -> RequestLog:
-    """The requests of a file, plain or gzipped. Rows that hold none are counted by their cause.
+    """The requests of a file or of `STDIN`, plain or gzipped. Rows that hold none are counted by their cause.
 
     Raises `UnreadableError` where the file cannot be read, has no such columns, holds no request, too many of them, or
     more than `max_bytes` of text.
@@ -82,8 +84,8 @@ def read_requests(path: Path, max_bytes: int = MAX_BYTES) -> RequestLog:
             columns = _Columns(row, path)
         columns.add_to(rows, row, line)
         if len(rows) > MOST_REQUESTS:
-            raise UnreadableError(f"{path} holds more than {MOST_REQUESTS:,} requests", "a part of it")
-    return rows.log(str(path))
+            raise UnreadableError(f"{_named(path)} holds more than {MOST_REQUESTS:,} requests", "a part of it")
+    return rows.log(_named(path))
 
 
 def request_rows(path: Path, max_bytes: int = MAX_BYTES) -> Iterator[tuple[int, _Row | None]]:
@@ -92,25 +94,34 @@ def request_rows(path: Path, max_bytes: int = MAX_BYTES) -> Iterator[tuple[int, 
     Raises `UnreadableError`.
     """
     try:
-        with path.open("rb") as raw:
+        with _opened(path) as raw:
             file = gzip.GzipFile(fileobj=raw) if raw.peek(2).startswith(_GZIP_MAGIC) else raw
             text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-            yield from _rows(TextLines(text, str(path), max_bytes), path)
+            yield from _rows(TextLines(text, _named(path), max_bytes), path)
     except OSError as error:
-        raise UnreadableError(f"cannot read {path}: {error.strerror or error}") from error
+        raise UnreadableError(f"cannot read {_named(path)}: {error.strerror or error}") from error
     except (EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
-        raise UnreadableError(f"{path} is no log of requests: {error}", _A_LOG) from error
+        raise UnreadableError(f"{_named(path)} is no log of requests: {error}", _A_LOG) from error
+
+
+def _opened(path: Path) -> io.BufferedReader:
+    return open(sys.stdin.fileno(), "rb", closefd=False) if path == STDIN else path.open("rb")
+
+
+def _named(path: Path) -> str:
+    return "stdin" if path == STDIN else str(path)
 
 
 def _rows(lines: TextLines, path: Path) -> Iterator[tuple[int, _Row | None]]:
     first = next((line for line in lines if not line.isspace()), "")
     if lines.left_out():
-        raise UnreadableError(f"{path} begins with a line of over {MOST_OF_A_LINE:,} characters", _A_LOG)
+        raise UnreadableError(f"{_named(path)} begins with a line of over {MOST_OF_A_LINE:,} characters", _A_LOG)
     if not first:
-        raise UnreadableError(f"{path} holds no request: it is empty", _A_LOG)
+        raise UnreadableError(f"{_named(path)} holds no request: it is empty", _A_LOG)
     if first.lstrip().startswith("["):
+        file = "" if path == STDIN else f" {quote(str(path))}"
         raise UnreadableError(
-            f"{path} holds a JSON array, not a record a line", f"jq -c '.[]' {quote(str(path))} > log.jsonl"
+            f"{_named(path)} holds a JSON array, not a record a line", f"jq -c '.[]'{file} > log.jsonl"
         )
     found = _json_rows if first.lstrip().startswith("{") else _csv_rows
     for row in found(chain([first], lines), path):
@@ -128,7 +139,9 @@ class _Columns:
         if arrival is None or prompt is None or output is None:
             named = shortened(", ".join(row) or "nothing") if all(map(_NAME.fullmatch, row)) else ""
             rest = f", but {named}" if named else ": its first line names none"
-            raise UnreadableError(f"{path} has no columns of arrival, prompt tokens and output tokens{rest}", _COLUMNS)
+            raise UnreadableError(
+                f"{_named(path)} has no columns of arrival, prompt tokens and output tokens{rest}", _COLUMNS
+            )
         self._arrival, self._prompt, self._output = arrival, prompt, output
         self._group = next((name for name in (_TENANT, _USER) if name in row), None)
         self._priority = _PRIORITY if _PRIORITY in row else None
@@ -177,7 +190,7 @@ def _csv_rows(lines: Iterator[str], path: Path) -> Iterator[_Row | None]:
             yield dict(zip(names, chain(cells, repeat(None)), strict=False))  # a short row has all columns, too
     if empty:
         _Columns(dict.fromkeys(names), path)  # of other columns, that is what to say
-        raise UnreadableError(f"{path} holds no request: it has a header and no rows", _COLUMNS)
+        raise UnreadableError(f"{_named(path)} holds no request: it has a header and no rows", _COLUMNS)
 
 
 def _whole(value: Any) -> int:

@@ -13,29 +13,33 @@ from profiler.serving.fit import MeasuredLog, fitted_costs, read_measured
 from profiler.serving.generated import Lengths, generated_requests, inline_requests, is_inline, like_inline
 from profiler.serving.log import RequestLog
 from profiler.serving.policies.policy import Limits
-from profiler.serving.request_file import read_requests, shortened
+from profiler.serving.request_file import STDIN, read_requests, shortened
 from profiler.serving.text_lines import MAX_BYTES
 from profiler.session.simulate import Basis, check_server, constant_basis, report_basis, surface_basis, that_fit
 
 # The shape of the gamma distribution of the gaps between arrivals.
 PROCESSES = {"poisson": 1.0, "bursty": 0.25}
 _SPEEDS = "--prefill-tokens-per-s 20000 --decode-tokens-per-s 50, or --costs with a report of `profile --sweep`"
-_REQUESTS = "a log, PROMPT:OUTPUT,... such as 500:100,1000:300, or poisson"
+_REQUESTS = "a log, - for stdin, PROMPT:OUTPUT,... such as 500:100,1000:300, or poisson"
 _LEAST_ALIKE = 0.7
 
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """What to draw where no log is named. `rate_per_s` is None where nobody asked for one."""
+    """What to draw where no log is named. `rate_per_s` is None where nobody asked for one.
+
+    Of a log the first `number` are taken, and all where that is None.
+    """
 
     rate_per_s: float | None
-    number: int
+    number: int | None
     prompt_tokens: str
     output_tokens: str
     seed: int
 
     def drawn(self, process: str, rate_per_s: float) -> RequestLog:
         """The requests of one of the `PROCESSES` at that rate. Raises `UsageError` for lengths that cannot be meant."""
+        assert self.number is not None  # of a log alone that may be
         return generated_requests(
             rate_per_s,
             self.number,
@@ -89,6 +93,8 @@ def read_inputs(
         path = _fitted_to(requests, generator)
         progress.stage("read the requests")
         measured = read_measured(path, max_bytes)
+        if generator.number is not None:
+            measured = measured.first(generator.number)
         that_fit(measured.log, limits)
         return measured.log, _fitted(measured, source, source.fit, limits, replicas, progress)
     basis = _basis(source)
@@ -97,7 +103,9 @@ def read_inputs(
 
 
 def log_file(requests: str) -> Path | None:
-    """The file that `requests` names; None where nothing of that name is there, or no file is meant."""
+    """The file that `requests` names, or `STDIN`; None where nothing of that name is there, or no file is meant."""
+    if requests == str(STDIN):
+        return STDIN
     if not requests or requests in PROCESSES or is_inline(requests):
         return None
     path = Path(requests)
@@ -128,7 +136,8 @@ def _log(requests: str, generator: Generator, max_bytes: int) -> RequestLog:
     path = log_file(requests)
     if generator.rate_per_s is not None:
         raise _has_its_own_arrivals(requests)
-    return inline_requests(requests) if path is None else read_requests(path, max_bytes)
+    log = inline_requests(requests) if path is None else read_requests(path, max_bytes)
+    return log if generator.number is None else log.first(generator.number)
 
 
 def _fitted_to(requests: str, generator: Generator) -> Path:
@@ -138,6 +147,8 @@ def _fitted_to(requests: str, generator: Generator) -> Path:
             f"there is no file {shortened(requests)} to fit costs to",
             "--fit with a log whose server wrote down its times",
         )
+    if path == STDIN:
+        raise UsageError("a log to fit costs to is read twice, and stdin can be read once", "a file instead of -")
     if generator.rate_per_s is not None:
         raise _has_its_own_arrivals(requests)
     return path

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +186,43 @@ def test_more_text_than_allowed_is_refused(tmp_path: Path) -> None:
     assert "holds more than 99 bytes of text" in " ".join(result.stderr.split())
 
 
+def test_the_first_of_a_log_are_taken(tmp_path: Path) -> None:
+    log = str(measured_log(tmp_path))
+    typed = ["--count", "12", "--policy", "continuous"]
+    for costs in (SPEEDS, ["--fit", "10"]):
+        answer = answered(log, *costs, *typed)
+        assert (answer["requests"], answer["span_ms"]) == (12, 11_000)
+    assert answered(FOUR, *SPEEDS, *typed)["requests"] == 4
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "arrival_s,prompt_tokens,output_tokens\n0,10,2\n1,20,3\n",
+        '{"arrival_s": 0, "prompt_tokens": 10, "output_tokens": 2}\n'
+        '{"arrival_s": 1, "prompt_tokens": 20, "output_tokens": 3}\n',
+    ],
+)
+def test_a_log_comes_from_stdin_in_either_form(text: str, packed: bool) -> None:
+    piped = gzip.compress(text.encode()) if packed else text.encode()
+    result = from_stdin(piped)
+    assert (result.returncode, b"rror" in result.stderr) == (0, False)
+    answer = json.loads(result.stdout)
+    assert (answer["log"], answer["prompt_tokens"], answer["output_tokens"]) == ("-", 30, 5)
+
+
+def test_what_is_no_log_on_stdin_is_called_stdin() -> None:
+    result = from_stdin(b"[]")
+    assert (result.returncode, result.stdout) == (1, b"")
+    assert b"stdin holds a JSON array, not a record a line\ntry: jq -c '.[]' > log.jsonl" in result.stderr
+
+
+def from_stdin(text: bytes) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "profiler", "simulate", "-", *SPEEDS, "--format", "json"]
+    return subprocess.run(command, input=text, capture_output=True, check=False)
+
+
 def test_users_are_not_named(tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
     log.write_text("user,arrival_s,prompt_tokens,output_tokens\nann@example.org,0,1,1\nbob,1,1,1\n")
@@ -247,6 +287,9 @@ def test_all_policies_and_options_of_the_server_count() -> None:
         (["", *SPEEDS], "there is no file"),
         (["poisson", *SPEEDS], "bottleneck simulate poisson --rate 8"),
         ([FOUR, *SPEEDS, "--rate", "8"], "--rate is for poisson and bursty"),
+        ([FOUR, *SPEEDS, "--seed", "0"], f"{FOUR} has its own requests: --seed would change nothing"),
+        ([FOUR, *SPEEDS, "--output-tokens", "9", "--prompt-tokens", "9"], "--prompt-tokens, --output-tokens would"),
+        (["-", "--fit", "50"], "stdin can be read once"),
         (["poisson", "--rate", "8", "--prompt-tokens", "x", *SPEEDS], "no distribution of lengths"),
         ([FOUR, *SPEEDS, "--policy", "best"], "no policy called best"),
         ([FOUR, *SPEEDS, "--policy", "serial", "--policy", "serial"], "--policy serial is there twice"),
@@ -306,6 +349,7 @@ def test_help_repeats_what_the_code_says() -> None:
     assert MOST_REQUESTS == verb._MOST_REQUESTS
     assert MAX_BYTES == verb._MAX_BYTES
     assert session.MOST_LISTED == verb._MOST_LISTED
+    assert answered("poisson", "--rate", "8", *SPEEDS, "--policy", "serial")["requests"] == verb._COUNT
     answer = answered(FOUR, *SPEEDS)["setup"]
     limits = Limits()
     assert (answer["slots"], answer["token_budget"], answer["batch_size"], answer["padded"]) == (
