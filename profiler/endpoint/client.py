@@ -6,6 +6,7 @@ aiohttp, as a request costs it a thirtieth of what httpx takes of the CPU where 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -24,10 +25,16 @@ if TYPE_CHECKING:
 
 _OF_STATUS = {401: Ending.UNAUTHORISED, 403: Ending.UNAUTHORISED, 404: Ending.NOT_FOUND, 405: Ending.NOT_FOUND}
 _OF_STATUS[429] = Ending.THROTTLED
-_SMALL_ANSWER_S = 30.0
+_CONNECT_S, _SMALL_ANSWER_S = 30.0, 30.0
 _MOST_TEXT = 200
+# A long list of models takes some 100 KB, metrics a few MB; why a server refuses stands in the first lines.
+_MOST_OF_AN_ANSWER, _MOST_OF_A_REFUSAL = 32 << 20, 16 << 10
 # Fields beyond the model, the prompt and its length. Not every server takes them.
 EXTENSIONS: Mapping[str, object] = {"stream_options": {"include_usage": True}, "ignore_eos": True}
+
+
+class TooLongError(OSError):
+    """A small answer that is none."""
 
 
 class Client:
@@ -46,6 +53,8 @@ class Client:
     ) -> None:
         self.address, self.api, self.model, self.extensions = address, api, model, tuple(extensions)
         self._key, self._timeout_s, self.now_ns = key, timeout_s, now_ns
+        # Whatever the case: aiohttp hands on types of content in small letters.
+        self._secret = re.compile(re.escape(key), re.IGNORECASE) if key else None
         self._session: ClientSession | None = None
 
     async def __aenter__(self) -> Client:
@@ -55,7 +64,7 @@ class Client:
         trace.on_connection_create_end.append(self._connected)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
-            timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=_SMALL_ANSWER_S),
+            timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=_CONNECT_S),
             headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
             trace_configs=[trace],
         )
@@ -93,19 +102,21 @@ class Client:
         except MalformedStreamError as error:
             self._end(exchange, Ending.MALFORMED, str(error))
         except aiohttp.ClientSSLError as error:
-            self._end(exchange, Ending.TLS, str(error))
+            self._end(exchange, Ending.TLS, self.told(error))
         except aiohttp.ClientConnectorError as error:  # whose own text speaks of TLS also where there is none
-            self._end(exchange, Ending.UNREACHABLE, error.strerror or str(error))
+            self._end(exchange, Ending.UNREACHABLE, self.told(error))
+        except aiohttp.ConnectionTimeoutError:
+            self._end(exchange, Ending.UNREACHABLE, f"no connection within {_CONNECT_S:g} s")
         except TimeoutError:
             self._end(exchange, Ending.TIMEOUT, f"no end after {self._timeout_s:g} s")
         except aiohttp.ClientResponseError as error:
-            self._end(exchange, Ending.MALFORMED, f"no HTTP answer: {error.message}")
-        except (aiohttp.ClientError, OSError) as error:
+            self._end(exchange, Ending.MALFORMED, f"no HTTP answer: {self.told(error)}")
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError) as error:
             if exchange.status is None and not exchange.connect_ns:
                 return True
-            self._end(exchange, Ending.CUT, str(error) or type(error).__name__)
-        except ValueError as error:  # aiohttp's, of lines that are too long
-            self._end(exchange, Ending.MALFORMED, str(error))
+            self._end(exchange, Ending.CUT, self.told(error) or type(error).__name__)
+        except Exception as error:  # an answer that nobody foresaw: it counts, and the load goes on
+            self._end(exchange, Ending.MALFORMED, f"{type(error).__name__}: {self.told(error)}")
         return False
 
     async def _post(self, exchange: Exchange, body: bytes) -> None:
@@ -128,17 +139,29 @@ class Client:
     ) -> tuple[int, str, str | None]:
         """Status, text and `Date` of a small answer, or of one that may take `timeout_s`; GET unless there is a body.
 
-        Raises what aiohttp raises: `OSError`, `TimeoutError` or `aiohttp.ClientError`.
+        The key is masked in the text; of another status than 200 it is the beginning. Raises `TooLongError`, and what
+        aiohttp raises: `OSError`, `TimeoutError` or `aiohttp.ClientError`, for which `told` has words.
         """
         import aiohttp
 
         method, body = ("GET", None) if post is None else ("POST", dict(post))
         limit = aiohttp.ClientTimeout(total=timeout_s or min(self._timeout_s, _SMALL_ANSWER_S))
         async with self.session.request(method, self.address.root + path, json=body, timeout=limit) as response:
-            return response.status, await response.text(errors="replace"), response.headers.get("Date")
+            return response.status, await self._text_of(response), response.headers.get("Date")
+
+    def masked(self, text: str) -> str:
+        """What a server said, without the key. Cut it only afterwards: half a key is not found."""
+        return self._secret.sub("***", text) if self._secret else text
+
+    def told(self, error: Exception) -> str:
+        """What an exception says, without the key; empty for one that says nothing, as of a time that is over."""
+        # aiohttp cuts a line that is too long, and may cut a key with it.
+        said = getattr(error, "message", None) or getattr(error, "strerror", None) or str(error)
+        return self.masked(str(said).partition(" when reading: ")[0])
 
     async def round_trip_ns(self, tries: int = 5) -> int:
-        """The shortest of some TCP handshakes: one way there and back. Raises `OSError`."""
+        """The shortest of some TCP handshakes: one way there and back. Raises `OSError`, of one too slow too."""
+        limit_s = min(self._timeout_s, _CONNECT_S)
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(self.address.host, self.address.port, type=1)
         shortest: list[int] = []
@@ -147,7 +170,11 @@ class Client:
             for _ in range(tries):
                 began = self.now_ns()
                 try:
-                    _, writer = await asyncio.open_connection(*place[:2])
+                    async with asyncio.timeout(limit_s):
+                        _, writer = await asyncio.open_connection(*place[:2])
+                except TimeoutError:
+                    why = TimeoutError(f"no connection within {limit_s:g} s")
+                    break
                 except OSError as error:
                     why = error
                     break
@@ -191,14 +218,27 @@ class Client:
             self._end(exchange, Ending.EMPTY, "the stream had no token")
 
     async def _refused(self, exchange: Exchange, response: ClientResponse) -> None:
-        told = " ".join((await response.text(errors="replace")).split())
+        told = " ".join((await self._text_of(response)).split())
         usual = Ending.SERVER_ERROR if response.status >= 500 else Ending.REJECTED
         self._end(exchange, _OF_STATUS.get(response.status, usual), f"HTTP {response.status} {told}")
 
+    async def _text_of(self, response: ClientResponse) -> str:
+        """As UTF-8, whatever the header says; of a refusal the beginning. Raises `TooLongError`."""
+        well = response.status == 200
+        most, body = _MOST_OF_AN_ANSWER if well else _MOST_OF_A_REFUSAL, bytearray()
+        async for received in response.content.iter_any():
+            body += received
+            if len(body) > most:
+                break
+        if well and len(body) > most:
+            raise TooLongError(f"{response.url.path} answers with over {most >> 20} MiB")
+        text = self.masked(body[:most].decode(errors="replace"))
+        if len(body) > most:  # half a key may stand at the end
+            text = text[: max(len(text) - len(self._key or ""), 0)]
+        return text
+
     def _end(self, exchange: Exchange, ending: Ending, detail: str) -> None:
-        if self._key:
-            detail = detail.replace(self._key, "***")
-        exchange.ending, exchange.detail = ending, detail[:_MOST_TEXT]
+        exchange.ending, exchange.detail = ending, self.masked(detail)[:_MOST_TEXT]
 
     async def _connecting(self, _session: Any, context: Any, _params: Any) -> None:
         context.began_connecting_ns = self.now_ns()

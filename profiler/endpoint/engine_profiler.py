@@ -57,7 +57,7 @@ class EngineProfiler:
         except TimeoutError:
             return None, f"the server did not answer {route} within {timeout_s:g} s"
         except (OSError, aiohttp.ClientError) as error:
-            return None, f"the server did not answer {route}: {error}"
+            return None, f"the server did not answer {route}: {self._client.told(error)}"
         if status == 200:
             return status, None
         return status, f"the server refused {route} (HTTP {status}): {' '.join(text.split())[:_MOST_TEXT]}"

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import msgspec
 
+from profiler.serving.log import MOST_TOKENS
+
 DONE = b"[DONE]"
 # A chunk is a few hundred bytes, with the log-probabilities of every token some ten thousand.
 _MOST_OF_AN_EVENT = 4 << 20
@@ -39,7 +41,7 @@ class EventStream:
                 found.append(b"\n".join(self._data))
                 self._data, self._held = [], 0
             elif line and not line.startswith((b":", b"event", b"id", b"retry")):
-                raise MalformedStreamError(f"a line that is no event: {line[:60].decode(errors='replace')}")
+                raise MalformedStreamError(f"a line that is no event: {line.decode(errors='replace')}")
         if self._held + len(self._rest) > _MOST_OF_AN_EVENT:
             raise MalformedStreamError(f"an event of over {_MOST_OF_AN_EVENT >> 20} MiB")
         return found
@@ -96,13 +98,19 @@ def chunk(data: bytes) -> Chunk:
         raise MalformedStreamError(f"a chunk that is no JSON of a completion: {error}") from error
     raw = bytes(decoded.error)
     if raw not in (b"", b"null"):
-        return Chunk(False, False, False, error=raw[:200].decode(errors="replace"))
+        return Chunk(False, False, False, error=raw.decode(errors="replace"))
     usage = decoded.usage or _Usage()
+    used = _meant(usage.prompt_tokens), _meant(usage.completion_tokens)
     if not decoded.choices:
-        return Chunk(False, False, False, usage.prompt_tokens, usage.completion_tokens)
+        return Chunk(False, False, False, *used)
     first = decoded.choices[0]
     finished = first.finish_reason is not None
-    return Chunk(_is_token(first, finished), True, finished, usage.prompt_tokens, usage.completion_tokens)
+    return Chunk(_is_token(first, finished), True, finished, *used)
+
+
+def _meant(tokens: int | None) -> int | None:
+    """What can be no number of tokens is as if it were not said."""
+    return tokens if tokens is not None and 0 <= tokens <= MOST_TOKENS else None
 
 
 def _is_token(choice: _Choice, finished: bool) -> bool:

@@ -47,20 +47,29 @@ class Driver:
     async def open_loop(self, log: RequestLog, sent: Sent, most_at_once: int | None = None) -> None:
         """Each request at its arrival, whether or not those before it ended, but for a limit on how many run."""
         room = asyncio.Semaphore(most_at_once) if most_at_once is not None else None
+        broken: list[BaseException] = []
+
+        def ended(task: asyncio.Task[None]) -> None:
+            tasks.discard(task)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                broken.append(error)
+
         sent.begin_ns = self.now_ns()
         async with _tasks() as tasks:
             for place in range(len(log)):
                 due_ns = sent.begin_ns + int(log.arrival_ns[place])
                 if (early_ns := due_ns - self.now_ns()) > 0:
                     await asyncio.sleep(early_ns / 1e9)
-                if sent.stopped:
+                if sent.stopped or broken:
                     break
                 task = asyncio.create_task(self._one(log, place, due_ns, sent, room))
                 tasks.add(task)
-                task.add_done_callback(tasks.discard)
+                task.add_done_callback(ended)
             sent.started = place + 1
-            while tasks:
-                await asyncio.wait(tasks)
+            while tasks and not broken:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            if broken:
+                raise broken[0]  # a request that is neither sent nor counted: no answer may leave that out
         sent.end_ns = self.now_ns()
 
     async def closed_loop(self, log: RequestLog, sent: Sent, at_once: int) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from profiler.endpoint.address import APIS
 from profiler.endpoint.baseline import Unloaded, fitted_baseline
-from profiler.endpoint.client import EXTENSIONS, Client, needed_aiohttp
+from profiler.endpoint.client import EXTENSIONS, Client, TooLongError, needed_aiohttp
 from profiler.endpoint.exchange import Exchange
 from profiler.endpoint.prompts import Tokeniser, fitted_tokeniser
 from profiler.errors import FailedError, UsageError
@@ -29,6 +29,8 @@ _HINTS = {
 }
 # HTTP dates have whole seconds.
 _SKEW_S = 2.0
+# A report holds whole numbers of 64 bits.
+_MOST_CONTEXT = 2**63 - 1
 
 
 class _Model(msgspec.Struct):
@@ -56,18 +58,23 @@ async def look(client: Client, model: str | None, apis: Sequence[str], now_s: Ca
     try:
         round_trip_ns = await client.round_trip_ns()
         status, text, date = await client.text("/v1/models")
+        skew_s = _skew(date, now_s())
+    except TooLongError as error:
+        raise FailedError(client.told(error), _HINTS[Ending.MALFORMED]) from error
     except aiohttp.ClientSSLError as error:
         raise FailedError(f"TLS failure: {error}", _HINTS[Ending.TLS]) from error
     except (OSError, TimeoutError, aiohttp.ClientError) as error:
-        told = getattr(error, "strerror", None) or str(error) or "no answer in time"
+        told = client.told(error) or "no answer in time"
         raise FailedError(f"{client.address.root} does not answer: {told}", _HINTS[Ending.UNREACHABLE]) from error
     if status in (401, 403):
         raise FailedError(f"the server refuses (HTTP {status})", _HINTS[Ending.UNAUTHORISED])
     models = _models(text) if status == 200 else []
     client.model = model or _only(models)
     context = next((each.max_model_len for each in models if each.id == client.model), None)
+    if context is not None and not 0 < context <= _MOST_CONTEXT:
+        context = None
     await _agree(client, apis)
-    return Found(context, _skew(date, now_s()), await _tokeniser(client), round_trip_ns)
+    return Found(context, skew_s, await _tokeniser(client), round_trip_ns)
 
 
 async def alone(
@@ -137,7 +144,7 @@ def _failed(exchange: Exchange) -> FailedError:
 def _models(text: str) -> list[_Model]:
     try:
         return msgspec.json.decode(text, type=_Models).data
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return []
 
 
@@ -153,7 +160,7 @@ def _only(models: list[_Model]) -> str:
 def _skew(date: str | None, now_s: float) -> float | None:
     try:
         skew = parsedate_to_datetime(date).timestamp() - now_s if date is not None else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return 0.0 if skew is not None and abs(skew) < _SKEW_S else skew
 

@@ -38,12 +38,16 @@ def read_load(requests: str, generator: Generator, *, paced: bool, max_bytes: in
 
 
 def api_key(variable: str | None, usual: str = "OPENAI_API_KEY") -> str | None:
-    """The key in that variable, or in the usual one where none is named. Raises `UsageError` for an empty one."""
-    if variable is None:
-        return os.environ.get(usual) or None
-    key = os.environ.get(variable)
+    """The key in that variable, or in the usual one, if any, where none is named.
+
+    Raises `UsageError` for a variable that is named and empty, and for what cannot be sent.
+    """
+    name = usual if variable is None else variable
+    key = os.environ.get(name, "").strip(" ")  # as HTTP does: what a server repeats has none either
     if not key:
-        raise UsageError(f"there is no key in the environment variable {variable}", f"export {variable}=...")
+        if variable is None:
+            return None
+        raise UsageError(f"there is no key in the environment variable {name}", f"export {name}=...")
     if not key.isprintable() or not key.isascii():
-        raise UsageError(f"{variable} holds what no HTTP header can: a line end, or no ASCII", "the key alone")
+        raise UsageError(f"{name} holds what no HTTP header can: a line end, or no ASCII", "the key alone")
     return key

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from typer.testing import CliRunner
 
 from profiler.cli.application import application
@@ -74,6 +75,16 @@ def test_failures_are_counted_by_cause_and_the_run_goes_on() -> None:
     counts = {each["ending"]: each["count"] for each in answer["endings"]}
     assert counts == {"ok": 6, "server_error": 1, "throttled": 1, "stream_cut": 1}
     assert any(warning["code"] == "failures" for warning in answer["warnings"])
+
+
+@pytest.mark.parametrize("load", [("--rate", "100"), ("--concurrency", "2")])
+def test_requests_whose_answers_nobody_can_decode_are_counted_too(load: tuple[str, str]) -> None:
+    async def odd(server: FakeServer, request: web.Request, body: dict[str, Any]) -> web.Response:
+        return web.Response(status=500, body=b"busy", headers={"Content-Type": "text/plain; charset=hex"})
+
+    with FakeServer(reply=lambda number: odd if number in (8, 10) else None).running() as server:
+        answer = as_json(server.url, *load, "--count", "6", *QUICK)
+    assert {each["ending"]: each["count"] for each in answer["endings"]} == {"ok": 4, "server_error": 2}
 
 
 def test_a_model_that_ends_at_once_now_and_then_is_served_all_the_same() -> None:

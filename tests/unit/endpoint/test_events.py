@@ -69,6 +69,13 @@ def test_usage_and_errors_are_read() -> None:
     assert not chunk(b'{"choices":[{"text":"a"}],"error":null}').error
 
 
+@pytest.mark.parametrize("tokens", [-1, 10**7 + 1, 10**400])
+def test_a_usage_that_no_log_could_hold_is_as_if_it_were_not_said(tokens: int) -> None:
+    for choices in ("[]", '[{"text": "a"}]'):
+        said = f'{{"choices": {choices}, "usage": {{"prompt_tokens": {tokens}, "completion_tokens": 4}}}}'
+        assert (chunk(said.encode()).prompt_tokens, chunk(said.encode()).output_tokens) == (None, 4)
+
+
 @given(st.binary(max_size=80))
 def test_any_bytes_are_a_chunk_or_malformed(data: bytes) -> None:
     with contextlib.suppress(MalformedStreamError):

@@ -71,6 +71,25 @@ def test_a_server_that_throttles_is_asked_to_the_end() -> None:
     assert len(sent.exchanges) == 300
 
 
+@pytest.mark.parametrize("at_once", [None, 2])
+def test_a_load_of_which_a_request_breaks_ends_instead_of_leaving_it_out(at_once: int | None) -> None:
+    async def send(exchange: Exchange) -> None:
+        await asyncio.sleep(exchange.request)
+        if exchange.request == 1:
+            raise LookupError("broken")
+
+    async def broken() -> float:
+        driver, sent = Driver(send, now_ns), Sent()
+        requests = log(0, 0, 0, 10_000, 20_000)
+        load = driver.open_loop(requests, sent) if at_once is None else driver.closed_loop(requests, sent, at_once)
+        with pytest.raises(LookupError, match="broken"):
+            await load
+        assert len(asyncio.all_tasks()) == 1
+        return asyncio.get_running_loop().time()
+
+    assert run_virtually(broken()) <= 10.0
+
+
 def test_what_ended_before_an_interrupt_is_kept_and_the_rest_is_called_off() -> None:
     server, sent = Server(takes_s=1.0), Sent()
 
