@@ -26,7 +26,12 @@ _HINTS = {
     Ending.NOT_FOUND: "the server's URL without a path, --api, or --model",
     Ending.MALFORMED: "the URL of a server that speaks OpenAI's API and streams",
     Ending.REJECTED: "--api completions or --api chat, or another --model",
+    Ending.THROTTLED: "again when the server takes requests, or a key that is allowed more",
+    Ending.SERVER_ERROR: "the server's own log: it failed at a request of a few tokens",
+    Ending.TIMEOUT: "a longer --timeout-s, if the server is alive",
+    Ending.CUT: "the server's own log: it broke off its answer to a request of a few tokens",
 }
+_LONGEST_LINE = 120
 # HTTP dates have whole seconds.
 _SKEW_S = 2.0
 # A report holds whole numbers of 64 bits.
@@ -67,9 +72,9 @@ async def look(client: Client, model: str | None, apis: Sequence[str], now_s: Ca
         told = client.told(error) or "no answer in time"
         raise FailedError(f"{client.address.root} does not answer: {told}", _HINTS[Ending.UNREACHABLE]) from error
     if status in (401, 403):
-        raise FailedError(f"the server refuses (HTTP {status})", _HINTS[Ending.UNAUTHORISED])
+        raise FailedError(f"the server refuses (HTTP {status}): {_first_line(text)}", _HINTS[Ending.UNAUTHORISED])
     models = _models(text) if status == 200 else []
-    client.model = model or _only(models)
+    client.model = model or _only(models, f"{client.address.root}/v1/models answers with HTTP {status}")
     context = next((each.max_model_len for each in models if each.id == client.model), None)
     if context is not None and not 0 < context <= _MOST_CONTEXT:
         context = None
@@ -148,13 +153,19 @@ def _models(text: str) -> list[_Model]:
         return []
 
 
-def _only(models: list[_Model]) -> str:
+def _only(models: list[_Model], answer: str) -> str:
     if len(models) == 1:
         return models[0].id
     if not models:
-        raise UsageError("the server does not list its models", "--model NAME")
+        raise UsageError(f"{answer} and no list of models", "the server's URL without a path, or --model NAME")
     few = ", ".join(model.id for model in models[:5])
     raise UsageError(f"the server has {len(models)} models: {few}", f"--model {models[0].id}")
+
+
+def _first_line(text: str) -> str:
+    """What the server says of itself, as much as a line of ours has room for."""
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "it does not say why")
+    return line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "..."
 
 
 def _skew(date: str | None, now_s: float) -> float | None:

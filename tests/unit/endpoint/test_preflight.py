@@ -23,9 +23,10 @@ class Telling(FakeServer):
 
     text = '{"data": [{"id": "fake", "max_model_len": 4096}]}'
     date = formatdate(NOW_S, usegmt=True)
+    status = 200
 
     async def models(self, request: web.Request) -> web.Response:
-        return web.Response(text=self.text, headers={"Date": self.date})
+        return web.Response(text=self.text, headers={"Date": self.date}, status=self.status)
 
 
 def told(text: str = Telling.text, date: str = Telling.date) -> Telling:
@@ -68,8 +69,24 @@ def test_a_context_that_can_be_none_is_not_known(tokens: str, context: int | Non
 
 def test_models_that_nobody_can_read_are_asked_for_in_one_line() -> None:
     for text in ("no JSON", '{"deep":' + "[" * 100_000):
-        with pytest.raises(UsageError, match="does not list its models"):
+        with pytest.raises(UsageError, match="/v1/models answers with HTTP 200 and no list of models; try: .*--model"):
             looked(told(text))
+
+
+def test_a_wrong_path_is_told_by_what_was_asked_and_what_came_back() -> None:
+    server = told("<html>not here</html>")
+    server.status = 404
+    with pytest.raises(
+        UsageError, match="/v1/models answers with HTTP 404 and no list of models; try: the server's URL"
+    ):
+        looked(server)
+
+
+def test_who_is_refused_reads_what_the_server_says_of_it() -> None:
+    server = told("\nThis key has expired.\n" + "x" * 500)
+    server.status = 401
+    with pytest.raises(FailedError, match=r"refuses \(HTTP 401\): This key has expired.; try: --key-env"):
+        looked(server)
 
 
 def test_a_list_of_models_without_an_end_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
