@@ -69,7 +69,7 @@ def test_a_context_that_can_be_none_is_not_known(tokens: str, context: int | Non
 
 def test_models_that_nobody_can_read_are_asked_for_in_one_line() -> None:
     for text in ("no JSON", '{"deep":' + "[" * 100_000):
-        with pytest.raises(UsageError, match="/v1/models answers with HTTP 200 and no list of models; try: .*--model"):
+        with pytest.raises(UsageError, match=r"/v1/models answers with HTTP 200 and no list of models; try: .*--model"):
             looked(told(text))
 
 
