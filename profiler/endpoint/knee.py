@@ -80,7 +80,7 @@ def saturation(step: Step, idle_tpot_ms: float | None) -> tuple[Saturation, str]
         return Saturation.ERRORS, f"{step.requests - step.well} of {step.requests} requests failed"
     queue = step.parts.get(EndpointPartName.QUEUE, 0.0)
     if kv_cache_is_full(step.server):
-        return Saturation.KV_CACHE, "the KV cache was full, or requests were preempted"
+        return Saturation.KV_CACHE, "the KV cache was full while requests waited, or some were preempted"
     slower = step.tpot_p50_ms / idle_tpot_ms if step.tpot_p50_ms and idle_tpot_ms else 1.0
     if slower >= _INTERFERENCE_TIMES and queue < step.parts.get(EndpointPartName.DECODE, 0.0):
         times = f"{slower:.3g} times those of the idle server"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from profiler.endpoint.exchange import Exchange
@@ -19,7 +20,10 @@ _ANSWERS = (Ending.OK, Ending.THROTTLED)
 
 @dataclass(slots=True)
 class Sent:
-    """What a load came to so far: exchanges in the order in which they ended, and why it stopped early, if it did."""
+    """What a load came to so far: exchanges in the order in which they ended, and why it stopped early, if it did.
+
+    `started` counts the requests that were sent, ended or not.
+    """
 
     begin_ns: int = 0
     end_ns: int = 0
@@ -65,7 +69,6 @@ class Driver:
                 task = asyncio.create_task(self._one(log, place, due_ns, sent, room))
                 tasks.add(task)
                 task.add_done_callback(ended)
-            sent.started = place + 1
             while tasks and not broken:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             if broken:
@@ -86,18 +89,15 @@ class Driver:
         for place in places:
             if sent.stopped:
                 return
-            sent.started += 1
             await self._one(log, place, self.now_ns(), sent, None)
 
     async def _one(self, log: RequestLog, place: int, due_ns: int, sent: Sent, room: asyncio.Semaphore | None) -> None:
         exchange = Exchange(place, int(log.prompt_tokens[place]), int(log.output_tokens[place]), due_ns, due_ns)
-        if room is None:
+        async with room or nullcontext():
+            if sent.stopped:
+                return
+            sent.started += 1
             await self.send(exchange)
-        else:
-            async with room:
-                if sent.stopped:
-                    return
-                await self.send(exchange)
         sent.add(exchange)
         self.done()
 

@@ -11,7 +11,7 @@ from profiler.report.endpoint import ServerTimes
 from profiler.report.source import Source, Sources
 
 _LINE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)")
-# SGLang's ranks of one replica repeat each other's numbers. Replicas (`dp_rank`, `engine`) are added up.
+# SGLang's ranks of one replica repeat each other's numbers. Of replicas (`dp_rank`, `engine`) counts are added up.
 _A_REPEATING_RANK = re.compile(r'(?:tp_rank|pp_rank|moe_ep_rank)="(?!0")')
 _MS_PER_S = 1e3
 
@@ -66,8 +66,14 @@ ENGINES = (
 )
 
 
+_RATIOS = frozenset(name for engine in ENGINES for name in engine.kv_usage)
+
+
 def parsed(text: str) -> dict[str, float]:
-    """Each metric's value, series added up; lines that are none, and values that are no numbers, are passed over."""
+    """Each metric's value: the sum of its series, and of those of a ratio the largest.
+
+    Lines that are none, and values that are no numbers, are passed over.
+    """
     found: dict[str, float] = {}
     for line in text.splitlines():
         match = _LINE.match(line)
@@ -78,7 +84,8 @@ def parsed(text: str) -> dict[str, float]:
         except ValueError:
             continue
         if math.isfinite(value):
-            found[match[1]] = found.get(match[1], 0.0) + value
+            name, before = match[1], found.get(match[1], 0.0)
+            found[name] = max(before, value) if name in _RATIOS else before + value
     return found
 
 
@@ -93,20 +100,22 @@ def engine_of(metrics: dict[str, float]) -> Engine | None:
 
 @dataclass(slots=True)
 class Gauges:
-    """The gauges, sampled while the load runs."""
+    """The gauges, sampled while the load runs; `kv_usage_waiting` in the samples in which requests waited."""
 
     running: list[float] = field(default_factory=list)
     waiting: list[float] = field(default_factory=list)
     kv_usage: list[float] = field(default_factory=list)
+    kv_usage_waiting: list[float] = field(default_factory=list)
 
     def add(self, engine: Engine, metrics: dict[str, float]) -> None:
         """One sample."""
-        for values, names in (
-            (self.running, engine.running),
-            (self.waiting, engine.waiting),
-            (self.kv_usage, engine.kv_usage),
+        waiting, kv_usage = _first(metrics, engine.waiting), _first(metrics, engine.kv_usage)
+        for values, value in (
+            (self.running, _first(metrics, engine.running)),
+            (self.waiting, waiting),
+            (self.kv_usage, kv_usage),
+            (self.kv_usage_waiting, kv_usage if waiting else None),
         ):
-            value = _first(metrics, names)
             if value is not None:
                 values.append(value)
 
@@ -132,6 +141,8 @@ def server_times(engine: Engine, before: dict[str, float], after: dict[str, floa
     if not engine.decode and e2e is not None and ttft is not None:
         decode = e2e - ttft
         sources["decode_ms"] = Source(note="e2e less TTFT")
+    if gauges.kv_usage and not gauges.kv_usage_waiting:
+        sources["peak_kv_usage_waiting_ratio"] = Source(missing="no sample has requests that wait")
     was, now = _first(before, engine.preemptions), _first(after, engine.preemptions)
     record = ServerTimes(
         engine=engine.name,
@@ -145,13 +156,14 @@ def server_times(engine: Engine, before: dict[str, float], after: dict[str, floa
         peak_running=_peak(gauges.running),
         peak_waiting=_peak(gauges.waiting),
         peak_kv_usage_ratio=_peak(gauges.kv_usage),
+        peak_kv_usage_waiting_ratio=_peak(gauges.kv_usage_waiting),
         samples=len(gauges.running),
         sources=sources,
     )
     reason = Source(missing=f"{engine.name} does not say, or nothing ended in that time")
     for name in record.__struct_fields__:
         if getattr(record, name) is None:
-            sources[name] = reason
+            sources.setdefault(name, reason)
     return record
 
 

@@ -19,14 +19,16 @@ class Scraper:
         self._client = client
         self.engine: Engine | None = None
 
-    async def snapshot(self) -> dict[str, float] | None:
-        """All metrics now; None where they cannot be had."""
+    async def snapshot(self, timeout_s: float | None = None) -> dict[str, float] | None:
+        """All metrics now; None where they cannot be had, or not within `timeout_s`."""
         aiohttp = needed_aiohttp()
         try:
-            status, text, _ = await self._client.text("/metrics")
+            status, text, _ = await self._client.text("/metrics", timeout_s=timeout_s)
         except (OSError, TimeoutError, aiohttp.ClientError):
             return None
-        found = parsed(text) if status == 200 else {}
+        if status != 200:
+            return None
+        found = parsed(text)
         self.engine = self.engine or engine_of(found)
         return found if self.engine is not None else None
 

@@ -89,21 +89,20 @@ def kv_cache_is_full(server: ServerTimes | None) -> bool:
     """Whether requests waited for the KV cache: it was full while some waited, or some were put out of it."""
     if server is None:
         return False
-    waited = bool(server.peak_waiting)
-    return bool(server.preemptions) or (waited and (server.peak_kv_usage_ratio or 0.0) >= KV_FULL_RATIO)
+    return bool(server.preemptions) or (server.peak_kv_usage_waiting_ratio or 0.0) >= KV_FULL_RATIO
 
 
 def _queue_cause(server: ServerTimes | None) -> tuple[Cause, list[str]]:
     if server is None:
-        return Cause.SCHEDULING_QUEUE, ["nothing says whether the KV cache was full: the server has no metrics"]
-    kv = server.peak_kv_usage_ratio
-    filled = "" if kv is None else f"; the KV cache was {100 * kv:.3g}% full at most"
+        return Cause.SCHEDULING_QUEUE, ["nothing says whether the KV cache was full: there are no metrics of this load"]
+    kv = server.peak_kv_usage_waiting_ratio
+    filled = "" if kv is None else f"; the KV cache was up to {100 * kv:.3g}% full while requests waited"
     if kv_cache_is_full(server):
         return Cause.MEMORY_CAPACITY, [f"{server.preemptions or 0} requests were preempted{filled}"]
     if server.peak_waiting is None:
         return Cause.SCHEDULING_QUEUE, []
     return Cause.SCHEDULING_QUEUE, [
-        f"up to {server.peak_waiting:.0f} waited while {server.peak_running or 0:.0f} ran{filled}"
+        f"up to {server.peak_waiting:.0f} waited, and up to {server.peak_running or 0:.0f} ran{filled}"
     ]
 
 

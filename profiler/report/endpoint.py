@@ -19,7 +19,7 @@ from profiler.report.simulation import LogFinding, Percentiles
 from profiler.report.source import Sources
 from profiler.report.vocabulary import BottleneckClass
 
-ENDPOINT_SCHEMA_VERSION = "1.0"
+ENDPOINT_SCHEMA_VERSION = "1.1"
 
 
 class Ending(StrEnum):
@@ -117,7 +117,11 @@ class Baseline(Struct, frozen=True, kw_only=True):
 
 
 class ServerTimes(Struct, frozen=True, kw_only=True):
-    """The server's own metrics: means over its requests in the time of the load, and gauges sampled meanwhile."""
+    """The server's own metrics: means over its requests in the time of the load, and gauges sampled meanwhile.
+
+    Of replicas counts are added up, and the fullest KV cache counts. Peaks are each for itself, but
+    `peak_kv_usage_waiting_ratio` is of the samples in which requests waited.
+    """
 
     engine: str
     requests: int
@@ -130,6 +134,7 @@ class ServerTimes(Struct, frozen=True, kw_only=True):
     peak_running: float | None
     peak_waiting: float | None
     peak_kv_usage_ratio: float | None
+    peak_kv_usage_waiting_ratio: float | None = None
     samples: int
     sources: Sources = field(default_factory=dict)
 

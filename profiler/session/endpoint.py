@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -35,6 +35,8 @@ from profiler.session.endpoint_trace import TraceStretch, engine_trace, traced_s
 
 _NS_PER_S = 10**9
 _FEWEST_IN_A_STEP = 20
+# After Ctrl-C: who stops a run does not wait long for the server's own numbers.
+_LAST_LOOK_S = 2.0
 _TOO_LONG = "longer than the server's context"
 
 
@@ -90,7 +92,8 @@ def drive_endpoint(
                 run.driven.trace = engine_trace(run.driven.stretch, plan.costs.ceilings if plan.costs else None)
         except (KeyboardInterrupt, InterruptedByUser) as interrupt:
             driven = run.driven
-            partial = answer(driven, complete=False) if driven is not None and driven.sent.exchanges else None
+            measured = driven is not None and (driven.sent.exchanges or driven.steps)
+            partial = answer(driven, complete=False) if driven is not None and measured else None
             raise InterruptedByUser(partial=partial) from interrupt
     assert run.driven is not None
     return answer(run.driven, complete=not run.driven.sent.stopped)
@@ -133,31 +136,44 @@ class _Run:
 
     async def _load(self, client: Client, scraper: Scraper, driven: Driven, log: RequestLog) -> None:
         """One load. What it came to stands in `driven` also where it is cut short."""
+        before, after = await scraper.snapshot(), None
         driven.begin()
-        driver = self._driver(client, driven, self._progress.advance)
-        before = await scraper.snapshot()
-        watch, gauges = Watch(client.now_ns), Gauges()
-        beside = [asyncio.create_task(watch.run()), asyncio.create_task(scraper.sample(gauges))]
+        gauges = Gauges()
+        try:
+            async with self._watched(client, scraper, driven, gauges):
+                await self._sent(self._driver(client, driven, len(log), self._progress.advance), driven.sent, log)
+            if before is not None:
+                after = await scraper.settled(before, len(ended_well(driven.sent.exchanges)))
+        except asyncio.CancelledError:
+            after = await scraper.snapshot(_LAST_LOOK_S)
+            raise
+        finally:
+            if scraper.engine is not None and before is not None and after is not None:
+                driven.server = server_times(scraper.engine, before, after, gauges)
+            elif scraper.engine is not None:
+                driven.server_missing = "/metrics could not be read when the load began, or when it ended"
+
+    @asynccontextmanager
+    async def _watched(self, client: Client, scraper: Scraper, driven: Driven, gauges: Gauges) -> AsyncIterator[None]:
+        """Within, the client, the server's gauges and the GPUs are sampled."""
+        driven.watch = Watch(client.now_ns)
+        beside = [asyncio.create_task(driven.watch.run()), asyncio.create_task(scraper.sample(gauges))]
         if self._sampling is not None:
             self._sampling.begin()
         try:
-            await self._sent(driver, driven.sent, log)
+            yield
         finally:
+            driven.sent.end_ns = driven.sent.end_ns or client.now_ns()
             for task in beside:
                 task.cancel()
             if self._sampling is not None:
                 self._sampling.end()
-            driven.watch = watch
-            driven.sent.end_ns = driven.sent.end_ns or client.now_ns()
-        await asyncio.gather(*beside, return_exceptions=True)
-        if before is not None and scraper.engine is not None:
-            after = await scraper.settled(before, len(ended_well(driven.sent.exchanges)))
-            if after is not None:
-                driven.server = server_times(scraper.engine, before, after, gauges)
+            await asyncio.gather(*beside, return_exceptions=True)
 
-    def _driver(self, client: Client, driven: Driven, done: Callable[[], None]) -> Driver:
-        """Sends prompts that no load before had, so that no prefix cache helps."""
-        found, offset, seed = driven.found, driven.loads * len(driven.log), self._plan.seed
+    def _driver(self, client: Client, driven: Driven, prompts: int, done: Callable[[], None]) -> Driver:
+        """Sends so many prompts that no load before had, so that no prefix cache helps."""
+        found, offset, seed = driven.found, driven.prompts, self._plan.seed
+        driven.prompts += prompts
 
         async def send(exchange: Exchange) -> None:
             prompt = found.tokeniser.prompt(offset + exchange.request, exchange.prompt_tokens, seed)
@@ -178,9 +194,8 @@ class _Run:
         driven.stretch = TraceStretch(folder)
 
         async def load() -> None:
-            driven.loads += 1
             sent = Sent()
-            await self._sent(self._driver(client, driven, lambda: None), sent, driven.log)
+            await self._sent(self._driver(client, driven, len(driven.log), lambda: None), sent, driven.log)
             if sent.stopped:
                 await asyncio.Future()  # a server that only fails is not asked for ever
 
@@ -252,7 +267,7 @@ def _step(
 
 
 def _within_context(log: RequestLog, context_tokens: int | None) -> RequestLog:
-    """Without those that the server would refuse. Raises `FailedError` where that leaves none."""
+    """Without those that the server would refuse, the first of the rest at 0. Raises `FailedError` where all are."""
     if context_tokens is None:
         return log
     fits = log.prompt_tokens + log.output_tokens <= context_tokens
@@ -264,5 +279,5 @@ def _within_context(log: RequestLog, context_tokens: int | None) -> RequestLog:
             "--prompt-tokens and --output-tokens",
         )
     places = np.flatnonzero(fits)
-    kept = log.taken(places, log.arrival_ns[places])
+    kept = log.taken(places, log.arrival_ns[places] - log.arrival_ns[places[0]])
     return replace(kept, findings=log.findings | {_TOO_LONG: len(log) - len(places)})

@@ -41,13 +41,17 @@ if TYPE_CHECKING:
     from profiler.session.endpoint import Plan
 
 _NS_PER_S = 10**9
+_NO_METRICS = "no metrics that are known at /metrics"
 # Client and server disagree from here on.
 _DISAGREE_RATIO, _DISAGREE_MS = 0.05, 2.0
 
 
 @dataclass(slots=True)
 class Driven:
-    """All that a run holds, as far as it came. `sent`, `watch` and `server` are those of its last load."""
+    """All that a run holds, as far as it came. `sent`, `watch` and `server` are those of its last load.
+
+    `server_missing` says why there is no `server`; `prompts` counts those of all loads.
+    """
 
     plan: Plan
     log: RequestLog
@@ -58,18 +62,18 @@ class Driven:
     sent: Sent = field(default_factory=Sent)
     watch: Watch = field(default_factory=Watch)
     server: ServerTimes | None = None
+    server_missing: str = _NO_METRICS
     steps: list[Step] = field(default_factory=list)
     knee_slo: Slo = field(default_factory=Slo)
     idle_tpot_ms: float | None = None
-    loads: int = 0
+    prompts: int = 0
     sampling: GpuSampling | None = None
     stretch: TraceStretch | None = None
     trace: EngineTrace | None = None
 
     def begin(self) -> None:
         """A further load begins."""
-        self.sent, self.watch, self.server = Sent(), Watch(), None
-        self.loads += 1
+        self.sent, self.watch, self.server, self.server_missing = Sent(), Watch(), None, _NO_METRICS
 
     def health(self) -> ClientHealth:
         """Of the client in the last load."""
@@ -126,7 +130,7 @@ def answer(driven: Driven, *, complete: bool) -> Endpoint:
         requests_left_out=len(sent.exchanges) - len(listed),
         warnings=_warnings(driven, well, times, how),
         complete=complete,
-        sources=_missing(latencies, slo, server, leader, plan.knee, bool(well)) | missing_looks(driven, verdict, told),
+        sources=_missing(driven, latencies, slo, leader, bool(well)) | missing_looks(driven, verdict, told),
         phase_class_from=told.told_by if told is not None else None,
         gpus=gpus,
         trace=driven.trace,
@@ -138,7 +142,7 @@ def _target(driven: Driven, server: ServerTimes | None) -> Target:
     client, found = driven.client, driven.found
     sources: Sources = {}
     if server is None:
-        sources["engine"] = Source(missing="no metrics that are known at /metrics")
+        sources["engine"] = Source(missing=driven.server_missing)
     if found.context_tokens is None:
         sources["context_tokens"] = Source(missing="/v1/models does not say")
     if found.clock_skew_s is None:
@@ -170,7 +174,7 @@ def _load(driven: Driven) -> Load:
     return Load(
         log=printable(plan.log_name),
         loop="closed" if closed else "open",
-        requests=max(driven.sent.started, len(driven.sent.exchanges)),
+        requests=driven.sent.started,
         rate_per_s=rate,
         concurrency=plan.concurrency if closed else plan.most_at_once,
         seed=plan.seed,
@@ -180,9 +184,7 @@ def _load(driven: Driven) -> Load:
     )
 
 
-def _missing(
-    latencies: Latencies, slo: Slo, server: ServerTimes | None, leader: EndpointPartName | None, knee: bool, well: bool
-) -> Sources:
+def _missing(driven: Driven, latencies: Latencies, slo: Slo, leader: EndpointPartName | None, well: bool) -> Sources:
     sources: Sources = {}
     none = "every request had a single token" if well else "no request ended well"
     for name in ("ttft_ms", "tpot_ms", "itl_ms", "e2e_ms"):
@@ -194,11 +196,11 @@ def _missing(
     for name in ("ttft_ms", "tpot_ms", "e2e_ms"):
         if getattr(slo, name) is None:
             sources[f"slo_{name}"] = Source(missing="not promised")
-    if server is None:
-        sources["server"] = Source(missing="no metrics that are known at /metrics")
+    if driven.server is None:
+        sources["server"] = Source(missing=driven.server_missing)
     if leader is None:
         sources["leader"] = Source(missing="no request ended well")
-    if not knee:
+    if not driven.plan.knee:
         sources["knee"] = Source(missing="not asked for: --knee")
     return sources
 
@@ -229,8 +231,8 @@ def _warnings(
         warn("clock_skew", f"the date that the server sends is {skew:+.0f} s off; no time here depends on it")
     if driven.client.extensions[-1:] != ("ignore_eos",):
         warn("eos", "the server does not take ignore_eos: outputs end where the model ends them")
-    if server is not None and server.requests > len(sent.exchanges):
-        warn("others", f"the server ended {server.requests:,} requests, {len(sent.exchanges):,} of them ours")
+    if server is not None and server.requests > sent.started:
+        warn("others", f"the server ended {server.requests:,} requests, {sent.started:,} of them ours")
     if driven.sampling is not None and any(gpu.used is None for gpu in driven.sampling.gpus):
         warn("gpus", "which GPUs the server uses cannot be seen: those of this machine count that had work")
     if driven.stretch is not None and driven.stretch.stop_failed:

@@ -45,9 +45,9 @@ async def traced_stretch(
     request_s: float,
     now_ns: Callable[[], int],
 ) -> None:
-    """Start the profiler beside `load`, stop it again whatever happens, and wait for its files.
+    """Start the profiler beside `load`, stop both again whatever happens, and wait for the files.
 
-    `load` is repeated as long as it takes; `request_s` is how long a request took on average.
+    `load` is repeated until then; `request_s` is how long a request took on average.
     """
     before = _seen(stretch.folder)
     beside = asyncio.create_task(_forever(load))
@@ -61,8 +61,8 @@ async def traced_stretch(
         await asyncio.sleep(min(max(request_s, _SHORTEST_S), _LONGEST_S))
         stretch.seconds = (now_ns() - began_ns) / 1e9
     finally:
+        beside.cancel()  # first: a server may take minutes to write its trace
         stretch.stop_failed = await profiler.stop() or ""
-        beside.cancel()
         with suppress(asyncio.CancelledError):
             await beside
     stretch.files = await _appeared(stretch.folder, before)

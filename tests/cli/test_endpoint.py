@@ -58,6 +58,15 @@ def test_no_two_prompts_are_alike() -> None:
     assert len(set(prompts)) == len(prompts)
 
 
+def test_no_two_prompts_of_a_knee_are_alike_though_its_rates_take_more_requests_than_the_log_has() -> None:
+    search = ("--knee", "--rate", "800", "--step-s", "0.05", "--slo-e2e-ms", "0.001")
+    with FakeServer().running() as server:
+        steps = as_json(server.url, *search, "--count", "5", *QUICK)["knee"]["steps"]
+        prompts = [body["prompt"] for body in server.bodies if len(body["prompt"]) > 20]
+    assert len(prompts) > sum(step["requests"] for step in steps) >= 80
+    assert len(set(prompts)) == len(prompts)
+
+
 def test_a_server_that_knows_chat_alone_and_no_extensions_is_served_so() -> None:
     fields = ("ignore_eos", "stream_options")
     with FakeServer(apis=("chat",), refused_fields=fields, usage=False).running() as server:
@@ -206,6 +215,15 @@ def test_requests_beyond_the_context_are_left_out_and_counted() -> None:
         answer = as_json(server.url, "--concurrency", "1", "--requests", "50:4,5000:4", "--baseline", "1")
     assert answer["load"]["requests"] == 1
     assert {"cause": "longer than the server's context", "count": 1} in answer["load"]["findings"]
+
+
+def test_where_the_first_is_left_out_the_load_begins_with_the_next(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("arrival_s,prompt_tokens,output_tokens\n0,5000,4\n9,40,4\n9.02,40,4\n")
+    with FakeServer(context=100).running() as server:
+        answer = as_json(server.url, "--requests", str(log), "--baseline", "1")
+    assert [each["due_ms"] for each in answer["requests"]] == [0.0, 20.0]
+    assert answer["load"]["rate_per_s"] == pytest.approx(50.0)
 
 
 def test_a_log_keeps_its_pattern_at_another_rate(tmp_path: Path) -> None:

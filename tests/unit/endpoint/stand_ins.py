@@ -66,6 +66,7 @@ def server(**changes: Any) -> ServerTimes:
         peak_running=8.0,
         peak_waiting=5.0,
         peak_kv_usage_ratio=0.4,
+        peak_kv_usage_waiting_ratio=0.3,
         samples=3,
     )
     return msgspec.structs.replace(usual, **changes)

@@ -84,7 +84,7 @@ def test_a_client_that_gives_up_first_is_what_saturates() -> None:
 def test_what_saturates_is_named() -> None:
     usual = step(8.0, kept=10)
     assert saturation(usual, 10.0)[0] is Saturation.QUEUE
-    full = replace(usual, server=server(peak_kv_usage_ratio=1.0))
+    full = replace(usual, server=server(peak_kv_usage_waiting_ratio=1.0))
     assert saturation(full, 10.0)[0] is Saturation.KV_CACHE
     slow = replace(usual, parts={EndpointPartName.QUEUE: 0.1, EndpointPartName.DECODE: 0.8}, tpot_p50_ms=40.0)
     assert saturation(slow, 10.0)[0] is Saturation.INTERFERENCE

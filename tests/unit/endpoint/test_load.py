@@ -63,6 +63,7 @@ def test_a_server_that_only_fails_is_left_alone_after_a_hundred() -> None:
     sent = opened(Server(0.001, Ending.SERVER_ERROR).send, *range(0, 5000, 10))
     assert "in a row failed" in sent.stopped
     assert 100 <= len(sent.exchanges) < 110
+    assert sent.started == len(sent.exchanges)  # the one that was due next was not sent
 
 
 def test_a_server_that_throttles_is_asked_to_the_end() -> None:
@@ -103,6 +104,21 @@ def test_what_ended_before_an_interrupt_is_kept_and_the_rest_is_called_off() -> 
 
     run_virtually(interrupted())
     assert [each.request for each in sent.exchanges] == [0, 1]
+    assert sent.started == 3
+
+
+def test_what_waits_in_the_client_when_it_is_interrupted_was_not_sent() -> None:
+    sent = Sent()
+
+    async def interrupted() -> None:
+        task = asyncio.create_task(Driver(Server(takes_s=1.0).send, now_ns).open_loop(log(0, 0, 0, 0), sent, 2))
+        await asyncio.sleep(0.5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run_virtually(interrupted())
+    assert sent.started == 2
 
 
 def test_a_load_that_is_repeated_ends_whenever_it_is_cancelled() -> None:

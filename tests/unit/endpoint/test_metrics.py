@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from profiler.endpoint.metrics import Gauges, engine_of, parsed, server_times
+from profiler.endpoint.metrics import ENGINES, Gauges, engine_of, parsed, server_times
+from profiler.endpoint.verdict import kv_cache_is_full
+from profiler.report.endpoint import ServerTimes
 
 VLLM = """# HELP vllm:num_requests_running x
 # TYPE vllm:num_requests_running gauge
@@ -48,12 +50,46 @@ def test_gauges_are_kept_at_their_peak() -> None:
     assert found.samples == 3
 
 
+def peaks(*samples: tuple[float, float]) -> ServerTimes:
+    """Of samples of how full the KV cache is, and of how many wait."""
+    gauges = Gauges()
+    for kv_usage, waiting in samples:
+        gauges.add(ENGINES[0], {"vllm:kv_cache_usage_perc": kv_usage, "vllm:num_requests_waiting": waiting})
+    return server_times(ENGINES[0], {}, {}, gauges)
+
+
+def test_the_kv_cache_and_those_who_wait_are_looked_at_in_the_same_sample() -> None:
+    apart, together = peaks((0.97, 0), (0.1, 5)), peaks((0.1, 0), (0.97, 5))
+    assert (apart.peak_kv_usage_ratio, apart.peak_kv_usage_waiting_ratio) == (0.97, 0.1)
+    assert (together.peak_kv_usage_ratio, together.peak_kv_usage_waiting_ratio) == (0.97, 0.97)
+    assert not kv_cache_is_full(apart)
+    assert kv_cache_is_full(together)
+
+
+def test_where_nobody_waits_that_is_why_nothing_is_said_of_the_kv_cache_meanwhile() -> None:
+    found = peaks((0.97, 0))
+    assert found.peak_kv_usage_waiting_ratio is None
+    assert found.sources["peak_kv_usage_waiting_ratio"].missing == "no sample has requests that wait"
+
+
 def test_replicas_are_added_up_and_ranks_of_one_are_not() -> None:
     text = """sglang:num_queue_reqs{tp_rank="0",dp_rank="0"} 3
 sglang:num_queue_reqs{tp_rank="1",dp_rank="0"} 3
 sglang:num_queue_reqs{tp_rank="0",dp_rank="1"} 4
 """
     assert parsed(text) == {"sglang:num_queue_reqs": 7.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "replica"),
+    [
+        ("vllm:kv_cache_usage_perc", "engine"),
+        ("vllm:gpu_cache_usage_perc", "engine"),
+        ("sglang:token_usage", "dp_rank"),
+    ],
+)
+def test_of_replicas_the_fullest_kv_cache_counts_and_not_the_sum(name: str, replica: str) -> None:
+    assert parsed(f'{name}{{{replica}="0"}} 0.5\n{name}{{{replica}="1"}} 0.4\n') == {name: 0.5}
 
 
 def test_sglang_says_prefill_and_decode_by_what_else_it_says() -> None:

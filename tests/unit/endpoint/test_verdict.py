@@ -41,16 +41,17 @@ def test_a_queue_that_leads_is_scheduling() -> None:
     assert verdict.share == pytest.approx(80 / 101)
 
 
-@pytest.mark.parametrize("changes", [{"peak_kv_usage_ratio": 0.99}, {"preemptions": 3}])
+@pytest.mark.parametrize("changes", [{"peak_kv_usage_waiting_ratio": 0.99}, {"preemptions": 3}])
 def test_a_queue_for_a_full_kv_cache_is_memory(changes: dict[str, float]) -> None:
     _, verdict = endpoint_verdict(times(queue=80), HEALTHY, server(**changes), "server", {})
     assert verdict.cause is Cause.MEMORY_CAPACITY
     assert verdict.class_ is BottleneckClass.MEMORY
 
 
-def test_a_full_kv_cache_without_anybody_waiting_is_not_blamed() -> None:
-    idle = server(peak_kv_usage_ratio=0.99, peak_waiting=0.0)
-    _, verdict = endpoint_verdict(times(queue=80), HEALTHY, idle, "server", {})
+@pytest.mark.parametrize("while_waiting", [None, 0.1])
+def test_a_kv_cache_that_was_full_only_while_nobody_waited_is_not_blamed(while_waiting: float | None) -> None:
+    full_before = server(peak_kv_usage_ratio=0.99, peak_kv_usage_waiting_ratio=while_waiting)
+    _, verdict = endpoint_verdict(times(queue=80), HEALTHY, full_before, "server", {})
     assert verdict.cause is Cause.SCHEDULING_QUEUE
 
 
@@ -71,6 +72,7 @@ def test_where_requests_wait_for_nothing_but_the_grain_of_timers_no_limit_of_the
 def test_an_inferred_queue_is_marked_as_such() -> None:
     _, verdict = endpoint_verdict(times(queue=80), HEALTHY, None, "inferred", {})
     assert any("inferred" in text for text in verdict.evidence)
+    assert any(text.endswith("there are no metrics of this load") for text in verdict.evidence)
     _, told = endpoint_verdict(times(queue=80), HEALTHY, server(), "server", {})
     assert not any("inferred" in text for text in told.evidence)
 

@@ -88,6 +88,22 @@ def test_an_interrupt_stops_the_profiler(tmp_path: Path) -> None:
     assert profiler.calls[1][1] == pytest.approx(3.0)
 
 
+def test_no_load_is_put_on_a_server_that_writes_its_trace(tmp_path: Path) -> None:
+    class SlowProfiler(WritingProfiler):
+        async def stop(self) -> str | None:
+            await asyncio.sleep(300.0)
+            return await super().stop()
+
+    begun_s: list[float] = []
+
+    async def counted() -> None:
+        begun_s.append(now_ns() / 1e9)
+        await load()
+
+    run_virtually(traced_stretch(TraceStretch(tmp_path), SlowProfiler(tmp_path), counted, 1.0, now_ns))
+    assert max(begun_s) < 2.0  # a request's time until the profiler starts, and one under it
+
+
 def test_a_load_that_breaks_stops_the_profiler_all_the_same(tmp_path: Path) -> None:
     async def breaks() -> None:
         await asyncio.sleep(0.1)
