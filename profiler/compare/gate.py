@@ -38,6 +38,8 @@ Checkable = Report | Analysis | Simulation | Endpoint
 # The worst first: a rule that holds of every rank but one fails.
 _WORST = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
 _WHOLE = "complete"
+# Of a live server, where the budget says nothing: beyond it, the p99 of its requests is that of some that never ended.
+_ERRORS = Limit(OVERALL_SCOPE, "error_ratio", MOST, 0.01, "")
 
 
 def check(
@@ -52,10 +54,14 @@ def check(
 ) -> Check:
     """The result, of which the first rule is that it is whole: a run that was broken off never holds.
 
+    Of a live server the second is that hardly a request failed, unless the budget says how many may: latencies are
+    those of the others, and a server that refuses all has none that could be too long.
+
     Raises `UsageError` for a baseline that is of something else.
     """
     both = None if baseline is None else _against(result, baseline)
-    rules = [_whole(result), *(_checked(rule, result, both, budget) for rule in budget.rules)]
+    always = [_whole(result), *_answered(result, budget)]
+    rules = [*always, *(_checked(rule, result, both, budget) for rule in budget.rules)]
     verdict = single_verdict(result)
     number = {outcome: sum(rule.outcome is outcome for rule in rules) for outcome in Outcome}
     fatal = number[Outcome.FAIL] + (number[Outcome.INCONCLUSIVE] if budget.inconclusive is CountsAs.FAIL else 0)
@@ -80,6 +86,15 @@ def _whole(result: Checkable) -> CheckedRule:
     why = None if result.complete else "the run ended before all was measured"
     found = "whole" if result.complete else "broken off"
     return _rule(_WHOLE, "", Outcome.PASS if result.complete else Outcome.FAIL, found=found, words=["whole"], why=why)
+
+
+def _answered(result: Checkable, budget: Budget) -> list[CheckedRule]:
+    """The search for a knee goes on until requests fail, so it is not asked where a rate held."""
+    told = any(isinstance(rule, Limit) and rule.key == _ERRORS.key for rule in budget.rules)
+    if told or not isinstance(result, Endpoint) or (result.knee is not None and result.knee.rate_per_s is not None):
+        return []
+    rule = _checked(_ERRORS, result, None, budget)
+    return [replace(rule, why=f"{rule.why} (the budget has no {_ERRORS.key}, so {_ERRORS.limit:.0%} counts)")]
 
 
 def _against(result: Checkable, baseline: Checkable) -> Against:

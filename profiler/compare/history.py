@@ -45,19 +45,29 @@ def history_of(named: Iterable[Named], unread: Sequence[Unread] = (), tool_versi
         raise UnreadableError("none of them has times", "name what profile, analyze, simulate or endpoint kept with -o")
     found = sorted((_group(members) for members in groups.values()), key=lambda group: -len(group.entries))
     undated = [entry.name for group in found for entry in group.entries if entry.created_at is None]
-    more = f" and {len(undated) - 1} more" if undated[1:] else ""
+    timeless: dict[str, list[str]] = {}
+    for each in (each for members in groups.values() for each in members if not each.by_clock.times):
+        timeless.setdefault(each.by_clock.no_times, []).append(each.name)
     return History(
         tool_version=tool_version,
         confidence=CONFIDENCE,
         groups=found,
-        notes=[f"without a date, and so last, in the order of names: {undated[0]}{more}"] if undated else [],
+        notes=[
+            *([f"without a date, and so last, in the order of names: {_first(undated)}"] if undated else []),
+            *(f"without times: {_first(names)} ({why})" for why, names in timeless.items()),
+        ],
         unread=[*unread, *left_out],
     )
 
 
+def _first(names: Sequence[str]) -> str:
+    return f"{names[0]} and {len(names) - 1} more" if names[1:] else names[0]
+
+
 def _group(members: Sequence[_Kept]) -> HistoryGroup:
-    known = [{time.name for time in each.at_full_speed.times if time.clock == FULL_SPEED} for each in members]
-    full_speed = bool(known[0]) and all(names == known[0] for names in known)
+    timed = [each.at_full_speed.times for each in members if each.at_full_speed.times]
+    known = [{time.name for time in times if time.clock == FULL_SPEED} for times in timed]
+    full_speed = any(known) and all(names == known[0] for names in known)
     ordered = in_order([(each.name, each.at_full_speed if full_speed else each.by_clock) for each in members])
     results = [each for _, each in ordered]
     noted = sorted({what for each in results for what in each.noted})

@@ -23,6 +23,7 @@ _MOST_KERNELS = 40  # that a report lists of a phase
 _SHARED, _SHARED_HOST_RUN_TO_RUN = "cpu_shared", 0.1
 _HOST_BOUND = 0.5  # of a slower host reaches the phase: from here on the neighbours may have made all the difference
 _BUSY = "other processes kept the host's CPU busy"
+_ONE_RUN = f"{_BUSY}, so one run tells too little"
 _NOT_KNOWN = "not known"
 
 
@@ -72,7 +73,7 @@ def _phase(phase: Phase, full_speed: bool, on_cpu: bool, shared: bool) -> OneTim
         ],
         work_is_cut=len(phase.kernels) >= _MOST_KERNELS,
         no_parts=None if phase.parts else f"{phase.name} was not taken apart: {_why(phase)}",
-        disturbed=_BUSY if shared and dependence >= _HOST_BOUND else None,
+        disturbed=_ONE_RUN if shared and dependence >= _HOST_BOUND else None,
     )
 
 

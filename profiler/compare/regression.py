@@ -62,7 +62,8 @@ def against(result: Result, baseline: Result, new: Scope, old: Scope) -> Against
     reports = [each for each in (baseline, result) if isinstance(each, Report)]
     full_speed = at_full_speed(reports)
     before, after = (times_of("", each, full_speed) for each in (baseline, result))
-    refuse_unlike(differences([before], [after]), "--baseline with a report of the same")
+    if before.times and after.times:  # what has none is compared with nothing, and each rule says so
+        refuse_unlike(differences([before], [after]), "--baseline with a report of the same")
     return Against({time.name: time for time in before.times}, {time.name: time for time in after.times}, old, new)
 
 
@@ -74,7 +75,7 @@ def _of_times(before: OneTime, after: OneTime, confidence: float) -> Measured:
     ratio = math.exp(found.log_ratio)
     for time, which in ((after, "this report"), (before, "the baseline")):
         if time.disturbed:
-            return Measured(ratio, of=after.name, note=f"{which}: {time.disturbed}, so one run tells too little")
+            return Measured(ratio, of=after.name, note=f"{which}: {time.disturbed}")
     if found.reach is None:
         return Measured(ratio, of=after.name, note=_NO_INTERVAL)
     return Measured(ratio, ratio * math.exp(-found.reach), ratio * math.exp(found.reach), of=after.name)

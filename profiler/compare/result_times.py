@@ -56,6 +56,7 @@ class ComparedResult:
     """One result.
 
     `fixed` must be the same on both sides for like to be compared with like; `noted` may differ, and be the cause.
+    `no_times` is why there are none, where there are none.
     """
 
     kind: str
@@ -65,3 +66,4 @@ class ComparedResult:
     noted: dict[str, str]
     times: list[OneTime]
     notes: list[str] = field(default_factory=list)
+    no_times: str = "it ended before anything was measured"

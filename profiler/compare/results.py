@@ -34,6 +34,12 @@ MARGIN = 0.03
 _TELLING = 0.1  # of a change: less of it is no reason to name
 _LIKELY = 0.75  # a part that leads with at least that probability is worth a name
 _MEANT_MS = (1e-9, 1e12)  # a picosecond to thirty years: other times are none
+_AGAIN = {
+    "profile": "profile the same again",
+    "analyze": "trace the same again",
+    "simulate": "simulate the same requests again",
+    "endpoint": "load the server the same way again",
+}
 _NOTHING_KNOWN = math.log(1e6)  # an interval that reaches so far on either side says nothing
 
 Named = tuple[str, Result]
@@ -51,14 +57,20 @@ def compare_results(
     """The change from `before` to `after`, which are results with their names.
 
     A time whose ratio lies within 1 / (1 + margin) and 1 + margin has not changed. Raises `UsageError` for results that
-    are not alike, unless `force`; for kinds that have no times; and where the two have no time in common.
+    are not alike, unless `force`; for kinds and results that have no times; and where the two have none in common.
     """
     results = [result for _, result in chain(before, after)]
     full_speed = at_full_speed(result for result in results if isinstance(result, Report))
     old, new = ([(name, times_of(name, result, full_speed)) for name, result in side] for side in (before, after))
     unlike = differences([each for _, each in old], [each for _, each in new])
+    again = _AGAIN.get(old[0][1].kind, "measure the same again")
+    for name, each in (*old, *new):
+        if not each.times:
+            raise UsageError(f"{name} has no times: {each.no_times}", f"{again}, and compare that")
     if not force:
-        refuse_unlike(unlike, "profile the same again, or add --force to compare them all the same")
+        mixed = len({each.kind for _, each in (*old, *new)}) > 1
+        what = "compare results of one kind" if mixed else again
+        refuse_unlike(unlike, f"{what}, or add --force to compare them all the same")
     old, new = in_order(old), in_order(new)
     times, notes = time_changes([each for _, each in old], [each for _, each in new], margin)
     if not times:

@@ -35,6 +35,8 @@ def _group(group: HistoryGroup, several: bool) -> list[Block]:
     blocks += [Heading("Over time", 2), _table(group, first)]
     if first:
         blocks.append(Statement(f"The {_SHOWN} latest of {len(group.entries)}; --format json has all.", Tone.FAINT))
+    if not group.times:
+        return blocks
     plotted = next((time for name in _PLOTTED for time in group.times if time.name == name), group.times[0])
     blocks += [Heading(f"{plotted.name}, result by result", 2), _plot(group, plotted, first)]
     return blocks
@@ -42,6 +44,8 @@ def _group(group: HistoryGroup, several: bool) -> list[Block]:
 
 def _answers(group: HistoryGroup) -> list[str]:
     count = len(group.entries)
+    if not group.times:
+        return ["Nothing here has times to follow."]
     points = [(point, time) for time in group.times for point in time.change_points]
     if points:
         return [_said(point, time, group.entries) for point, time in sorted(points, key=lambda each: each[0].at)]

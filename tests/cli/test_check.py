@@ -12,9 +12,11 @@ from typer.testing import CliRunner
 
 from profiler.cli.application import application
 from profiler.report.check import Check, check_schema
+from profiler.report.endpoint import Endpoint, encode_endpoint
 from profiler.report.kinds import load_result
 from profiler.report.store import encode
 from tests.cli.test_startup import imported_by
+from tests.failing_endpoint import failing, refusing
 from tests.unit.compare.test_gate import as_slow
 
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -73,6 +75,16 @@ def test_a_profile_held_against_a_budget_for_servers_is_told_what_to_check_inste
     code, told, _ = typed(GRAPH, "--budget", "serving")
     assert code == 3
     assert "takes a report of `bottleneck simulate` or `bottleneck endpoint`" in " ".join(told.split())
+
+
+@pytest.mark.parametrize("endpoint", [failing(95, 100), refusing()], ids=["most", "all"])
+@pytest.mark.parametrize("budget", ["interactive", "serving"])
+def test_a_server_that_refused_its_requests_is_no_green_build(endpoint: Endpoint, budget: str, tmp_path: Path) -> None:
+    path = tmp_path / "live.json"
+    path.write_bytes(encode_endpoint(endpoint))
+    code, told, _ = typed(str(path), "--budget", budget, "--inconclusive", "pass")
+    assert code == 3
+    assert "not: overall.max_error_ratio" in " ".join(told.split())
 
 
 def test_names_of_rules_are_whole_at_eighty_characters() -> None:

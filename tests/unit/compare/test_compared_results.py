@@ -15,6 +15,7 @@ from profiler.report.endpoint import Endpoint
 from profiler.report.kinds import load_result
 from profiler.report.records import Report
 from profiler.report.simulation import Simulation
+from tests.failing_endpoint import failing, refusing, served
 
 DATA = Path(__file__).parents[2] / "data"
 EAGER, GRAPH = DATA / "own" / "llama8b-eager.json.gz", DATA / "own" / "llama8b-graph.json.gz"
@@ -176,8 +177,57 @@ def test_a_server_under_load_is_compared_by_latency_with_batches_of_requests_for
     answer = compare_results([("a", one)], [("b", one)])
     assert [each.name for each in answer.times] == ["e2e latency", "TTFT", "TPOT"]
     e2e = answer.times[0]
-    assert e2e.before_ms == pytest.approx(sum(part.mean_ms for part in one.parts))
+    assert one.e2e_ms is not None
+    assert e2e.before_ms == pytest.approx(one.e2e_ms.mean)
+    assert {part.name for part in e2e.parts} == {"network", "queue", "prefill", "decode"}
     assert answer.state is not ChangeState.CHANGED
+
+
+def test_what_requests_waited_in_a_client_that_was_told_to_hold_them_back_is_no_e2e_latency():
+    one = served()
+    assert one.e2e_ms is not None
+    held = replace(
+        one,
+        load=replace(one.load, concurrency=2),
+        parts=[replace(part, ns=1000 * part.ns) if part.part == "client_queue" else part for part in one.parts],
+    )
+    answer = compare_results([("a", held)], [("b", held)])
+    assert [each.name for each in answer.times] == ["e2e with client wait", "e2e latency", "TTFT", "TPOT"]
+    assert time(answer, "e2e latency").before_ms == pytest.approx(one.e2e_ms.mean)
+    whole = sum(part.ns for part in held.parts) / 177 / 1e6
+    assert time(answer, "e2e with client wait").before_ms == pytest.approx(whole)
+    assert "client_queue" in {part.name for part in time(answer, "e2e with client wait").parts}
+
+
+def test_servers_that_were_not_loaded_alike_are_refused_in_words_that_fit_them():
+    one = served()
+    other = replace(one, load=replace(one.load, loop="closed", rate_per_s=None, concurrency=4))
+    with pytest.raises(UsageError) as raised:
+        compare_results([("a", one)], [("b", other)])
+    assert raised.value.message == (
+        "they are not alike in loop (open against closed); rate (118 requests/s against none); "
+        "concurrency (none against 4)"
+    )
+    assert (raised.value.hint or "").startswith("load the server the same way again, or add --force")
+
+
+def test_a_simulation_with_costs_of_a_report_has_no_speed_and_says_none():
+    one = load_result(DATA / "results" / "simulate.json.gz")
+    assert isinstance(one, Simulation)
+    other = replace(one, costs=replace(one.costs, kind="report", prefill_tokens_per_s=None))
+    found = {each.what: (each.before, each.after) for each in compare_results([("a", one)], [("b", other)]).unlike}
+    assert found["prefill speed"] == ("20,000 tokens/s", "none")
+
+
+def test_a_server_that_refused_everything_has_nothing_to_compare_and_says_why():
+    with pytest.raises(UsageError) as raised:
+        compare_results([("good.json", served())], [("refused.json", refusing())])
+    assert raised.value.message == "refused.json has no times: 40 of 40 requests failed: 40 throttled"
+
+
+def test_how_many_requests_failed_is_said():
+    notes = compare_results([("a", served())], [("b", failing(7, 177))]).notes
+    assert "b: 7 of 177 requests failed: 7 throttled; the times are those of the others" in notes
 
 
 def test_what_has_no_times_is_refused_by_its_kind():

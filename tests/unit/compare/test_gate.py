@@ -14,11 +14,13 @@ from profiler.compare.gate import Checkable, check
 from profiler.errors import UsageError
 from profiler.report.analysis import Analysis
 from profiler.report.check import Check, CheckedRule
+from profiler.report.endpoint import Endpoint
 from profiler.report.kinds import load_result
 from profiler.report.outcome import Outcome
 from profiler.report.records import Report
 from profiler.report.simulation import Simulation
 from profiler.report.vocabulary import VerdictState
+from tests.failing_endpoint import failing, refusing, served
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 
@@ -303,3 +305,87 @@ def test_every_ratio_to_a_baseline_can_be_asked_for() -> None:
     for name in (GRAPH, "results/endpoint", "results/simulate", "results/analyze"):
         answer = held(kept(name), "\n".join(["[regression]", *lines]), kept(name))
         assert len(answer.rules) == len(lines) + 1
+
+
+_LATENCIES = "[overall]\nmax_ttft_ms = 1e6\nmax_tpot_p99_ms = 1e6\nmax_e2e_mean_ms = 1e6"
+
+
+@pytest.mark.parametrize("endpoint", [failing(95, 100), refusing()], ids=["most", "all"])
+def test_a_server_whose_requests_failed_keeps_no_budget_on_latencies(endpoint: Endpoint) -> None:
+    answer = held(endpoint, _LATENCIES)
+    assert not answer.holds
+    errors, *latencies = answer.rules[1:]
+    assert (errors.rule, errors.outcome, errors.limit) == ("overall.max_error_ratio", Outcome.FAIL, 0.01)
+    assert "throttled (the budget has no overall.max_error_ratio, so 1% counts)" in (errors.why or "")
+    assert {rule.outcome for rule in latencies} == {Outcome.INCONCLUSIVE}
+    assert all("requests failed" in (rule.why or "") for rule in latencies)
+
+
+def test_neither_does_it_keep_a_baseline() -> None:
+    answer = held(refusing(), "[regression]\nmax_ttft_ratio = 1.05", kept("results/endpoint"))
+    assert (answer.holds, [rule.outcome.value for rule in answer.rules]) == (False, ["pass", "fail", "inconclusive"])
+
+
+@pytest.mark.parametrize(
+    ("failed", "known"),
+    [
+        (1, {"max_ttft_ms", "max_ttft_p95_ms", "max_ttft_p99_ms", "max_ttft_mean_ms"}),
+        (5, {"max_ttft_ms", "max_ttft_p95_ms"}),
+        (6, set()),
+    ],
+)
+def test_a_latency_is_known_as_long_as_those_that_failed_cannot_be_it(failed: int, known: set[str]) -> None:
+    keys = ("max_ttft_ms", "max_ttft_p95_ms", "max_ttft_p99_ms", "max_ttft_mean_ms")
+    text = "\n".join(["[overall]", "max_error_ratio = 1", *(f"{key} = 1e6" for key in keys)])
+    passed = {rule.rule for rule in held(failing(failed, 100), text).rules[2:] if rule.outcome is Outcome.PASS}
+    assert passed == {f"overall.{key}" for key in known}
+
+
+@pytest.mark.parametrize(("failed", "holds"), [(0, True), (1, True), (2, False)])
+def test_one_request_in_a_hundred_may_fail_where_the_budget_does_not_say(failed: int, holds: bool) -> None:
+    assert held(failing(failed, 100), "[overall]\nmax_ttft_ms = 1e6").holds is holds
+
+
+def test_a_budget_that_says_how_many_may_fail_is_asked_for_no_more() -> None:
+    answer = held(failing(4, 100), "[overall]\nmax_error_ratio = 0.05\nmax_ttft_ms = 1e6")
+    assert [rule.rule for rule in answer.rules] == ["complete", "overall.max_error_ratio", "overall.max_ttft_ms"]
+    assert answer.holds
+
+
+def test_the_search_for_a_knee_may_end_in_failures_unless_no_rate_held() -> None:
+    searched = kept("results/endpoint")
+    assert isinstance(searched, Endpoint)
+    assert searched.knee is not None
+    beyond = replace(failing(50, 100), knee=searched.knee)
+    rule = "[overall]\nmin_carried_requests_per_s = 100"
+    assert held(beyond, rule).holds
+    none_held = replace(beyond, knee=replace(searched.knee, rate_per_s=None))
+    _, errors, carried = held(none_held, rule).rules
+    assert (errors.outcome, carried.outcome) == (Outcome.FAIL, Outcome.FAIL)
+    assert (carried.why or "").startswith("no rate held, down to ")
+
+
+def test_against_a_baseline_the_few_that_a_server_answered_are_no_match_for_all() -> None:
+    text = "[overall]\nmax_error_ratio = 1\n[regression]\nmax_ttft_ratio = 1000"
+    for new, old, which in (
+        (failing(9, 177), served(), "this report"),
+        (served(), failing(9, 177), "the baseline"),
+    ):
+        rule = held(new, text, old).rules[-1]
+        assert (rule.outcome, rule.why) == (Outcome.INCONCLUSIVE, f"{which}: 9 of 177 requests failed: 9 throttled")
+
+
+def test_the_interval_of_the_mean_e2e_latency_is_its_own_however_long_requests_waited_in_the_client() -> None:
+    one = served()
+    waited = replace(
+        one,
+        load=replace(one.load, concurrency=2),
+        parts=[replace(part, ns=1000 * part.ns) if part.part == "client_queue" else part for part in one.parts],
+    )
+    ends = [(rule.low, rule.high) for rule in (held(each, _LATENCIES).rules[-1] for each in (one, waited))]
+    assert ends[0] == ends[1] != (None, None)
+
+
+def test_all_that_are_simulated_are_served() -> None:
+    rule = ruled(kept("results/simulate"), "[serial]\nmax_error_ratio = 0")
+    assert (rule.outcome, rule.low, rule.high) == (Outcome.PASS, 0, 0)

@@ -12,6 +12,7 @@ from profiler.compare.results import Named
 from profiler.errors import UnreadableError
 from profiler.report.kinds import load_result
 from profiler.report.records import Report
+from tests.failing_endpoint import refusing, served
 
 DATA = Path(__file__).parents[2] / "data"
 A, SLOWED = (sorted((DATA / "turns").glob(f"{side}-*.json.gz")) for side in ("a", "slowed"))
@@ -105,3 +106,25 @@ def test_kinds_without_times_are_left_out_with_the_reason():
 def test_analyses_simulations_and_servers_have_a_history_too():
     kept = [(path.name, load_result(path)) for path in sorted((DATA / "results").glob("[aes]*[!n].json.gz"))]
     assert {group.results for group in history_of(kept).groups} >= {"analyze", "endpoint", "simulate"}
+
+
+def test_a_server_that_refused_everything_is_an_entry_without_times_and_says_why():
+    answer = history_of([("a", served()), ("b", refusing()), ("c", served())])
+    (group,) = answer.groups
+    assert [entry.name for entry in group.entries] == ["a", "b", "c"]
+    assert {time.name for time in group.times} == {"e2e latency", "TTFT", "TPOT"}
+    assert all([ms is None for ms in time.ms] == [False, True, False] for time in group.times)
+    assert "without times: b (40 of 40 requests failed: 40 throttled)" in answer.notes
+
+
+def test_refusals_that_are_alike_are_told_once():
+    (_, note) = history_of([("a", refusing()), ("b", refusing())]).notes
+    assert note == "without times: a and 1 more (40 of 40 requests failed: 40 throttled)"
+
+
+def test_a_profile_that_ended_before_its_first_phase_keeps_the_others_at_full_speed():
+    fast = report(DATA / "truth" / "counted_whole_report_h100.json.gz")
+    (alone,) = history_of([("a", fast), ("b", fast)]).groups
+    (beside,) = history_of([("a", replace(fast, phases=[], complete=False)), ("b", fast), ("c", fast)]).groups
+    assert {time.name: time.clock for time in beside.times} == {time.name: time.clock for time in alone.times}
+    assert "full_speed_ms" in {time.clock for time in beside.times}

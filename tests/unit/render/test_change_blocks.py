@@ -15,6 +15,7 @@ from profiler.render.history_blocks import history_blocks
 from profiler.report.comparison import Basis, ChangeState, Comparison, Leading
 from profiler.report.history import ChangePoint
 from profiler.report.kinds import load_result
+from tests.failing_endpoint import refusing, served
 
 DATA = Path(__file__).parents[2] / "data"
 A, SLOWED = (
@@ -122,3 +123,18 @@ def test_a_history_without_a_new_level_says_so() -> None:
     (group,) = answer.groups
     quiet = replace(group, times=[replace(time, change_points=[]) for time in group.times])
     assert answers(history_blocks(replace(answer, groups=[quiet]))) == ["No time changed for good in 12 results."]
+
+
+def test_a_history_of_nothing_but_refusals_is_shown_with_the_reason() -> None:
+    blocks = history_blocks(history_of([("refused.json", refusing())]))
+    assert answers(blocks) == ["Nothing here has times to follow."]
+    assert grid_under("Over time", blocks).rows == (("no date", "scheduling", "refused.json"),)
+    (notes,) = (block.items for block in blocks if isinstance(block, Bullets))
+    assert any("40 of 40 requests failed" in str(note) for note in notes)
+
+
+def test_a_refusal_beside_good_results_has_a_row_without_times() -> None:
+    blocks = history_blocks(history_of([("a", served()), ("b", refusing())]))
+    good, refused = grid_under("Over time", blocks).rows
+    assert good[1] != "–"
+    assert refused[1:4] == ("–", "–", "–")
