@@ -18,12 +18,10 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks._common import Estimate, Row, arguments, finish, stage
 from profiler.report.cost_surface import CostSurface, DecodeCost, PrefillCost
 from profiler.report.vocabulary import Tier
-from profiler.serving.fit import fitted_costs, read_measured
+from profiler.serving.fit import MOST_E2E_OFF_RATIO, MOST_SHARE_OFF, fitted_costs, held_out, read_measured
 from profiler.serving.fleet import serve
 from profiler.serving.generated import Lengths, generated_requests
 from profiler.serving.policies.policy import Limits
@@ -34,7 +32,7 @@ MILLION = 1_000_000
 MOST_SECONDS = 60.0
 # Memory per request may grow by no more than this from a tenth of the requests to all of them.
 MOST_GROWTH = 1.1
-MOST_POINTS, MOST_E2E_ERROR = 0.10, 0.15
+FITTED = 100
 SERVERS = (
     ("RTX4090_Llama-3.1-8B", Limits(slots=256, token_budget=2048, kv_tokens=41_408), 1),
     ("RTXPRO6000_Qwen3-30B-A3B-Instruct-2507", Limits(slots=128, token_budget=2048), 2),
@@ -101,21 +99,19 @@ def reality_rows(folder: Path) -> list[Row]:
             continue
         with stage(name):
             measured = read_measured(path)
-            costs = SurfaceCosts(fitted_costs(measured, 100, limits, replicas))
+            costs = SurfaceCosts(fitted_costs(measured, FITTED, limits, replicas))
             ledger = serve("continuous", measured.log, costs, limits, replicas)
-        arrival = measured.log.arrival_ns
-        real_times = [arrival, measured.start_ns, measured.first_token_ns, measured.finish_ns]
-        own_times = [arrival, *(ledger.column(each) for each in ("start", "first_token", "finish"))]
-        ours, theirs = (np.diff(times, axis=0)[:, 100:] for times in (own_times, real_times))
-        shares = [split.sum(axis=1) / split.sum() for split in (ours, theirs)]
-        for phase, own, real in zip(("queue", "prefill", "decode"), *(split.tolist() for split in shares), strict=True):
-            claim, note = f"{MOST_POINTS * 100:.0f} points", f"{own:.1%}, measured {real:.1%}"
+        held = held_out(measured, "continuous", ledger, FITTED)
+        assert held is not None  # both logs have 300 requests
+        for phase in ("queue", "prefill", "decode"):
+            own, real = (getattr(times, f"{phase}_share") for times in (held.simulated, held.measured))
+            claim, note = f"{MOST_SHARE_OFF * 100:.0f} points", f"{own:.1%}, measured {real:.1%}"
             off = Estimate((own - real) * 100)
-            rows.append(Row(f"{name}: {phase} share", off, "points", claim, abs(own - real) <= MOST_POINTS, note))
-        error = float(ours.sum() / theirs.sum() - 1)
-        note = f"{ours.sum(axis=0).mean() / 1e9:.2f} s, measured {theirs.sum(axis=0).mean() / 1e9:.2f} s"
-        claim = f"{MOST_E2E_ERROR * 100:.0f}%"
-        rows.append(Row(f"{name}: mean e2e", Estimate(error * 100), "%", claim, abs(error) <= MOST_E2E_ERROR, note))
+            rows.append(Row(f"{name}: {phase} share", off, "points", claim, abs(own - real) <= MOST_SHARE_OFF, note))
+        own, real = (times.mean_e2e_ms for times in (held.simulated, held.measured))
+        error, note = own / real - 1, f"{own / 1e3:.2f} s, measured {real / 1e3:.2f} s"
+        claim = f"{MOST_E2E_OFF_RATIO * 100:.0f}%"
+        rows.append(Row(f"{name}: mean e2e", Estimate(error * 100), "%", claim, abs(error) <= MOST_E2E_OFF_RATIO, note))
     return rows
 
 

@@ -42,6 +42,7 @@ def simulation_blocks(answer: Simulation) -> list[Block]:
         blocks += verdict_statements(_title(policy.policy), policy.verdict, doubt=doubt)
     blocks.append(Facts(tuple(_facts(answer))))
     blocks += _side_by_side(answer)
+    blocks += _held_out(answer)
     for policy in answer.policies:
         blocks += [Heading(_title(policy.policy)), *_policy(policy)]
     if answer.warnings:
@@ -124,6 +125,29 @@ def _side_by_side(answer: Simulation) -> list[Block]:
     )
     note = "Carries: requests like these a second, above which the queue grows without end."
     return [Heading("Side by side", 2), Grid(columns, rows), Statement(note, Tone.FAINT)]
+
+
+def _held_out(answer: Simulation) -> list[Block]:
+    """The simulation against the server's own times, where the log has them."""
+    held = answer.held_out
+    if held is None:
+        return []
+    columns = (
+        Column(held.policy),
+        *(Column(each, numeric=True) for each in ("queue", "prefill", "decode", "mean e2e")),
+    )
+    rows = tuple(
+        (
+            name,
+            percent(times.queue_share),
+            percent(times.prefill_share),
+            percent(times.decode_share),
+            duration(times.mean_e2e_ms),
+        )
+        for name, times in (("simulated", held.simulated), ("measured", held.measured))
+    )
+    title = f"Against the server's own times: the {held.requests:,} requests that were not fitted"
+    return [Heading(title, 2), Grid(columns, rows)]
 
 
 def _policy(policy: SimulatedPolicy) -> list[Block]:

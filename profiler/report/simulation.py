@@ -17,7 +17,7 @@ from profiler.report.records import ReportWarning, Verdict
 from profiler.report.source import Sources
 from profiler.report.vocabulary import BottleneckClass
 
-SIMULATION_SCHEMA_VERSION = "1.0"
+SIMULATION_SCHEMA_VERSION = "1.1"
 
 
 class ServingPartName(StrEnum):
@@ -217,6 +217,26 @@ class LogFinding(Struct, frozen=True, kw_only=True):
     count: int
 
 
+class PhaseShares(Struct, frozen=True, kw_only=True):
+    """Where requests' time went: shares of the sum of their e2e latencies, and the mean of these."""
+
+    queue_share: float
+    prefill_share: float
+    decode_share: float
+    mean_e2e_ms: float
+
+
+class HeldOut(Struct, frozen=True, kw_only=True):
+    """The requests that costs were not fitted to, as they were simulated and as the server measured them."""
+
+    policy: str
+    fitted_requests: int
+    requests: int
+    simulated: PhaseShares
+    measured: PhaseShares
+    holds: bool
+
+
 class Simulation(Struct, frozen=True, kw_only=True):
     """The whole answer."""
 
@@ -234,6 +254,7 @@ class Simulation(Struct, frozen=True, kw_only=True):
     setup: ServingSetup
     policies: list[SimulatedPolicy]
     warnings: list[ReportWarning]
+    held_out: HeldOut | None = None
     complete: bool = True
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from profiler.errors import UnreadableError
 from profiler.report.cost_surface import CostSurface, DecodeCost, PrefillCost
+from profiler.report.simulation import HeldOut, PhaseShares
 from profiler.report.vocabulary import Tier
 from profiler.serving.fleet import serve
 from profiler.serving.ledger import Ledger
@@ -25,8 +26,11 @@ from profiler.serving.request_file import read_requests, request_rows
 from profiler.serving.surface import SurfaceCosts
 from profiler.serving.text_lines import MAX_BYTES
 
+# A simulation holds for a server if no share is further off, nor the mean end-to-end latency.
+MOST_SHARE_OFF, MOST_E2E_OFF_RATIO = 0.10, 0.15
+_POLICY = "continuous"  # that of the servers whose logs have such times
 _TIMES = ("queued_ts", "scheduled_ts", "first_token_ts", "last_token_ts")
-_NS_PER_S = 10**9
+_NS_PER_S, _NS_PER_MS = 10**9, 1e6
 # Where to begin, in ms: any engine of today is within a factor of e^5 of it.
 _EMPTY_MS, _PROMPT_TOKEN_MS, _CONTEXT_TOKEN_MS, _SEQUENCE_MS = 15.0, 0.1, 1e-4, 0.1
 # A sequence costs less in a small batch of a mixture of experts, where it brings experts with it, or more.
@@ -107,10 +111,41 @@ def fitted_costs(
     def distances(logs: Floats) -> Floats:
         tried()
         surface = _surface(np.exp(logs), knots)
-        return _distances(measured, serve("continuous", measured.log, SurfaceCosts(surface), limits, replicas), number)
+        return _distances(measured, serve(_POLICY, measured.log, SurfaceCosts(surface), limits, replicas), number)
 
     begin = np.log([_EMPTY_MS, _PROMPT_TOKEN_MS, _CONTEXT_TOKEN_MS, *(_SEQUENCE_MS for _ in knots)])
     return _surface(np.exp(_least_squares(distances, begin)), knots, number)
+
+
+def held_out(measured: MeasuredLog, policy: str, ledger: Ledger, fitted: int) -> HeldOut | None:
+    """The requests after the `fitted` first, held against their measured times.
+
+    None where no such request is left, or took any time, and for another policy than that which was fitted.
+    """
+    if policy != _POLICY:
+        return None
+    arrival = measured.log.arrival_ns
+    own_times = [arrival, *(ledger.column(name) for name in ("start", "first_token", "finish"))]
+    real_times = [arrival, measured.start_ns, measured.first_token_ns, measured.finish_ns]
+    ours, theirs = (np.diff(times, axis=0)[:, fitted:] for times in (own_times, real_times))
+    if not ours.sum() or not theirs.sum():
+        return None
+    simulated, real = _phase_shares(ours), _phase_shares(theirs)
+    off = [abs(getattr(simulated, name) - getattr(real, name)) for name in PhaseShares.__struct_fields__[:3]]
+    return HeldOut(
+        policy=policy,
+        fitted_requests=min(fitted, len(arrival)),
+        requests=ours.shape[1],
+        simulated=simulated,
+        measured=real,
+        holds=max(off) <= MOST_SHARE_OFF and abs(simulated.mean_e2e_ms / real.mean_e2e_ms - 1) <= MOST_E2E_OFF_RATIO,
+    )
+
+
+def _phase_shares(split_ns: NDArray[np.int64]) -> PhaseShares:
+    queue, prefill, decode = (split_ns.sum(axis=1) / split_ns.sum()).tolist()
+    mean_ms = float(split_ns.sum(axis=0).mean()) / _NS_PER_MS
+    return PhaseShares(queue_share=queue, prefill_share=prefill, decode_share=decode, mean_e2e_ms=mean_ms)
 
 
 def _distances(measured: MeasuredLog, ledger: Ledger, number: int) -> Floats:
@@ -169,5 +204,5 @@ def _surface(numbers: Floats, knots: tuple[int, ...], requests: int = 0) -> Cost
         ],
         prefill_error_ratio=None,
         decode_error_ratio=None,
-        missing=f"fitted to the first {requests} requests of the log: nothing was left out to test it",
+        missing=f"fitted to the first {requests} requests of the log: no points of it were measured",
     )

@@ -11,15 +11,17 @@ import numpy as np
 from profiler import __version__
 from profiler.catalogue.presets import nearest_names
 from profiler.errors import InterruptedByUser, UnreadableError, UsageError
+from profiler.numerals import percent, three_digits
 from profiler.printable import printable
 from profiler.progress import Progress, SilentProgress
 from profiler.report.cost_surface import CostSurface
 from profiler.report.records import Report, ReportWarning
-from profiler.report.simulation import CostBasis, LogFinding, ServingSetup, SimulatedPolicy, Simulation
+from profiler.report.simulation import CostBasis, HeldOut, LogFinding, ServingSetup, SimulatedPolicy, Simulation
 from profiler.report.source import Source, Sources
 from profiler.report.store import load_report
 from profiler.serving.carried import carried_load
 from profiler.serving.costs import ConstantCosts, Costs
+from profiler.serving.fit import MeasuredLog, held_out
 from profiler.serving.fleet import serve
 from profiler.serving.log import RequestLog
 from profiler.serving.outcome import Outcome, Slo
@@ -31,9 +33,19 @@ from profiler.serving.surface import SurfaceCosts
 _NS_PER_MS = 1e6
 # Integer nanoseconds have 63 bits; a policy may take longer than all requests one after the other, as by padding.
 _LONGEST_NS = (1 << 62) // 64
+# Policies that never hold more sequences at once than a batch that was sized by hand.
+_WITHIN_FEW_SEQUENCES = ("serial", "static")
 _NEVER_FITS = "longer than the KV memory, left out"
 # A record of each request takes some 600 bytes of JSON.
 MOST_LISTED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class FittedTo:
+    """The log that costs were fitted to, and to how many requests of it."""
+
+    measured: MeasuredLog
+    requests: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,7 @@ class Basis:
     record: CostBasis
     profiled: Mapping[str, ProfiledPhase] = field(default_factory=dict)
     kv_tokens: int | None = None
+    fitted_to: FittedTo | None = None
 
 
 def constant_basis(prefill_tokens_per_s: float, decode_tokens_per_s: float, weight_bytes: int | None = None) -> Basis:
@@ -121,6 +134,7 @@ def simulate(
     if float(alone_ns.sum()) + float(log.arrival_ns[-1]) > _LONGEST_NS:
         raise UsageError("these requests would take over two years, one after the other", "fewer tokens, higher speeds")
     found: list[SimulatedPolicy] = []
+    against: list[HeldOut] = []
 
     def answer(*, complete: bool) -> Simulation:
         return Simulation(
@@ -135,7 +149,8 @@ def simulate(
             costs=basis.record,
             setup=_setup(limits, replicas, slo, sources),
             policies=found,
-            warnings=_warnings(basis, log),
+            warnings=_warnings(basis, log, limits, found, against),
+            held_out=next(iter(against), None),
             complete=complete,
         )
 
@@ -148,6 +163,10 @@ def simulate(
             load = carried_load(policy, log, basis.costs, limits, replicas, ledger.slots, alone_ns)
             weight_bytes = basis.record.weight_bytes
             found.append(outcome.record(load, slo, weight_bytes, basis.profiled, most_listed))
+            if basis.fitted_to is not None:
+                measured = basis.fitted_to.measured.that_fit(limits.kv_tokens)
+                held = held_out(measured, policy, ledger, basis.fitted_to.requests)
+                against += [] if held is None else [held]
     except KeyboardInterrupt as interrupt:
         raise InterruptedByUser(partial=answer(complete=False) if found else None) from interrupt
     return answer(complete=True)
@@ -217,8 +236,23 @@ def _weights(weight_bytes: int | None) -> Sources:
     return {} if weight_bytes is not None else {"weight_bytes": Source(missing="nobody said: --weights-gb")}
 
 
-def _warnings(basis: Basis, log: RequestLog) -> list[ReportWarning]:
+def _warnings(
+    basis: Basis, log: RequestLog, limits: Limits, policies: Sequence[SimulatedPolicy], against: Sequence[HeldOut]
+) -> list[ReportWarning]:
     costs, found = basis.costs, []
+    for held in against:
+        if not held.holds:
+            text = (
+                f"the simulation does not hold for the server of this log: the {held.requests:,} requests that were "
+                f"not fitted queue for {percent(held.simulated.queue_share)} of their time, and there for "
+                f"{percent(held.measured.queue_share)}; their mean e2e is "
+                f"{three_digits(held.simulated.mean_e2e_ms / held.measured.mean_e2e_ms)} times what it was. "
+                "--kv-tokens, --slots, --token-budget and --replicas should be that server's"
+            )
+            found.append(ReportWarning(code="unlike_measured", message=text))
+    if limits.kv_tokens is None and any(each.policy not in _WITHIN_FEW_SEQUENCES for each in policies):
+        text = "the KV memory is taken to be endless, so no request waits for it: --kv-tokens says what the server has"
+        found.append(ReportWarning(code="endless_kv", message=text))
     if isinstance(costs, ConstantCosts):
         text = "constant speeds are those of each stream: a batch slows nobody, so batching looks better than it is"
         found.append(ReportWarning(code="constant_speeds", message=text))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -15,7 +15,15 @@ from profiler.serving.log import RequestLog
 from profiler.serving.policies.policy import Limits
 from profiler.serving.request_file import STDIN, read_requests, shortened
 from profiler.serving.text_lines import MAX_BYTES
-from profiler.session.simulate import Basis, check_server, constant_basis, report_basis, surface_basis, that_fit
+from profiler.session.simulate import (
+    Basis,
+    FittedTo,
+    check_server,
+    constant_basis,
+    report_basis,
+    surface_basis,
+    that_fit,
+)
 
 # The shape of the gamma distribution of the gaps between arrivals.
 PROCESSES = {"poisson": 1.0, "bursty": 0.25}
@@ -171,4 +179,5 @@ def _fitted(
 ) -> Basis:
     progress.stage(f"fit costs to the first {number} requests")
     surface = fitted_costs(measured, number, limits, replicas)
-    return surface_basis(surface, "fitted", source.weight_bytes)
+    basis = surface_basis(surface, "fitted", source.weight_bytes)
+    return replace(basis, fitted_to=FittedTo(measured, number))

@@ -102,7 +102,7 @@ def test_json_is_what_a_file_would_hold_and_follows_its_schema(tmp_path: Path) -
     result = runner.invoke(application, typed)
     assert result.stdout_bytes == kept.read_bytes()
     answer = msgspec.json.decode(kept.read_bytes(), type=Simulation)
-    assert (answer.kind, answer.schema_version, answer.complete) == ("simulate", "1.0", True)
+    assert (answer.kind, answer.schema_version, answer.complete) == ("simulate", "1.1", True)
     assert runner.invoke(application, typed).exit_code == 2
     assert runner.invoke(application, [*typed, "--force"]).exit_code == 0
 
@@ -155,6 +155,42 @@ def test_costs_can_be_fitted_to_a_log_with_server_times() -> None:
     assert policy["queue_share"] == pytest.approx(0.753, abs=0.1)
     assert policy["verdict"]["cause"] == "memory.capacity"
     assert policy["preemptions"] > 0
+
+
+def test_a_server_that_was_told_wrongly_is_not_what_was_measured(tmp_path: Path) -> None:
+    log = real_log("vllm_measured_RTX4090_Llama-3.1-8B_vllm_requests.jsonl")
+    kept = tmp_path / "simulation.json"
+    typed = ["simulate", str(log), "--fit", "100", "--policy", "continuous", "--force", "-o", str(kept)]
+    for limit, holds, warned in (
+        ([], False, {"unlike_measured", "endless_kv"}),
+        (["--kv-tokens", "41408"], True, set()),
+    ):
+        shown = " ".join(runner.invoke(application, [*typed, *limit]).stdout.split())
+        answer = json.loads(kept.read_text())
+        assert {warning["code"] for warning in answer["warnings"]} == warned
+        assert (answer["held_out"]["requests"], answer["held_out"]["holds"]) == (200, holds)
+        assert answer["held_out"]["measured"]["queue_share"] == pytest.approx(0.814, abs=0.001)
+        assert "Against the server's own times: the 200 requests that were not fitted" in shown
+        assert "measured 81% 0.2% 18% 109 s" in shown
+        assert ("The KV memory is taken to be endless" in shown) is not holds
+        assert ("The simulation does not hold for the server of this log" in shown) is not holds
+
+
+@pytest.mark.parametrize(
+    ("policy", "limit", "warned"),
+    [
+        ("continuous", [], True),
+        ("priority", [], True),
+        ("shortest-first", [], True),
+        ("continuous", ["--kv-tokens", "9000"], False),
+        ("static", [], False),
+        ("serial", [], False),
+    ],
+)
+def test_who_batches_without_a_limit_of_memory_is_told_so(policy: str, limit: list[str], warned: bool) -> None:
+    answer = answered(FOUR, *SPEEDS, "--policy", policy, *limit)
+    assert ("endless_kv" in {warning["code"] for warning in answer["warnings"]}) is warned
+    assert answer["held_out"] is None
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,10 @@ def test_side_by_side_no_number_is_cut_at_80_columns_whatever_the_policies_are_c
     assert "…" not in side_by_side
 
 
+def test_of_replicas_it_is_said_which_one_a_request_goes_to() -> None:
+    assert "each request goes to the one with the fewest unfinished" in " ".join(shown(many(), 160).split())
+
+
 def test_the_verdicts_come_first() -> None:
     first, *_ = shown(many(), 160).splitlines()
     assert first.startswith("Serial is held back by scheduling: requests wait in the queue.")
