@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from msgspec.structs import replace
+
 from profiler.attribute.verdict import refuse
 from profiler.endpoint.phase_class import WITNESSES, PhaseClass
 from profiler.numerals import percent
@@ -65,6 +67,22 @@ def endpoint_verdict(
     why = [f"{told}: {known.evidence[0]}" if known.evidence else told]
     why += [] if phase.doubt is None else [phase.doubt]
     return leader, _judged(leader, known.cause, share, second, next_share, [*why, *evidence], phase_verdicts, known)
+
+
+def of_survivors(verdict: Verdict, well: int, failed: int) -> Verdict:
+    """The verdict on `well` requests that ended well, where `failed` did not, and all of their time may be in any part.
+
+    It is in doubt where that could turn the order, and there is none where as many failed as ended well.
+    """
+    if not failed or verdict.share is None:
+        return verdict
+    lost = failed / (well + failed)
+    told = f"{failed} of {well + failed} requests failed, and nothing says what held these back"
+    if failed >= well:
+        return refuse(told, *verdict.evidence)
+    if (verdict.share - (verdict.runner_up_share or 0.0)) * (1 - lost) - lost < TOO_CLOSE:
+        return replace(verdict, state=VerdictState.INCONCLUSIVE, evidence=[told, *verdict.evidence])
+    return replace(verdict, evidence=[*verdict.evidence, told])
 
 
 def leading_part(times: Mapping[EndpointPartName, int]) -> EndpointPartName | None:

@@ -134,10 +134,12 @@ class _Run:
                 if plan.trace_folder is not None and not self.driven.sent.stopped:
                     await self._trace(client, self.driven, plan.trace_folder)
 
-    async def _load(self, client: Client, scraper: Scraper, driven: Driven, log: RequestLog) -> None:
-        """One load. What it came to stands in `driven` also where it is cut short."""
+    async def _load(
+        self, client: Client, scraper: Scraper, driven: Driven, log: RequestLog, rate_per_s: float | None = None
+    ) -> None:
+        """One load, at this rate of a knee. What it came to stands in `driven` also where it is cut short."""
         before, after = await scraper.snapshot(), None
-        driven.begin()
+        driven.begin(rate_per_s)
         gauges = Gauges()
         try:
             async with self._watched(client, scraper, driven, gauges):
@@ -214,7 +216,7 @@ class _Run:
         async def measure(rate_per_s: float) -> Step:
             log = at_rate(plan_log, rate_per_s, max(round(rate_per_s * plan.step_s), _FEWEST_IN_A_STEP))
             self._progress.stage(f"{rate_per_s:.3g} requests/s", total=len(log))
-            await self._load(client, scraper, driven, log)
+            await self._load(client, scraper, driven, log, rate_per_s)
             return _step(rate_per_s, driven.sent, driven.server, driven.health(), driven.unloaded, driven.knee_slo)
 
         plan_log = driven.log

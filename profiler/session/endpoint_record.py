@@ -16,7 +16,7 @@ from profiler.endpoint.outcome import Latencies, endings, findings, keeps, reque
 from profiler.endpoint.phase_class import phase_class, silent_witnesses
 from profiler.endpoint.preflight import Found
 from profiler.endpoint.split import BY_SERVER, parts_of, split_of, summed
-from profiler.endpoint.verdict import endpoint_verdict, leading_part, part_classes
+from profiler.endpoint.verdict import endpoint_verdict, leading_part, of_survivors, part_classes
 from profiler.endpoint.watch import Watch, client_health
 from profiler.printable import printable
 from profiler.report.endpoint import (
@@ -59,6 +59,7 @@ class Driven:
     found: Found
     idle: list[Exchange]
     unloaded: Unloaded
+    rate_per_s: float | None = None  # of the last load of a knee
     sent: Sent = field(default_factory=Sent)
     watch: Watch = field(default_factory=Watch)
     server: ServerTimes | None = None
@@ -71,8 +72,9 @@ class Driven:
     stretch: TraceStretch | None = None
     trace: EngineTrace | None = None
 
-    def begin(self) -> None:
-        """A further load begins."""
+    def begin(self, rate_per_s: float | None) -> None:
+        """A further load begins, of a knee at that rate."""
+        self.rate_per_s = rate_per_s
         self.sent, self.watch, self.server, self.server_missing = Sent(), Watch(), None, _NO_METRICS
 
     def health(self) -> ClientHealth:
@@ -94,6 +96,7 @@ def answer(driven: Driven, *, complete: bool) -> Endpoint:
     phases = {name: known for name, told in witnesses.items() if (known := phase_class(name, told)) is not None}
     silent = silent_witnesses(witnesses.get(leading_part(times) or "", {}))
     leader, verdict = endpoint_verdict(times if well else {}, health, server, how, phases, silent)
+    verdict = of_survivors(verdict, len(well), len(sent.exchanges) - len(well))
     latencies = Latencies.of(well)
     seconds = max((sent.end_ns - sent.begin_ns) / _NS_PER_S, 1e-9)
     slo = driven.knee_slo if plan.knee else plan.slo
@@ -163,7 +166,7 @@ def _load(driven: Driven) -> Load:
     plan, log = driven.plan, driven.log
     closed = plan.concurrency is not None and not plan.knee
     span = int(log.arrival_ns[-1])
-    rate = driven.steps[-1].rate_per_s if driven.steps else (len(log) - 1) / span * _NS_PER_S if span else None
+    rate = driven.rate_per_s or ((len(log) - 1) / span * _NS_PER_S if span else None)
     sources: Sources = {}
     if closed:
         rate, sources["rate_per_s"] = None, Source(missing="a closed loop has none of its own")

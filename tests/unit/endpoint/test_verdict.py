@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from profiler.endpoint.phase_class import PhaseClass
-from profiler.endpoint.verdict import endpoint_verdict
+from profiler.endpoint.verdict import endpoint_verdict, of_survivors
 from profiler.report.endpoint import EndpointPartName, PhaseClassFrom
 from profiler.report.records import Verdict
 from profiler.report.vocabulary import BottleneckClass, Cause, VerdictState
@@ -99,3 +99,30 @@ def test_nothing_that_ended_well_is_no_verdict() -> None:
     leader, verdict = endpoint_verdict({}, HEALTHY, None, "inferred", {})
     assert leader is None
     assert verdict.evidence == ["no request ended well"]
+
+
+QUEUED = endpoint_verdict(times(queue=80), HEALTHY, server(), "server", {})[1]
+
+
+def test_a_verdict_on_few_survivors_is_none() -> None:
+    verdict = of_survivors(QUEUED, well=5, failed=95)
+    assert (verdict.state, verdict.class_) == (VerdictState.REFUSED, None)
+    assert verdict.evidence[0].startswith("95 of 100 requests failed")
+
+
+def test_a_verdict_that_what_failed_could_turn_is_in_doubt_and_says_why_first() -> None:
+    verdict = of_survivors(QUEUED, well=60, failed=40)
+    assert (verdict.state, verdict.cause) == (VerdictState.INCONCLUSIVE, Cause.SCHEDULING_QUEUE)
+    assert verdict.evidence[0].startswith("40 of 100 requests failed")
+
+
+def test_a_verdict_that_a_few_failures_cannot_turn_stands_and_tells_of_them() -> None:
+    verdict = of_survivors(QUEUED, well=98, failed=2)
+    assert verdict.state is VerdictState.CLEAR
+    assert verdict.evidence[-1].startswith("2 of 100 requests failed")
+    assert of_survivors(QUEUED, well=100, failed=0) is QUEUED
+
+
+def test_what_has_no_verdict_gets_none_by_failures() -> None:
+    refused = endpoint_verdict({}, HEALTHY, None, "inferred", {})[1]
+    assert of_survivors(refused, well=0, failed=9) is refused

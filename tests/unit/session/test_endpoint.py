@@ -123,3 +123,5 @@ def test_a_knee_interrupted_before_a_request_of_its_next_rate_ended_keeps_the_ra
         partial = interrupted(server, SilentProgress(), concurrency=None, knee=True, step_s=0.01)
     assert partial.knee is not None
     assert [step.requests for step in partial.knee.steps] == [20]
+    assert partial.load.rate_per_s is not None
+    assert partial.load.rate_per_s != partial.knee.steps[0].rate_per_s  # what is told of the load is of the next one
