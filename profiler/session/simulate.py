@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from msgspec import structs
 
 from profiler import __version__
+from profiler.attribute.verdict import undermined
 from profiler.catalogue.presets import nearest_names
 from profiler.errors import InterruptedByUser, UnreadableError, UsageError
 from profiler.numerals import percent, three_digits
@@ -35,6 +37,7 @@ _NS_PER_MS = 1e6
 _LONGEST_NS = (1 << 62) // 64
 # Policies that never hold more sequences at once than a batch that was sized by hand.
 _WITHIN_FEW_SEQUENCES = ("serial", "static")
+_UNLIKE = "the simulation does not hold for the server of this log"
 _NEVER_FITS = "longer than the KV memory, left out"
 # A record of each request takes some 600 bytes of JSON.
 MOST_LISTED = 10_000
@@ -162,11 +165,15 @@ def simulate(
             outcome = Outcome(policy, log, ledger, alone_ns)
             load = carried_load(policy, log, basis.costs, limits, replicas, ledger.slots, alone_ns)
             weight_bytes = basis.record.weight_bytes
-            found.append(outcome.record(load, slo, weight_bytes, basis.profiled, most_listed))
+            record = outcome.record(load, slo, weight_bytes, basis.profiled, most_listed)
             if basis.fitted_to is not None:
                 measured = basis.fitted_to.measured.that_fit(limits.kv_tokens)
                 held = held_out(measured, policy, ledger, basis.fitted_to.requests)
-                against += [] if held is None else [held]
+                if held is not None:
+                    against.append(held)
+                    doubts = [] if held.holds else [_UNLIKE]
+                    record = structs.replace(record, verdict=undermined(record.verdict, doubts))
+            found.append(record)
     except KeyboardInterrupt as interrupt:
         raise InterruptedByUser(partial=answer(complete=False) if found else None) from interrupt
     return answer(complete=True)
@@ -243,7 +250,7 @@ def _warnings(
     for held in against:
         if not held.holds:
             text = (
-                f"the simulation does not hold for the server of this log: the {held.requests:,} requests that were "
+                f"{_UNLIKE}: the {held.requests:,} requests that were "
                 f"not fitted queue for {percent(held.simulated.queue_share)} of their time, and there for "
                 f"{percent(held.measured.queue_share)}; their mean e2e is "
                 f"{three_digits(held.simulated.mean_e2e_ms / held.measured.mean_e2e_ms)} times what it was. "

@@ -174,6 +174,7 @@ def test_a_server_that_was_told_wrongly_is_not_what_was_measured(tmp_path: Path)
         assert "measured 81% 0.2% 18% 109 s" in shown
         assert ("The KV memory is taken to be endless" in shown) is not holds
         assert ("The simulation does not hold for the server of this log" in shown) is not holds
+        assert (answer["policies"][0]["verdict"]["state"] == "clear") is holds
 
 
 @pytest.mark.parametrize(
