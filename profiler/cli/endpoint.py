@@ -18,6 +18,7 @@ from profiler.cli.load_options import (
     check_requests,
     count_option,
     number,
+    number_wanted,
     whole,
 )
 from profiler.cli.options import OUTPUT_PANEL, DebugOption, ForceOption, Format, FormatOption
@@ -169,9 +170,9 @@ def endpoint(
     from profiler.report.endpoint import Endpoint
     from profiler.report.store import check_writable, load_report
     from profiler.serving.outcome import Slo
-    from profiler.session.endpoint import Plan, at_rate, drive_endpoint
+    from profiler.session.endpoint import Plan, drive_endpoint
     from profiler.session.endpoint_inputs import api_key, read_load
-    from profiler.session.simulate_inputs import PROCESSES, Generator
+    from profiler.session.simulate_inputs import Generator
 
     check_requests(context, requests, "prompt_tokens", "output_tokens")
     if concurrency is not None and (rate is not None or knee or max_concurrency is not None):
@@ -183,14 +184,10 @@ def endpoint(
     if output is not None:
         for read in (costs, Path(requests)):
             check_writable(output, force=force, source=read)
-    generator = Generator(rate, count or _COUNT, prompt_tokens, output_tokens, seed)
-    log = read_load(requests, generator, paced=concurrency is not None or knee, max_bytes=max_bytes)
-    if count is not None and requests not in PROCESSES:
-        log = log.first(count)
-        log = log if rate is None else at_rate(log, rate, len(log))  # the first may come at another than all do
+    generator = Generator(rate, number_wanted(requests, count, _COUNT), prompt_tokens, output_tokens, seed)
     plan = Plan(
         url=url,
-        log=log,
+        log=read_load(requests, generator, paced=concurrency is not None or knee, max_bytes=max_bytes),
         log_name=requests,
         api=None if api is Api.AUTO else api.value,
         model=model,

@@ -39,6 +39,13 @@ def count_option(default: int, most: float) -> Any:
     return whole("--count", f"How many; of a log, the first. Default: {default:,}, of a log all.", GENERATED, most)
 
 
+def number_wanted(requests: str, count: int | None, default: int) -> int | None:
+    """As many as were typed; where none were, `default` of drawn requests, and all of a log (None)."""
+    from profiler.session.simulate_inputs import PROCESSES
+
+    return default if count is None and requests in PROCESSES else count
+
+
 def check_requests(context: typer.Context, requests: str, *drawing: str) -> None:
     """Raises `UsageError` for requests that there are not, and, where none are drawn, for the options `drawing`."""
     from profiler.errors import UsageError

@@ -19,6 +19,7 @@ from profiler.cli.load_options import (
     check_requests,
     count_option,
     number,
+    number_wanted,
     whole,
 )
 from profiler.cli.options import OUTPUT_PANEL, DebugOption, ForceOption, Format, FormatOption
@@ -150,8 +151,7 @@ def simulate(
     )
     weight_bytes = None if weights_gb is None else round(weights_gb * 1e9)
     source = CostSource(prefill_tokens_per_s, decode_tokens_per_s, costs, fit, weight_bytes)
-    number_drawn = _COUNT if count is None and requests in PROCESSES else count
-    generator = Generator(rate, number_drawn, prompt_tokens, output_tokens, seed)
+    generator = Generator(rate, number_wanted(requests, count, _COUNT), prompt_tokens, output_tokens, seed)
     with progress_on(Console(stderr=True)) as progress:
         log, basis = read_inputs(requests, generator, source, policy or USUAL, limits, replicas, progress, max_bytes)
         answer, interrupted = whole_or_partial(

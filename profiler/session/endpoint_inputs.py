@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 
 from profiler.errors import UsageError
-from profiler.serving.generated import inline_requests, is_inline
 from profiler.serving.log import RequestLog
-from profiler.serving.request_file import read_requests, shortened
 from profiler.serving.text_lines import MAX_BYTES
 from profiler.session.endpoint import at_rate
-from profiler.session.simulate_inputs import PROCESSES, Generator, log_file
+from profiler.session.simulate_inputs import PROCESSES, Generator, logged
 
 # What is drawn where only a concurrency is given, or a knee is looked for: a closed loop has no use for arrivals.
 _ANY_RATE_PER_S = 1.0
@@ -28,12 +26,7 @@ def read_load(requests: str, generator: Generator, *, paced: bool, max_bytes: in
         if rate is None and not paced:
             raise UsageError("nothing says how much load to put on", _LOADS)
         return generator.drawn(requests, rate or _ANY_RATE_PER_S)
-    path = log_file(requests)
-    if path is None and not is_inline(requests):
-        raise UsageError(
-            f"there is no file {shortened(requests)}", "a log, PROMPT:OUTPUT,... such as 500:100, or poisson"
-        )
-    log = inline_requests(requests) if path is None else read_requests(path, max_bytes)
+    log = logged(requests, generator.number, max_bytes)
     return log if rate is None else at_rate(log, rate, len(log))
 
 

@@ -140,12 +140,21 @@ def _log(requests: str, generator: Generator, max_bytes: int) -> RequestLog:
         if generator.rate_per_s is None:
             raise UsageError(f"{requests} requests come at a rate", f"bottleneck simulate {requests} --rate 8")
         return generator.drawn(requests, generator.rate_per_s)
+    if generator.rate_per_s is not None:
+        check_meant(requests)
+        raise _has_its_own_arrivals(requests)
+    return logged(requests, generator.number, max_bytes)
+
+
+def logged(requests: str, number: int | None, max_bytes: int) -> RequestLog:
+    """The first `number` requests of a log, or of what was typed; all where that is None.
+
+    Raises as `check_meant` does, and `UnreadableError` for a file that holds something else, or more text than that.
+    """
     check_meant(requests)
     path = log_file(requests)
-    if generator.rate_per_s is not None:
-        raise _has_its_own_arrivals(requests)
     log = inline_requests(requests) if path is None else read_requests(path, max_bytes)
-    return log if generator.number is None else log.first(generator.number)
+    return log if number is None else log.first(number)
 
 
 def _fitted_to(requests: str, generator: Generator) -> Path:
