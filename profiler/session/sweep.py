@@ -193,11 +193,7 @@ class Sweep:
         reason = self._model.lacks_room("decode", held)
         if reason is not None:
             raise _LeftOutError(f"it {reason}")
-        expected_s = expected_ms / 1000 * (FEWEST_WARMUPS + self._plan.fewest_repeats)
-        left_s = max(self._ends_ns - self._bench.clock(), 0) / 1e9
-        if expected_s > min(left_s, _POINT_SECONDS):
-            limit = f"over the {_POINT_SECONDS:.0f} of a point" if expected_s > _POINT_SECONDS else None
-            raise _LeftOutError(f"it could take {expected_s:,.0f} s, {limit or f'and {left_s:,.0f} s are left'}")
+        self._check_time("it", [expected_ms / 1000 * (FEWEST_WARMUPS + self._plan.fewest_repeats)])
 
     def _check(self, phase: SweptPhase, known: Size | None, row: list[Size]) -> None:
         """Raise `_LeftOutError` where the last of a row has no room, or the row no time, by a point that is `known`."""
@@ -210,11 +206,13 @@ class Sweep:
         known_s = min(phase.times[known].samples) / 1000 * (FEWEST_WARMUPS + self._plan.fewest_repeats)
         usual_s = fmean(phase.took_s)
         expected_s = [max(known_s * self._model.growth(phase.name, known, size), usual_s) for size in row]
-        left_s = max(self._ends_ns - self._bench.clock(), 0) / 1e9
+        self._check_time(str(row[-1]), expected_s)
+
+    def _check_time(self, name: str, expected_s: list[float]) -> None:
+        """Raise `_LeftOutError` where one point of these, the last of which is called `name`, or all have no time."""
         if max(expected_s) > _POINT_SECONDS:
-            raise _LeftOutError(
-                f"{row[-1]} could take {max(expected_s):,.0f} s, over the {_POINT_SECONDS:.0f} of a point"
-            )
+            raise _LeftOutError(f"{name} could take {max(expected_s):,.0f} s, over the {_POINT_SECONDS:.0f} of a point")
+        left_s = max(self._ends_ns - self._bench.clock(), 0) / 1e9
         if sum(expected_s) > left_s:
             raise _LeftOutError(f"it could take {sum(expected_s):,.0f} s, and {left_s:,.0f} s are left")
 
