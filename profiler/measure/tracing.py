@@ -19,13 +19,11 @@ from torch.utils.hooks import RemovableHandle
 
 from profiler.device.base import Device
 from profiler.errors import UnreadableError
+from profiler.measure.clean import Clock
 from profiler.measure.cycle import Cycle
 from profiler.measure.quiet import garbage_collector_off
 from profiler.trace.timeline import MODULE_PREFIX, STEP_PREFIX
 from profiler.workload.phase import RunnablePhase
-
-Clock = Callable[[], int]
-"""Monotonic nanoseconds."""
 
 # All that is kept of a trace's head: it also names the host and its paths, and may carry its environment.
 KEPT_METADATA = (
@@ -92,10 +90,10 @@ def _record(
 ) -> RecordedTrace:
     profile = _profile(device, torch.profiler.schedule(wait=0, warmup=1, active=1, repeat=1))
     cycle = Cycle(phase, device)
+    cycle.prepare()
     with garbage_collector_off(), profile:
         untraced_ms = _warmed_up(cycle, run, device, warmup_ns, clock)
         with _module_ranges(modules):
-            cycle.prepare()
             run()
             device.synchronize()
             profile.step()  # what follows is recorded, up to the end of the context
@@ -108,15 +106,15 @@ def _record(
 
 
 def _warmed_up(cycle: Cycle, run: Callable[[], None], device: Device, warmup_ns: int, clock: Clock) -> float | None:
-    """Run for so long: the median of the later half of the iterations, in ms; None without any."""
+    """Run for so long, from and to where the next can run: the median of the later half, in ms; None without any."""
     samples_ms: list[float] = []
     end = clock() + warmup_ns
     while clock() < end:
-        cycle.prepare()
         begin = clock()
         run()
         device.synchronize()
         samples_ms.append((clock() - begin) / 1e6)
+        cycle.prepare()
     return median(samples_ms[len(samples_ms) // 2 :]) if samples_ms else None
 
 
