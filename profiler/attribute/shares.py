@@ -51,33 +51,45 @@ def inside_window(scenarios: Sequence[Scenario], inside_ratio: Floats) -> list[S
     return [replace(each, costs=costs[id(each.costs)]) for each in scenarios]
 
 
+Asked = tuple[Scenario, Mapping[Resource, float]]  # what is replayed: a reading, and the speeds in it
 Table = list[dict[Resource, float]]
 
 
 def share_table(
     scenarios: Sequence[Scenario], step: float = STEP, speeds: Mapping[Resource, float] | None = None
 ) -> Table:
-    """(1 - T(step)/T) / (1 - 1/step) of every resource, in every scenario. 0 where nothing takes time.
+    """The shares of every resource in every scenario, all at the same `speeds`: see `shares_at`."""
+    return shares_at([(scenario, speeds or {}) for scenario in scenarios], step)
 
-    With `speeds`, T is the step at these speeds, and each resource goes `step` times faster than there.
-    """
-    at = speeds or {}
-    asked = [
+
+def shares_at(asked: Sequence[Asked], step: float = STEP) -> Table:
+    """The share of every resource in each of these: T is the step there, and one resource at a time goes faster."""
+    turned = [
         (number, resource)
-        for number, scenario in enumerate(scenarios)
+        for number, (scenario, _) in enumerate(asked)
         for resource in (None, *_resources_in_use(scenario))
     ]
-    faster = [at if resource is None else {**at, resource: at.get(resource, 1.0) * step} for _, resource in asked]
-    of_scenario = [scenarios[number] for number, _ in asked]
-    periods = scenario_periods_us(list(zip(of_scenario, faster, strict=True)))
-    table: Table = [dict.fromkeys(Resource, 0.0) for _ in scenarios]
+    periods = scenario_periods_us([_faster(asked[number], resource, step) for number, resource in turned])
+    table: Table = [dict.fromkeys(Resource, 0.0) for _ in asked]
     base = 0.0
-    for (number, resource), period in zip(asked, periods, strict=True):
+    for (number, resource), period in zip(turned, periods, strict=True):
         if resource is None:
             base = period
-        elif base > 0 and abs(1 - period / base) > _ROUNDING:
-            table[number][resource] = (1 - period / base) / (1 - 1 / step)
+        else:
+            table[number][resource] = share_of(base, period, step)
     return table
+
+
+def share_of(base: float, faster: float, step: float = STEP) -> float:
+    """(1 - T(step)/T) / (1 - 1/step) of what makes T `faster`. 0 where nothing takes time."""
+    if base <= 0 or abs(1 - faster / base) <= _ROUNDING:
+        return 0.0
+    return (1 - faster / base) / (1 - 1 / step)
+
+
+def _faster(asked: Asked, resource: Resource | None, step: float) -> Asked:
+    scenario, at = asked
+    return asked if resource is None else (scenario, {**at, resource: at.get(resource, 1.0) * step})
 
 
 def _resources_in_use(scenario: Scenario) -> list[Resource]:
@@ -85,7 +97,7 @@ def _resources_in_use(scenario: Scenario) -> list[Resource]:
     return [resource for resource in Resource if resource in on_host or scenario.costs.uses(resource)]
 
 
-def scenario_periods_us(asked: Sequence[tuple[Scenario, Mapping[Resource, float]]]) -> list[float]:
+def scenario_periods_us(asked: Sequence[Asked]) -> list[float]:
     """The periods of scenarios at speeds; those of one graph are replayed together."""
     periods = np.zeros(len(asked))
     graphs = {id(scenario.graph): scenario.graph for scenario, _ in asked}

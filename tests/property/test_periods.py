@@ -28,7 +28,7 @@ def test_every_period_is_that_of_the_replay(step: Step, asked: list[tuple[Calibr
 
 
 @given(steps(), asked, st.integers(1, 3))
-def test_where_a_step_is_cut_into_stretches_changes_nothing(
+def test_where_a_step_is_cut_into_stretches_and_how_many_runs_go_at_once_change_nothing(
     step: Step, asked: list[tuple[Calibration, dict[Resource, float]]], rows: int
 ):
     graph, costs = step
@@ -36,6 +36,7 @@ def test_where_a_step_is_cut_into_stretches_changes_nothing(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(periods, "_STRETCH_ROWS", rows)
         patch.setattr(periods, "_WINDOW_ROWS", rows)
+        patch.setattr(periods, "_RUNS_AT_ONCE", rows)
         cut = periods_us(graph, runs)
     np.testing.assert_allclose(cut, periods_us(graph, runs), rtol=1e-12)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from profiler.attribute.calibration import calibrate
-from profiler.attribute.curve import SPEEDS, curve_of, knob_share, matters
-from profiler.attribute.shares import Scenario
+from profiler.attribute.curve import SPEEDS, curves_of, matters
+from profiler.attribute.shares import STEP, Scenario, class_shares, share_table
 from profiler.report.vocabulary import BottleneckClass, Resource
 from profiler.report.whatif import Curve, Knob
 from tests.unit.attribute.small_graphs import HostCall, Work, graph_of, period_us
@@ -20,7 +20,8 @@ def reading(*works: dict[Resource, float]) -> Scenario:
 
 
 def curve(knob: Knob, *readings: Scenario) -> Curve:
-    return curve_of(knob, readings, readings[0].run().period_us / 1e3)
+    [found] = curves_of(readings, readings[0].run().period_us / 1e3, [knob])
+    return found
 
 
 MIXED = reading({Resource.DRAM: 80.0}, {Resource.TENSOR: 20.0})
@@ -50,10 +51,11 @@ def test_a_speed_stops_helping_where_a_tenth_of_a_further_gain_arrives() -> None
 
 
 def test_the_share_of_a_knob_falls_along_its_curve() -> None:
-    shares = [point.share for point in curve(Knob.MEMORY, MIXED).points]
+    points = curve(Knob.MEMORY, MIXED).points
+    shares = [point.share for point in points]
     assert shares[0] == pytest.approx(0.8, abs=0.01)
     assert shares == sorted(shares, reverse=True)
-    assert knob_share(MIXED, Knob.MEMORY, 4.0) == pytest.approx(0.5, abs=0.01)
+    assert next(point.share for point in points if point.speed == 4.0) == pytest.approx(0.5, abs=0.01)
 
 
 def test_what_a_curve_cannot_say_has_its_reason() -> None:
@@ -83,11 +85,52 @@ def test_readings_that_differ_give_the_place_of_the_crossing_an_interval() -> No
 def test_what_a_step_does_not_use_has_no_curve() -> None:
     assert matters(Knob.MEMORY, MIXED)
     assert not matters(Knob.PCIE, MIXED)
+    assert curves_of([MIXED], 0.1, [Knob.PCIE]) == []
+
+
+@pytest.mark.parametrize("name", ["decode_b1_eager", "decode_offload_4layers", "prefill_b1_2048"])
+def test_each_point_is_that_of_the_step_replayed_alone_at_its_speed(name: str) -> None:
+    scenarios, clean = kept(name)
+
+    def period(knob: Knob, speed: float) -> float:
+        return scenarios[0].run(dict.fromkeys(knob.resources, speed)).period_us
+
+    for found in curves_of(scenarios, clean.wall_ms):
+        base = period(found.knob, 1.0)
+        alone = {point.speed: period(found.knob, point.speed) for point in found.points}
+        further = {speed: period(found.knob, speed * STEP) for speed in alone}
+        assert [point.ms for point in found.points] == pytest.approx(
+            [clean.wall_ms * us / base for us in alone.values()], rel=1e-9
+        )
+        assert [point.share for point in found.points] == pytest.approx(
+            [(1 - further[speed] / us) / (1 - 1 / STEP) for speed, us in alone.items()], abs=1e-9
+        )
+        assert found.limit_ms == pytest.approx(clean.wall_ms * period(found.knob, float("inf")) / base, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["decode_b1_eager", "decode_b1_graph", "prefill_b1_8192"])
+def test_a_class_leads_until_just_before_it_is_overtaken_and_not_from_there_on(name: str) -> None:
+    scenarios, clean = kept(name)
+
+    def leader(scenario: Scenario, knob: Knob, speed: float) -> BottleneckClass:
+        [shares] = class_shares(share_table([scenario], speeds=dict.fromkeys(knob.resources, speed)))
+        return max(shares, key=lambda klass: shares[klass])
+
+    overtaken = [found for found in curves_of(scenarios, clean.wall_ms) if found.takes_over is not None]
+    assert overtaken
+    for found in overtaken:
+        own, crossing = found.knob.bottleneck_class, found.takes_over
+        assert crossing is not None
+        assert leader(scenarios[0], found.knob, crossing.speed) is crossing.class_ is not own
+        assert leader(scenarios[0], found.knob, crossing.speed / 1.02) is own
+        assert crossing.high is not None
+        assert all(leader(scenario, found.knob, crossing.high) is not own for scenario in scenarios)
+        assert any(leader(scenario, found.knob, crossing.high / 1.02) is own for scenario in scenarios)
 
 
 def test_a_recorded_copy_bound_step_gains_from_the_bus_until_its_kernels_take_over() -> None:
     scenarios, clean = kept("decode_offload_4layers")
-    found = curve_of(Knob.PCIE, scenarios, clean.wall_ms)
+    [found] = curves_of(scenarios, clean.wall_ms, [Knob.PCIE])
     assert found.points[0].ms == clean.wall_ms
     assert found.points[4].ms < 0.6 * clean.wall_ms
     assert found.limit_ms < 0.2 * clean.wall_ms
@@ -95,7 +138,7 @@ def test_a_recorded_copy_bound_step_gains_from_the_bus_until_its_kernels_take_ov
 
 def test_a_faster_host_helps_an_eager_step_until_the_device_takes_over() -> None:
     scenarios, clean = kept("decode_b1_eager")
-    found = curve_of(Knob.HOST, scenarios, clean.wall_ms)
+    [found] = curves_of(scenarios, clean.wall_ms, [Knob.HOST])
     assert found.takes_over is not None
     assert found.takes_over.class_ is not BottleneckClass.SCHEDULING
     assert 1 < found.takes_over.speed < 8
