@@ -9,9 +9,13 @@ from contextlib import contextmanager
 
 @contextmanager
 def garbage_collector_off() -> Iterator[None]:
-    """Collect once now, and then not at all until the context ends: a collection takes ms, at random iterations."""
+    """Collect once now, and then not at all until the context ends: a collection takes ms, at random iterations.
+
+    Within another such context nothing is left to be done.
+    """
     was_enabled = gc.isenabled()
-    gc.collect()
+    if was_enabled:
+        gc.collect()
     gc.disable()
     try:
         yield

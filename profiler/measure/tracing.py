@@ -6,6 +6,7 @@ import gzip
 import os
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -121,8 +122,8 @@ def _warmed_up(cycle: Cycle, run: Callable[[], None], device: Device, warmup_ns:
 @contextmanager
 def device_trace(device: Device) -> Iterator[Callable[[], bytes]]:
     """Trace what the device does, and nothing of the host: gives what exports the trace, to be called afterwards."""
-    _keep_kineto_quiet()
-    profile = torch.profiler.profile(activities=[_device_activity(device)], acc_events=True)
+    _keep_profiler_quiet()
+    profile = torch.profiler.profile(activities=[_device_activity(device)])
     with profile:
         yield lambda: _export(profile)
         device.synchronize()
@@ -155,12 +156,11 @@ class StepTracer:
 
 
 def _profile(device: Device, schedule: Callable[[int], ProfilerAction] | None) -> torch.profiler.profile:
-    _keep_kineto_quiet()
+    _keep_profiler_quiet()
     return torch.profiler.profile(
         activities=list(dict.fromkeys([ProfilerActivity.CPU, _device_activity(device)])),
         schedule=schedule,
         record_shapes=True,
-        acc_events=True,  # or it warns that events of an earlier cycle are lost; there is none
     )
 
 
@@ -168,9 +168,14 @@ def _device_activity(device: Device) -> ProfilerActivity:
     return ProfilerActivity.CUDA if device.properties.kind == "cuda" else ProfilerActivity.CPU
 
 
-def _keep_kineto_quiet() -> None:
-    """Kineto reads this once, when it starts: its own log would spoil the progress on stderr."""
+def _keep_profiler_quiet() -> None:
+    """Its words would spoil the progress on stderr: Kineto's own log, whose level it reads when it first starts, and
+    up to torch 2.12 a warning that events of earlier cycles are lost, of which there are none.
+
+    Asked to keep them (`acc_events`), it is silent, too, but builds an object for each event: half of the trace pass.
+    """
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")
+    warnings.filterwarnings("ignore", message="Warning: Profiler clears events")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from profiler.measure.clean import Interrupted, measure_clean
 from profiler.measure.host_time import measure_host_ms
+from profiler.measure.quiet import garbage_collector_off
 from profiler.measure.repeat import measure_telemetry
 from profiler.measure.tracing import record_trace, trace_body
 from profiler.report.records import Advice, Clean, Phase
@@ -22,8 +23,8 @@ from profiler.workload.phase import RunnablePhase, ShortenedPhase
 # first decode steps of `tiny` after that 4.9 and 4.0 ms were operations, from the eighth on 2.7 (ADR 3).
 _CPU_WARMUP_SECONDS = 0.1
 # What other processes do to a CPU's caches changes within a second, of which a trace sees 20 ms: the operations of a
-# step of `tiny` took 2.9, 2.9, 3.2, 3.3 and 3.6 ms in five traces of one process.
-_CPU_TRACES = 3
+# step of `tiny` took 2.9, 2.9, 3.2, 3.3 and 3.6 ms in five traces of one process. Of 7 the middle one is within 2%.
+_CPU_TRACES = 7
 _ENDED = "the run ended before the phase was traced"
 
 
@@ -120,4 +121,7 @@ def _traced(bench: Bench, phase: RunnablePhase, plan: PhasePlan, clean_ms: float
         )
         return PacedTrace(recorded.trace, clean_ms / recorded.untraced_ms if recorded.untraced_ms else 1.0)
 
-    return middle_trace([trace() for _ in range(_CPU_TRACES if on_cpu else 1)])
+    if not on_cpu:
+        return trace()
+    with garbage_collector_off():
+        return middle_trace([trace() for _ in range(_CPU_TRACES)])

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from profiler.trace.cpu import with_cpu_activities
 from profiler.trace.kineto import read_kineto
-from profiler.trace.steps import representative, steps_of
+from profiler.trace.steps import cut, representative, steps_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +20,20 @@ class PacedTrace:
 
 
 def middle_trace(traces: Sequence[PacedTrace]) -> PacedTrace:
-    """Of traces of one phase, the one whose step to look at took the median time at the pace of the clean pass.
+    """Of traces of a CPU's phase, the one whose step computed for the median time at the pace of the clean pass.
 
-    Those without a step count as the longest. Raises `ValueError` where there is no trace.
+    By what its operations took: the rest of its wall time is in good part the tracer's. Those without a step count as
+    the longest. Raises `ValueError` where there is no trace.
     """
     if not traces:
         raise ValueError("there is no trace to choose from")
-    return sorted(traces, key=_step_ns)[(len(traces) - 1) // 2] if len(traces) > 1 else traces[0]
+    return sorted(traces, key=_computing_ns)[(len(traces) - 1) // 2]
 
 
-def _step_ns(paced: PacedTrace) -> float:
-    timeline = read_kineto(paced.trace)
+def _computing_ns(paced: PacedTrace) -> float:
+    timeline = with_cpu_activities(read_kineto(paced.trace))
     steps = steps_of(timeline)
-    return representative(steps, timeline.overhead).wall_ns * paced.clean_ratio if steps else math.inf
+    if not steps:
+        return math.inf
+    computed = cut(timeline, representative(steps, timeline.overhead)).device
+    return float((computed.end_ns - computed.start_ns).sum()) * paced.clean_ratio

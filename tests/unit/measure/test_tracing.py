@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -177,6 +178,20 @@ def test_the_model_is_left_without_hooks_even_when_an_iteration_fails() -> None:
         record_trace(phase, device(), iterations=1, modules=phase.model)
     hooks = [len(m._forward_pre_hooks) + len(m._forward_hooks) for m in phase.model.modules()]
     assert sum(hooks) == 1  # the failing one of this test
+
+
+def test_torch_makes_no_objects_of_the_events_which_takes_as_long_as_to_record_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[object] = []
+    monkeypatch.setattr(torch.autograd.profiler.profile, "_ensure_function_events", made.append)
+    record_trace(TorchPhase(), FakeDevice(FakeClock()), iterations=2)
+    assert not made
+
+
+def test_what_torch_says_of_lost_events_is_not_said() -> None:
+    record_trace(TorchPhase(), FakeDevice(FakeClock()), iterations=2)
+    warnings.warn("Warning: Profiler clears events at the end of each cycle.", UserWarning, stacklevel=1)
 
 
 def test_without_modules_there_are_only_steps() -> None:
