@@ -16,7 +16,7 @@ from profiler.attribute.operation_work import Category
 from profiler.report.evidence import KernelFacts
 from profiler.report.vocabulary import Cause
 from profiler.trace.graph import DependencyGraph
-from profiler.trace.records import Numbered
+from profiler.trace.numbered import Numbered
 from profiler.trace.timeline import Ints, Timeline
 
 Number = TypeVar("Number", int, float)

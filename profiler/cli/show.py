@@ -43,7 +43,7 @@ def show(
             "--trace",
             metavar="TRACE",
             show_default=False,
-            help="For perfetto: what `--trace-out` wrote, or was analysed. A file, folder or archive.",
+            help="For perfetto: take along what `--trace-out` wrote, or was analysed. A file, folder or archive.",
             rich_help_panel=OUTPUT_PANEL,
         ),
     ] = None,
@@ -54,8 +54,9 @@ def show(
 ) -> None:
     """Show what any verb kept with `-o`: of profile, whatif, analyze, simulate or endpoint.
 
-    A trace for Perfetto (https://ui.perfetto.dev) has the verdict, the parts and what was sampled as tracks above its
-    events, and can be analysed again.
+    For Perfetto (https://ui.perfetto.dev) become the steps that a profile keeps, and the requests of a simulation or a
+    live server. With `--trace` the events of a profile's or an analysis's whole trace are taken along, below the
+    verdict, the parts and what was sampled, and can be analysed again.
 
     [bold]Examples[/bold]
 
@@ -67,6 +68,8 @@ def show(
 
       bottleneck show report.json --format html -o report.html
 
+      bottleneck show report.json --format perfetto -o report.pftrace
+
       bottleneck show analysis.json --format perfetto --trace trace.json.gz -o trace.pftrace
     """
     from profiler.errors import UsageError
@@ -76,9 +79,9 @@ def show(
     if output is not None:
         check_writable(output, force=force, source=report)
     if form is ShowFormat.PERFETTO:
-        if trace is None or output is None:
-            missing = "a trace for Perfetto is a file, made of the trace that was judged"
-            raise UsageError(missing, f"--trace trace.json.gz -o {report.with_suffix('').name}.pftrace")
+        if output is None:
+            missing = "what is for Perfetto is a file"
+            raise UsageError(missing, f"-o {report.with_suffix('').name}.pftrace")
         _write_for_perfetto(load_result(report), trace, output, force=force)
         return
     if trace is not None:
@@ -107,7 +110,16 @@ def _show(result: Result, form: ShowFormat, report: Path, output: Path | None, *
         emit_result(result, Format(form.value), details=details, kept=report)
 
 
-def _write_for_perfetto(result: Result, trace: str, output: Path, *, force: bool) -> None:
+def _write_for_perfetto(result: Result, trace: str | None, output: Path, *, force: bool) -> None:
+    if trace is None:
+        from profiler.render.perfetto import PerfettoFile
+        from profiler.render.perfetto_kept import write_kept
+        from profiler.report.atomic_file import replacing
+
+        with replacing(output) as file:
+            write_kept(PerfettoFile(file), result)
+        return
+
     from profiler.cli.progress import progress_on_stderr
     from profiler.report.store import check_writable
     from profiler.session.perfetto import write_perfetto

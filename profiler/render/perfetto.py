@@ -11,10 +11,10 @@ from functools import lru_cache
 from typing import IO
 
 from profiler.trace import perfetto as schema
+from profiler.trace.numbered import Numbered
 from profiler.trace.perfetto import EventType, Packet, Track, TrackEvent
 from profiler.trace.perfetto_magic import MAGIC
 from profiler.trace.protobuf import block, block_tag, double, fixed64, number, number_tag, text, varint
-from profiler.trace.records import Numbered
 
 _EXPLICIT = 3  # of TrackDescriptor.ChildTracksOrdering
 Facts = Mapping[str, str | float | None]
@@ -75,8 +75,7 @@ class PerfettoProcess:
 
     def slice(self, track: int, start_ns: int, end_ns: int, name: str, facts: Facts | None = None) -> None:
         """Something of ours that took this time, and what is known of it."""
-        told = b"".join(_fact(key, value) for key, value in (facts or {}).items() if value is not None)
-        self.begin(track, start_ns, name, schema.OURS, told)
+        self.begin(track, start_ns, name, schema.OURS, told(facts or {}))
         self.end(track, end_ns)
 
     def instant(self, at_ns: int, category: str, name: str, arguments: bytes) -> None:
@@ -149,6 +148,11 @@ def arguments_of(event: bytes) -> bytes:
     """The debug annotation that holds an event's arguments, which are JSON."""
     length = varint(len(event))
     return b"".join((_ANNOTATION, varint(len(_ARGUMENTS) + len(length) + len(event)), _ARGUMENTS, length, event))
+
+
+def told(facts: Facts) -> bytes:
+    """The debug annotations that hold what is known of a slice of ours."""
+    return b"".join(_fact(key, value) for key, value in facts.items() if value is not None)
 
 
 def flow(identity: int) -> bytes:

@@ -10,6 +10,7 @@ import numpy as np
 from msgspec import Struct
 
 from profiler.render.perfetto import PerfettoProcess, arguments_of, flow
+from profiler.render.perfetto_lanes import Lanes
 from profiler.trace.event_copy import UNDRAWN, Copied, TrackKey
 from profiler.trace.perfetto import ABOUT, AS_IT_IS, CUT_OFF, About
 
@@ -45,27 +46,11 @@ class _Row(Struct, gc=False):
 
 
 def _write_track(process: PerfettoProcess, copied: Copied, key: TrackKey, rows: Iterator[_Row]) -> None:
-    first = _track(process, key)
-    lanes: list[tuple[int, list[int]]] = [(first, [])]  # of each its track, and when its open slices end
+    lanes = Lanes(process, _track(process, key))
     for row in rows:
-        for track, ends in lanes:
-            _end(process, track, ends, row.start_ns)
-            if not ends or ends[-1] >= row.end_ns:
-                break
-        else:
-            track, ends = process.group("overlapping", order=len(lanes), parent=first), []
-            lanes.append((track, ends))
         rest = arguments_of(row.arguments) + (flow(row.flow) if row.flow >= _SMALLEST_FLOW else b"")
-        process.begin(track, row.start_ns, copied.names[row.name], copied.categories[row.category], rest)
-        ends.append(row.end_ns)
-    for track, ends in lanes:
-        _end(process, track, ends, None)
-
-
-def _end(process: PerfettoProcess, track: int, ends: list[int], by_ns: int | None) -> None:
-    """End the slices that are over by then; all of them where nothing follows."""
-    while ends and (by_ns is None or ends[-1] <= by_ns):
-        process.end(track, ends.pop())
+        lanes.slice(row.start_ns, row.end_ns, copied.names[row.name], copied.categories[row.category], rest)
+    lanes.close()
 
 
 def _track(process: PerfettoProcess, key: TrackKey) -> int:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct, field
 
 from profiler.render.answer import cause_words, verdict_statements
 from profiler.render.perfetto import Facts, PerfettoProcess
+from profiler.render.spans import Span
 from profiler.report.records import Verdict
-from profiler.trace.intervals import Ints
-
-Span = tuple[int, int]
-"""Begin and end in ns on the trace's clock."""
 
 
 class PlacedPhase(Struct, frozen=True):
@@ -40,7 +37,7 @@ class Found(Struct, frozen=True):
     span: Span
     verdict: Verdict
     phases: list[PlacedPhase]
-    parts: Mapping[str, Ints]
+    parts: Mapping[str, Iterable[Span]]
     parts_note: str
     counters: Sequence[Counter] = ()
     counters_note: str = ""
@@ -60,8 +57,8 @@ def write_tracks(process: PerfettoProcess, found: Found, *, zero_ns: int, order:
         parts = process.group("parts", order=2, parent=group, about=found.parts_note)
         for place, (name, spans) in enumerate(found.parts.items()):
             track = process.group(name, order=place, parent=parts)
-            for begin, stop in (spans - zero_ns).tolist():
-                process.slice(track, begin, stop, name)
+            for begin, stop in spans:
+                process.slice(track, begin - zero_ns, stop - zero_ns, name)
     if found.counters:
         counters = process.group("counters", order=3, parent=group, about=found.counters_note)
         for place, counter in enumerate(found.counters):

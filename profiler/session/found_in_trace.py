@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from profiler.attribute.part_spans import PartSpans, part_spans
 from profiler.attribute.trace_ceilings import ceilings_of
 from profiler.errors import UnreadableError
-from profiler.render.perfetto_tracks import Counter, Found, PlacedPhase
-from profiler.render.words import CAUSES, PARTS
+from profiler.render.perfetto_phases import PlacedStep, found_of
+from profiler.render.perfetto_tracks import Found, PlacedPhase
+from profiler.render.spans import Span
+from profiler.render.words import PARTS
 from profiler.report.analysis import Analysis, PhaseAnalysis, RankAnalysis
 from profiler.report.part_name import PartName
 from profiler.report.records import Phase, Report
@@ -26,16 +30,11 @@ from profiler.trace.trace_file import TraceSource
 
 _ANOTHER = "--trace with the one that it was made from"
 _KERNELS = "kernels"
-_IDLE = "nothing on the device"
+_SPANS = 1 << 16
 _AS_JUDGED = "when each part took place; what runs at once is shown in each"
 _WITHOUT_LIMITERS = (
     "when each part took place; which kernels are limited by what cannot be told, as the analysis took other ceilings "
     "than the datasheet's"
-)
-_OF_A_STEP = "of each phase the step that was judged, as traced: the report's times are those without the tracer"
-_SAMPLED = (
-    "sampled in runs of their own, not in this trace: of each phase what a step was like; hardware counters through "
-    "one step"
 )
 
 
@@ -115,13 +114,24 @@ def _kernels(ns: dict[PartName, int]) -> dict[PartName, int]:
     return {name: each for name, each in ns.items() if each and name.startswith("kernel.")}
 
 
-def _named(spans: PartSpans, *, with_limiters: bool) -> dict[str, Ints]:
+class _Spans:
+    """Spans that become Python's numbers some at a time: as such they take ten times the memory."""
+
+    def __init__(self, spans: Ints) -> None:
+        self._spans = spans
+
+    def __iter__(self) -> Iterator[Span]:
+        for first in range(0, len(self._spans), _SPANS):
+            yield from self._spans[first : first + _SPANS].tolist()
+
+
+def _named(spans: PartSpans, *, with_limiters: bool) -> dict[str, _Spans]:
     """The spans by what the parts are called, the longest first."""
     found: dict[str, list[Ints]] = {}
     for name, each in spans.spans.items():
         found.setdefault(PARTS[name] if with_limiters or not name.startswith("kernel.") else _KERNELS, []).append(each)
     merged = {name: intervals.merge(np.concatenate(each)) for name, each in found.items()}
-    return dict(sorted(merged.items(), key=lambda entry: -intervals.total(entry[1])))
+    return {name: _Spans(each) for name, each in sorted(merged.items(), key=lambda entry: -intervals.total(entry[1]))}
 
 
 def _placed(phase: PhaseAnalysis, steps: StepTable) -> PlacedPhase:
@@ -136,87 +146,28 @@ def _placed(phase: PhaseAnalysis, steps: StepTable) -> PlacedPhase:
 
 def found_phases(report: Report, name: str, source: TraceSource) -> Found:
     """What a report says of the phases in its trace. Raises `UnreadableError` where none of them is in it."""
-    timeline = read_kineto(source)
-    steps = steps_of(timeline)
-    judged = {phase.name: step for phase in report.phases if (step := _judged(phase, steps)) is not None}
-    if not judged:
+    steps = steps_of(read_kineto(source))
+    placed = [found for phase in report.phases if (found := _in_trace(phase, steps)) is not None]
+    if not placed:
         raise UnreadableError(f"{name} is not the trace of this report: it holds none of its steps", _ANOTHER)
-    phases = [phase for phase in report.phases if phase.name in judged]
-    mine = {phase.name: [step for step in steps if step.name == phase.name] for phase in phases}
-    ends = [step.finish_ns for step in steps]
-    return Found(
-        name="bottleneck",
-        subject="The whole request",
-        span=(min(step.start_ns for step in steps), max(ends)),
-        verdict=report.verdict,
-        phases=[
-            PlacedPhase(
-                phase.name,
-                phase.verdict,
-                [(step.start_ns, step.finish_ns) for step in mine[phase.name]],
-                {f"part: {CAUSES[part.cause]} [ms]": part.ms for part in phase.parts},
-            )
-            for phase in phases
-        ],
-        parts=_causes([(phase, judged[phase.name]) for phase in phases]),
-        parts_note=_OF_A_STEP,
-        counters=_counters(phases, mine, judged),
-        counters_note=_SAMPLED,
-    )
+    return found_of(report, placed)
 
 
-def _judged(phase: Phase, steps: list[Step]) -> Step | None:
+def _in_trace(phase: Phase, steps: list[Step]) -> PlacedStep | None:
     """The step that the phase was judged by: to the nanosecond, it took as long as the report says."""
     if phase.timeline is None:
         return None
     wall_ns, ratio = round(phase.timeline.traced_wall_us * 1e3), phase.timeline.pace_ratio
-    return next((step for step in steps if step.name == phase.name and round(step.wall_ns * ratio) == wall_ns), None)
-
-
-def _causes(judged: list[tuple[Phase, Step]]) -> dict[str, Ints]:
-    """When in the judged steps the device worked for which cause, and when it did nothing."""
-    found: dict[str, list[Ints]] = {}
-    for phase, step in judged:
-        if phase.timeline is None:
-            continue
-        rows, ns = phase.timeline.device, 1e3 / phase.timeline.pace_ratio
-        start = step.start_ns + np.rint(np.array(rows.start_us, np.float64) * ns).astype(np.int64)
-        busy = intervals.from_columns(
-            start, start + np.rint(np.array(rows.duration_us, np.float64) * ns).astype(np.int64)
-        )
-        causes = np.array([CAUSES[cause] for cause in rows.cause], np.object_)
-        for cause in dict.fromkeys(causes.tolist()):
-            found.setdefault(cause, []).append(busy[causes == cause])
-        found.setdefault(_IDLE, []).append(intervals.complement(busy, step.start_ns, step.finish_ns))
-    merged = {cause: intervals.merge(np.concatenate(each)) for cause, each in found.items()}
-    return dict(sorted(merged.items(), key=lambda entry: -intervals.total(entry[1])))
-
-
-def _counters(phases: list[Phase], steps: dict[str, list[Step]], judged: dict[str, Step]) -> list[Counter]:
-    found: dict[tuple[str, str], list[tuple[int, float]]] = {}
-    for phase in phases:
-        begin, end = steps[phase.name][0].start_ns, steps[phase.name][-1].finish_ns
-        for series in phase.telemetry.series if phase.telemetry is not None else []:
-            if series.value is not None:
-                found.setdefault((series.name, series.unit), []).extend([(begin, series.value), (end, series.value)])
-        for column, unit, points in _counted(phase, judged[phase.name]):
-            found.setdefault((column, unit), []).extend(points)
-    return [Counter(name, unit, points) for (name, unit), points in found.items()]
-
-
-def _counted(phase: Phase, step: Step) -> list[tuple[str, str, list[tuple[int, float]]]]:
-    """The hardware counters of one step, whose samples count from the start of its first kernel."""
-    if phase.counters is None or step.device_start_ns is None:
-        return []
-    series, first = phase.counters.series, step.device_start_ns
-    at = [first + round(us * 1e3) for us in series.start_us]
-    columns = [
-        (name, "GB/s" if name.endswith("_gb_per_s") else "ratio", getattr(series, name))
-        for name in series.__struct_fields__
-        if name != "start_us"
-    ]
-    return [
-        (f"counted {name}", unit, list(zip(at, values, strict=True)))
-        for name, unit, values in columns
-        if len(values) == len(at) and values
-    ]
+    mine = [step for step in steps if step.name == phase.name]
+    judged = next((step for step in mine if round(step.wall_ns * ratio) == wall_ns), None)
+    if judged is None:
+        return None
+    return PlacedStep(
+        phase=phase,
+        timeline=phase.timeline,
+        start_ns=judged.start_ns,
+        finish_ns=judged.finish_ns,
+        device_start_ns=judged.device_start_ns,
+        ns_per_us=1e3 / ratio,
+        steps=[(step.start_ns, step.finish_ns) for step in mine],
+    )

@@ -52,7 +52,7 @@ def write_perfetto(result: Result, traces: str, path: Path, progress: Progress |
                 _write(PerfettoFile(file), inputs[0], [found_phases(result, inputs[0].name, _source(inputs[0]))])
         case _:
             raise UsageError(
-                f"what `bottleneck {result.kind}` kept is of no trace", "show what profile or analyze kept"
+                f"what `bottleneck {result.kind}` kept is of no trace", "no --trace, or what profile or analyze kept"
             )
 
 

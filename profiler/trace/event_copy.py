@@ -22,9 +22,10 @@ from profiler.trace.event_decoder import Text
 from profiler.trace.event_types import SyncEvent
 from profiler.trace.group_names import plain_group
 from profiler.trace.kineto import DEVICE_PROPERTIES, EVENT_KINDS, EventKind
+from profiler.trace.numbered import Numbered
 from profiler.trace.python_frames import frame_name, stack_names
 from profiler.trace.reading_flaws import Cut
-from profiler.trace.records import Numbered, Remembered
+from profiler.trace.records import Remembered
 from profiler.trace.slices import each_slice
 from profiler.trace.timeline import Ints
 from profiler.trace.trace_file import MAX_BYTES, TraceSource, chunks

@@ -103,7 +103,7 @@ def perfetto_ranks(file: IO[bytes], name: str) -> Iterator[tuple[str, io.RawIOBa
     for sequence, rank in groupby(packets, key=lambda packet: packet.sequence):
         if sequence:
             called = next(rank).track_text(Track.PROCESS, PROCESS_NAME)
-            yield called, _Text(_whole(_Rank().text(rank), name))  # noqa: B031 - what is left of it
+            yield called, _Text(_whole(_Rank(name).text(rank), name))  # noqa: B031 - what is left of it
 
 
 class _Text(io.RawIOBase):
@@ -154,7 +154,8 @@ class _Packet:
 class _Rank:
     """The packets of one rank on their way back into the text of a trace."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._names: dict[int, bytes] = {}
         self._categories: dict[int, bytes] = {}
         self._threads: dict[int, int] = {}  # by track
@@ -167,17 +168,24 @@ class _Rank:
     def text(self, packets: Iterator[_Packet]) -> Iterator[bytes]:
         """The text, some kB at a time."""
         head, events = b"", list[bytes]()
+        is_trace = False
         for packet in packets:
             if packet.track:
                 self._learn_thread(bytes(packet.track))
             if packet.interned:
                 self._learn_names(bytes(packet.interned))
             if packet.event:
-                head = self._take(packet.timestamp, bytes(packet.event), events) or head
+                begun = self._take(packet.timestamp, bytes(packet.event), events)
+                head, is_trace = begun or head, is_trace or bool(begun)
             if len(events) >= _EVENTS:
                 yield head + b",".join(events)
                 head = b","
                 events.clear()
+        if not is_trace:
+            raise UnreadableError(
+                f"{self._name} was drawn from a result alone: it holds no trace",
+                "analyze what `profile --trace-out` wrote",
+            )
         events += reversed(self._tied)
         yield (head if events or head != b"," else b"") + b",".join(events) + (b"" if self._is_cut else b"]}")
 

@@ -22,6 +22,7 @@ from profiler.trace.event_types import (
     SyncEvent,
 )
 from profiler.trace.group_names import group_name
+from profiler.trace.numbered import Numbered
 from profiler.trace.reading_flaws import Cut, ReadingFlaws
 from profiler.trace.timeline import Activity, Ints
 
@@ -46,14 +47,6 @@ class Remembered(dict[Key, Value], Generic[Key, Value]):
     def __missing__(self, key: Key) -> Value:
         self[key] = value = self._function(key)
         return value
-
-
-class Numbered(dict[Key, int]):
-    """The number of each distinct key, given in the order in which keys appear."""
-
-    def __missing__(self, key: Key) -> int:
-        self[key] = number = len(self)
-        return number
 
 
 class Table:

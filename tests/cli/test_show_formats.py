@@ -61,8 +61,9 @@ def test_a_profile_becomes_one_with_its_own_trace(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "told"),
     [
-        (["--format", "perfetto"], 2, "made of the trace that was judged"),
-        (["--format", "perfetto", "--trace", str(TRACE)], 2, "made of the trace that was judged"),
+        (["--format", "perfetto"], 2, "what is for Perfetto is a file"),
+        (["--format", "perfetto", "--trace", str(TRACE)], 2, "what is for Perfetto is a file"),
+        (["--format", "perfetto", "-o", "{out}"], 2, "an analysis keeps no events of its trace"),
         (["--trace", str(TRACE)], 2, "--trace is for Perfetto alone"),
         (["--format", "perfetto", "--trace", "nowhere.json", "-o", "{out}"], 1, "cannot read nowhere.json"),
         (
@@ -89,6 +90,16 @@ def test_what_is_of_no_trace_says_so(tmp_path: Path, kind: str) -> None:
     result = runner.invoke(application, typed)
     assert result.exit_code == 2
     assert f"`bottleneck {kind}` kept is of no trace" in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize("kind", ["profile", "simulate", "endpoint"])
+def test_a_result_is_for_perfetto_without_a_trace_too_and_is_none(tmp_path: Path, kind: str) -> None:
+    out = tmp_path / "out.pftrace"
+    result = runner.invoke(application, ["show", str(PATHS[kind]), "--format", "perfetto", "-o", str(out)])
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+    again = runner.invoke(application, ["analyze", str(out)])
+    assert again.exit_code == 1
+    assert f"{out} was drawn from a result alone" in again.stderr.replace("\n", "")
 
 
 def test_the_trace_is_never_replaced_by_what_is_made_of_it(tmp_path: Path, analysis: Path) -> None:

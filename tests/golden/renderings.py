@@ -21,14 +21,19 @@ from profiler.render.document import Block
 from profiler.render.github import annotation_lines
 from profiler.render.html import page
 from profiler.render.junit import junit
+from profiler.render.perfetto import PerfettoFile
+from profiler.render.perfetto_kept import write_kept
+from profiler.render.perfetto_steps import kept_steps
 from profiler.render.result_annotations import result_annotations
 from profiler.render.result_blocks import result_blocks
 from profiler.render.summary_blocks import summary_blocks
 from profiler.report.analysis import Analysis
 from profiler.report.check import Check
+from profiler.report.endpoint import Endpoint
 from profiler.report.json_text import json_text
 from profiler.report.kinds import Result, load_result
 from profiler.report.records import Report
+from profiler.report.simulation import Simulation
 from profiler.session.analyze import analyze
 from profiler.session.perfetto import write_perfetto
 from tests.results import DATA, PATHS
@@ -37,6 +42,7 @@ HERE = Path(__file__).parent
 RESULTS = {**PATHS, "profile-cpu": DATA / "report_versions/profile-1.3.json.gz"}
 # A longer one is the same again and again.
 _LONGEST_JSON = 200_000
+_MOST_LINES = 1_500
 _TRACE = DATA / "recordings/copy_stream.json.gz"
 
 
@@ -60,6 +66,8 @@ def _of_result(result: Result) -> dict[str, Callable[[], str]]:
         rest = "See all: bottleneck show report.json --details"
         for width in (80, 160):
             found[f"short-{width}.txt"] = lambda width=width: _table(summary_blocks(result, rest), width)
+    if isinstance(result, Simulation | Endpoint) or (isinstance(result, Report) and kept_steps(result)):
+        found["kept.pftrace.txt"] = lambda: _beginning(_packets(_kept(result)))
     if isinstance(result, Check):
         found["junit.xml"] = lambda: junit(result).decode()
     if len(text := json_text(result)) <= _LONGEST_JSON:
@@ -86,8 +94,22 @@ def _perfetto() -> str:
     with TemporaryDirectory() as folder:
         path = Path(folder, "out.pftrace")
         write_perfetto(named, str(_TRACE), path)
-        trace = published.Trace.FromString(path.read_bytes())
-    return text_format.MessageToString(trace, as_utf8=True).replace(str(DATA), "tests/data")
+        return _packets(path.read_bytes()).replace(str(DATA), "tests/data")
+
+
+def _kept(result: Result) -> bytes:
+    file = io.BytesIO()
+    write_kept(PerfettoFile(file), result)
+    return file.getvalue()
+
+
+def _packets(trace: bytes) -> str:
+    return text_format.MessageToString(published.Trace.FromString(trace), as_utf8=True)
+
+
+def _beginning(text: str) -> str:
+    lines = text.splitlines(keepends=True)
+    return "".join(lines[:_MOST_LINES])
 
 
 def write() -> None:
