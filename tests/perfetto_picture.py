@@ -30,6 +30,7 @@ class Picture:
         names: dict[tuple[int, int], str] = {}
         tracks: dict[int, tuple[str, int]] = {}
         begun: dict[int, list[tuple[str, int]]] = defaultdict(list)
+        self._last: dict[int, int] = defaultdict(int)  # when something last happened on a track
         self.slices: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
         self.on_track: dict[tuple[str, int], list[tuple[str, int, int]]] = defaultdict(list)  # the track's uuid, too
         self.numbers: dict[str, list[tuple[int, float]]] = defaultdict(list)
@@ -47,6 +48,8 @@ class Picture:
             if not packet.HasField("track_event"):
                 continue
             event = packet.track_event
+            assert self._last[event.track_uuid] <= packet.timestamp
+            self._last[event.track_uuid] = packet.timestamp
             path = self._path(tracks, event.track_uuid)
             if event.type == BEGIN:
                 name = names[packet.trusted_packet_sequence_id, event.name_iid]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
+from collections.abc import Sequence
 
 from profiler.attribute.activities import ActivityFacts
 from profiler.attribute.replay import ActivityCosts, Floats
@@ -10,7 +10,7 @@ from profiler.attribute.shares import Scenario
 from profiler.attribute.step_evidence import StepEvidence
 from profiler.errors import UnreadableError
 from profiler.report.evidence import Evidence, KernelFacts
-from profiler.report.timeline import DeviceRows, HostRows, Timeline
+from profiler.report.timeline import DeviceRows, HostRows, Timeline, check_columns
 from profiler.report.vocabulary import Cause
 from profiler.trace.graph import DependencyGraph
 from profiler.trace.timeline import Activity
@@ -71,8 +71,9 @@ def restored(timeline: Timeline) -> StepEvidence | None:
     kept = timeline.evidence
     if kept is None:
         return None
+    check_columns(timeline)
     if not _fits(timeline, kept):
-        raise UnreadableError("the report's kept step is damaged: its columns do not fit each other", "profile again")
+        raise UnreadableError("the report's kept step is damaged: its evidence does not fit it", "profile again")
     graph, _ = replayable(timeline)
     facts = [
         ActivityFacts(Activity(activity), duration_us, kept.facts[number])
@@ -82,32 +83,11 @@ def restored(timeline: Timeline) -> StepEvidence | None:
 
 
 def _fits(timeline: Timeline, kept: Evidence) -> bool:
-    """Whether columns are of one length, and rows that others name are there."""
-    host, device = timeline.host, timeline.device
-    calls, rows = len(host.thread), len(device.stream)
-    of_calls: list[Sized] = [*(host.gap_us, host.call_us, host.wake_us, host.start_us), host.kind, host.waits_for]
-    of_times = [device.duration_us, device.issue_delay_us, device.stream_gap_us, device.fixed_us]
-    of_rows: list[Sized] = [
-        *of_times,
-        *device.needs_us.values(),
-        device.kind,
-        device.launched_by,
-        device.held_by,
-        kept.facts_of,
-    ]
-    lengths = [(calls, of_calls), (rows, of_rows)]
-    named = [
-        (0, len(timeline.tail_us), host.thread),
-        (-1, calls, device.launched_by),
-        (0, rows, [row for waited in (*host.waits_for, *device.held_by) for row in waited]),
-        (0, len(kept.facts), kept.facts_of),
-    ]
+    """Whether there is a fact of each row, and what it is and took is known."""
     return (
-        all(len(column) == length for length, columns in lengths for column in columns)
-        and all(low <= value < high for low, high, values in named for value in values)
-        and len(host.input_us or host.thread) == calls
-        and len(device.exposed_us or device.stream) == rows
-        and all(kind.upper() in Activity.__members__ for kind in device.kind)
+        len(kept.facts_of) == len(timeline.device.stream)
+        and all(0 <= number < len(kept.facts) for number in kept.facts_of)
+        and all(kind.upper() in Activity.__members__ for kind in timeline.device.kind)
         and kept.clean.wall_ms >= 0
     )
 

@@ -54,8 +54,8 @@ def show(
 ) -> None:
     """Show what any verb kept with `-o`: of profile, whatif, analyze, simulate or endpoint.
 
-    For Perfetto (https://ui.perfetto.dev) become the steps that a profile keeps, and the requests of a simulation or a
-    live server. With `--trace` the events of a profile's or an analysis's whole trace are taken along, below the
+    For Perfetto (https://ui.perfetto.dev), the steps that a profile keeps are drawn, and the requests of a simulation
+    or a live server. With `--trace` the events of a profile's or an analysis's whole trace are taken along, below the
     verdict, the parts and what was sampled, and can be analysed again.
 
     [bold]Examples[/bold]

@@ -41,5 +41,5 @@ def write_kept(out: PerfettoFile, result: Result) -> None:
         case _:
             raise UsageError(
                 f"what `bottleneck {result.kind}` kept has no times to draw",
-                "show what profile, analyze, simulate or endpoint kept",
+                "show what profile, simulate or endpoint kept",
             )

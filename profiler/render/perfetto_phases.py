@@ -24,7 +24,7 @@ class PlacedStep(Struct, frozen=True):
     """The step by which a phase was judged, and when it ran.
 
     A time of `timeline`, the phase's, is so many ns after `start_ns` as it is us times `ns_per_us`. `device_start_ns`
-    is the start of the first activity, None without any. `steps` are all that are known of the phase.
+    is the start of the first activity, None without any. `steps` are all that are known of the phase, as begin and end.
     """
 
     phase: Phase

@@ -15,8 +15,13 @@ from profiler.report.endpoint import Ending, Endpoint, EndpointPartName, Endpoin
 from profiler.report.simulation import RequestTimes, SimulatedPolicy, SlotTimeline
 from profiler.trace.perfetto import OURS
 
-# After our own tracks (`perfetto_tracks`): the slots, then the requests.
-_SLOTS, _REQUESTS = 1_000_000, 2_000_000
+# Places of the groups of tracks in a process.
+_FOUND, _SLOTS, _REQUESTS = range(3)
+_SIMULATED = "requests as they came, each with its parts; those of one that was preempted came in pieces, and are not drawn"
+_MEASURED = (
+    "requests as they were due, each with its parts, the way there and back at once; of those that failed, how long "
+    "they took is not kept"
+)
 
 
 class _Drawn(Struct, frozen=True):
@@ -42,9 +47,9 @@ def write_policy(out: PerfettoFile, policy: SimulatedPolicy) -> None:
         parts_note="",
         counters=[_waiting(policy.timeline)],
     )
-    write_tracks(process, found, zero_ns=0, order=0)
+    write_tracks(process, found, zero_ns=0, order=_FOUND)
     _write_slots(process, policy.timeline)
-    _write_requests(process, map(_simulated, policy.requests), policy.requests_left_out)
+    _write_requests(process, map(_simulated, policy.requests), policy.requests_left_out, _SIMULATED)
 
 
 def write_load(out: PerfettoFile, answer: Endpoint) -> None:
@@ -59,8 +64,8 @@ def write_load(out: PerfettoFile, answer: Endpoint) -> None:
         parts={},
         parts_note="",
     )
-    write_tracks(process, found, zero_ns=0, order=0)
-    _write_requests(process, map(_measured, answer.requests), answer.requests_left_out)
+    write_tracks(process, found, zero_ns=0, order=_FOUND)
+    _write_requests(process, map(_measured, answer.requests), answer.requests_left_out, _MEASURED)
 
 
 def _waiting(timeline: SlotTimeline) -> Counter:
@@ -115,7 +120,7 @@ def _measured(request: EndpointRequest) -> _Drawn:
     return _Drawn(
         name=f"request {request.request}{ended}",
         begin_ns=begin,
-        end_ns=begin + waited + (request.e2e_ns or 0),
+        end_ns=begin + waited + (request.e2e_ns if request.e2e_ns is not None else sum(ns for _, ns in parts)),
         parts=[(ENDPOINT_PARTS[EndpointPartName.CLIENT], waited), *parts],
         facts={
             "ending": ENDINGS[request.ending],
@@ -129,12 +134,11 @@ def _measured(request: EndpointRequest) -> _Drawn:
     )
 
 
-def _write_requests(process: PerfettoProcess, requests: Iterable[_Drawn], left_out: int) -> None:
+def _write_requests(process: PerfettoProcess, requests: Iterable[_Drawn], left_out: int, about: str) -> None:
     """Each on a track that is free when it begins, so that none lies within another.
 
     The tracks have one name: Perfetto shows such as one, with a row for each.
     """
-    about = "requests as they came, each with its parts one after the other; the way there and back is drawn at once"
     if left_out:
         about += f"; {left_out} more are not kept"
     group = process.group("requests", order=_REQUESTS, about=about)

@@ -2,60 +2,67 @@
 
 from __future__ import annotations
 
+from itertools import count
 from operator import add
 
-from profiler.render.perfetto import PerfettoFile, PerfettoProcess, flow, told
+from profiler.render.perfetto import PerfettoFile, flow, told
 from profiler.render.perfetto_lanes import Lanes
 from profiler.render.perfetto_phases import PlacedStep, found_of
 from profiler.render.perfetto_tracks import write_tracks
 from profiler.render.words import CAUSES
-from profiler.report.records import Report
+from profiler.report.records import Phase, Report
+from profiler.report.timeline import HostRows, Timeline, check_columns
 from profiler.trace.perfetto import OURS
 
-# After our own tracks (`perfetto_tracks`): the threads of the host, then the streams.
-_HOST, _DEVICE = 1_000_000, 2_000_000
 # Between two steps, of the longer one: they did not follow each other.
 _GAP = 0.05
+# What a CPU computes within a call is the activity itself (`trace.inline_graph`), and drawn as that.
+_INLINE = "operation"
+_NEVER = 1 << 62
 
 
 def kept_steps(report: Report) -> list[PlacedStep]:
-    """The step of each phase that was judged, in the order of the phases; the first begins at 0."""
+    """The step of each phase that was judged, as traced, in the order of the phases; the first begins at 0.
+
+    Raises `UnreadableError` for one whose columns do not fit each other.
+    """
     found: list[PlacedStep] = []
-    begin = 0
     for phase in report.phases:
-        timeline = phase.timeline
-        if timeline is None:
-            continue
-        rows = timeline.device
-        ends_us = (start + lasts for start, lasts in zip(rows.start_us, rows.duration_us, strict=True))
-        length = round(1e3 * max(timeline.traced_wall_us, *ends_us, 0.0))
-        if found:
-            begin += round(_GAP * max(length, found[-1].finish_ns - found[-1].start_ns))
-        found.append(
-            PlacedStep(
-                phase=phase,
-                timeline=timeline,
-                start_ns=begin,
-                finish_ns=begin + length,
-                device_start_ns=begin + round(1e3 * min(rows.start_us)) if rows.start_us else None,
-                ns_per_us=1e3,
-                steps=[(begin, begin + length)],
-            )
-        )
-        begin += length
+        if phase.timeline is not None:
+            check_columns(phase.timeline)
+            found.append(_placed(phase, phase.timeline, found[-1] if found else None))
     return found
+
+
+def _placed(phase: Phase, timeline: Timeline, before: PlacedStep | None) -> PlacedStep:
+    ns_per_us, starts = 1e3 / timeline.pace_ratio, timeline.device.start_us
+    first_us = min([0.0, *starts, *timeline.host.start_us])
+    last_us = max([timeline.traced_wall_us, *map(add, starts, timeline.device.duration_us)])
+    length = round((last_us - first_us) * ns_per_us)
+    begin = 0
+    if before is not None:
+        begin = before.finish_ns + round(_GAP * max(length, before.finish_ns - before.steps[0][0]))
+    start = begin - round(first_us * ns_per_us)
+    return PlacedStep(
+        phase=phase,
+        timeline=timeline,
+        start_ns=start,
+        finish_ns=begin + length,
+        device_start_ns=start + round(min(starts) * ns_per_us) if starts else None,
+        ns_per_us=ns_per_us,
+        steps=[(begin, begin + length)],
+    )
 
 
 def write_steps(out: PerfettoFile, report: Report, placed: list[PlacedStep]) -> None:
     """Write them, at least one, with what was found, as a process that has the model's name."""
     process = out.process(report.workload.model if report.workload is not None else "marked phases")
     write_tracks(process, found_of(report, placed), zero_ns=0, order=0)
-    threads = sorted({thread for step in placed for thread in step.timeline.host.thread})
+    threads = sorted({thread for step in placed for thread in _threads(step.timeline.host)})
     streams = sorted({stream for step in placed for stream in step.timeline.device.stream})
-    of_thread = {
-        thread: _lanes(process, f"host thread {thread}", _HOST + place) for place, thread in enumerate(threads)
-    }
-    of_stream = {stream: _lanes(process, f"stream {stream}", _DEVICE + place) for place, stream in enumerate(streams)}
+    order = count(1)
+    of_thread = {each: Lanes(process, process.group(f"host thread {each}", order=next(order))) for each in threads}
+    of_stream = {each: Lanes(process, process.group(f"stream {each}", order=next(order))) for each in streams}
     first_flow = 1
     for step in placed:
         _write_host(step, of_thread, first_flow)
@@ -65,33 +72,47 @@ def write_steps(out: PerfettoFile, report: Report, placed: list[PlacedStep]) -> 
         lanes.close()
 
 
-def _lanes(process: PerfettoProcess, name: str, order: int) -> Lanes:
-    return Lanes(process, process.group(name, order=order))
+def _threads(host: HostRows) -> set[int]:
+    return {thread for thread, kind in zip(host.thread, host.kind, strict=True) if kind != _INLINE}
 
 
 def _write_host(step: PlacedStep, of_thread: dict[int, Lanes], first_flow: int) -> None:
     """Each call, and after it how long it was blocked; an arrow to the first activity that it launched."""
     host, device = step.timeline.host, step.timeline.device
-    start, call, wake = (step.ns(column) for column in (host.start_us, host.call_us, host.wake_us))
+    starts, calls, wakes = (step.ns(column) for column in (host.start_us, host.call_us, host.wake_us))
     ends = list(map(add, step.ns(device.start_us), step.ns(device.duration_us)))
     launched = set(device.launched_by)
-    for row, thread in enumerate(host.thread):
-        begin, lanes = step.start_ns + start[row], of_thread[thread]
+    next_ns = _next_on_thread(host, starts)
+    for row, (thread, kind) in enumerate(zip(host.thread, host.kind, strict=True)):
+        if kind == _INLINE:
+            continue
+        # A call that waits for its own copy is kept as lasting to the copy's start, which may come after its return.
+        called = min(starts[row] + calls[row], next_ns[row])
+        freed = max((ends[other] + wakes[row] for other in host.waits_for[row]), default=called)
         arrow = flow(first_flow + row) if row in launched else b""
-        lanes.slice(begin, begin + call[row], host.kind[row], OURS, arrow)
-        freed = max((step.start_ns + ends[other] for other in host.waits_for[row]), default=begin) + wake[row]
-        if freed > begin + call[row] and host.waits_for[row]:
-            lanes.slice(begin + call[row], freed, "blocked", OURS)
+        of_thread[thread].slice(step.start_ns + starts[row], step.start_ns + called, kind, OURS, arrow)
+        if called < min(freed, next_ns[row]):
+            of_thread[thread].slice(step.start_ns + called, step.start_ns + min(freed, next_ns[row]), "blocked", OURS)
+
+
+def _next_on_thread(host: HostRows, starts: list[int]) -> list[int]:
+    """When the same thread makes its next call, of each row; after the last one, the end of all times."""
+    following: dict[int, int] = {}
+    found = []
+    for thread, start in zip(reversed(host.thread), reversed(starts), strict=True):
+        found.append(following.get(thread, _NEVER))
+        following[thread] = start
+    return found[::-1]
 
 
 def _write_device(step: PlacedStep, of_stream: dict[int, Lanes], first_flow: int) -> None:
-    device = step.timeline.device
-    start, lasts = step.ns(device.start_us), step.ns(device.duration_us)
-    reached: set[int] = set()
-    for row in sorted(range(len(start)), key=start.__getitem__):
-        begin, call = step.start_ns + start[row], device.launched_by[row]
-        arrow = flow(first_flow + call) if call >= 0 and call not in reached else b""
+    host, device = step.timeline.host, step.timeline.device
+    starts, lengths = step.ns(device.start_us), step.ns(device.duration_us)
+    reached = {row for row, kind in enumerate(host.kind) if kind == _INLINE} | {-1}
+    for row in sorted(range(len(starts)), key=starts.__getitem__):
+        begin, call = step.start_ns + starts[row], device.launched_by[row]
+        arrow = b"" if call in reached else flow(first_flow + call)
         reached.add(call)
         facts = told({"cause": CAUSES[device.cause[row]], "kind": device.kind[row]})
         name = step.timeline.names[device.name[row]]
-        of_stream[device.stream[row]].slice(begin, begin + lasts[row], name, OURS, facts + arrow)
+        of_stream[device.stream[row]].slice(begin, begin + lengths[row], name, OURS, facts + arrow)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
+
 from msgspec import Struct, field
 
+from profiler.errors import UnreadableError
 from profiler.report.evidence import Evidence
 from profiler.report.vocabulary import Cause, Resource
 
@@ -69,3 +72,34 @@ class Timeline(Struct, frozen=True, kw_only=True):
     call_scale: float = 1.0
     pace_ratio: float = 1.0
     evidence: Evidence | None = None
+
+
+def check_columns(timeline: Timeline) -> None:
+    """Raises `UnreadableError` where columns are not of one length, or name rows that are not there."""
+    host, device = timeline.host, timeline.device
+    calls, rows = len(host.thread), len(device.stream)
+    of_calls: list[Sized] = [host.gap_us, host.call_us, host.wake_us, host.start_us, host.kind, host.waits_for]
+    of_times = [device.start_us, device.duration_us, device.issue_delay_us, device.stream_gap_us, device.fixed_us]
+    of_rows: list[Sized] = [
+        *of_times,
+        *device.needs_us.values(),
+        device.name,
+        device.kind,
+        device.cause,
+        device.launched_by,
+        device.held_by,
+    ]
+    lengths = [(calls, of_calls), (rows, of_rows)]
+    named = [
+        (0, len(timeline.tail_us), host.thread),
+        (0, len(timeline.names), device.name),
+        (-1, calls, device.launched_by),
+        (0, rows, [row for waited in (*host.waits_for, *device.held_by) for row in waited]),
+    ]
+    if not (
+        all(len(column) == length for length, columns in lengths for column in columns)
+        and all(low <= value < high for low, high, values in named for value in values)
+        and len(host.input_us or host.thread) == calls
+        and len(device.exposed_us or device.stream) == rows
+    ):
+        raise UnreadableError("the report's kept step is damaged: its columns do not fit each other", "profile again")

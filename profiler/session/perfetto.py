@@ -11,8 +11,10 @@ from profiler.render.perfetto_events import write_events
 from profiler.render.perfetto_tracks import Found, write_tracks
 from profiler.report.analysis import Analysis
 from profiler.report.atomic_file import replacing
+from profiler.report.endpoint import Endpoint
 from profiler.report.kinds import Result
 from profiler.report.records import Report
+from profiler.report.simulation import Simulation
 from profiler.session.found_in_trace import FoundRanks, found_phases
 from profiler.session.spool import Spool
 from profiler.session.trace_inputs import TraceInput, trace_inputs
@@ -51,9 +53,9 @@ def write_perfetto(result: Result, traces: str, path: Path, progress: Progress |
                     )
                 _write(PerfettoFile(file), inputs[0], [found_phases(result, inputs[0].name, _source(inputs[0]))])
         case _:
-            raise UsageError(
-                f"what `bottleneck {result.kind}` kept is of no trace", "no --trace, or what profile or analyze kept"
-            )
+            drawn = isinstance(result, Simulation | Endpoint)
+            hint = "no --trace" if drawn else "show what profile or analyze kept"
+            raise UsageError(f"what `bottleneck {result.kind}` kept is of no trace", hint)
 
 
 def _write(out: PerfettoFile, each: TraceInput, found: list[Found]) -> None:

@@ -182,10 +182,8 @@ class _Rank:
                 head = b","
                 events.clear()
         if not is_trace:
-            raise UnreadableError(
-                f"{self._name} was drawn from a result alone: it holds no trace",
-                "analyze what `profile --trace-out` wrote",
-            )
+            why = f"{self._name} holds no trace, as what is drawn from a result alone"
+            raise UnreadableError(why, "analyze what `profile --trace-out` wrote")
         events += reversed(self._tied)
         yield (head if events or head != b"," else b"") + b",".join(events) + (b"" if self._is_cut else b"]}")
 

@@ -99,7 +99,7 @@ def test_a_result_is_for_perfetto_without_a_trace_too_and_is_none(tmp_path: Path
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
     again = runner.invoke(application, ["analyze", str(out)])
     assert again.exit_code == 1
-    assert f"{out} was drawn from a result alone" in again.stderr.replace("\n", "")
+    assert f"{out} holds no trace" in again.stderr.replace("\n", "")
 
 
 def test_the_trace_is_never_replaced_by_what_is_made_of_it(tmp_path: Path, analysis: Path) -> None:

@@ -9,7 +9,7 @@ from profiler.render.kernel_name import short_kernel_name
 from profiler.render.numbers import count, duration
 from profiler.render.words import CAUSES
 from profiler.report.records import Phase
-from profiler.report.timeline import Timeline
+from profiler.report.timeline import Timeline, check_columns
 
 # A longer step is drawn up to here: the browser holds each row in memory, and nobody sees that many.
 _MOST_ROWS = 20_000
@@ -20,6 +20,7 @@ def timeline(phase: Phase) -> Figure | None:
     step = phase.timeline
     if step is None or not step.device.start_us:
         return None
+    check_columns(step)
     host, device = step.host, step.device
     streams = sorted(set(device.stream))
     first = min([*host.start_us[:1], min(device.start_us)])

@@ -184,7 +184,7 @@ def test_torch_makes_no_objects_of_the_events_which_takes_as_long_as_to_record_t
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made: list[object] = []
-    monkeypatch.setattr(torch.autograd.profiler.profile, "_ensure_function_events", made.append)
+    monkeypatch.setattr(torch.autograd.profiler.profile, "_ensure_function_events", lambda self: made.append(self))
     record_trace(TorchPhase(), FakeDevice(FakeClock()), iterations=2)
     assert not made
 

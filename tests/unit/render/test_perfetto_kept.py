@@ -115,6 +115,47 @@ def test_each_call_of_the_host_is_a_slice_and_what_it_waits_for_another(name: st
     assert 0 < blocked <= sum(bool(rows) for host in hosts for rows in host.waits_for)
 
 
+def test_what_a_cpu_computes_is_drawn_once_and_at_the_pace_at_which_it_was_traced() -> None:
+    report = profile("report_versions/profile-1.4")
+    drawn = picture("report_versions/profile-1.4")
+    assert not [path for path in drawn.slices if "/host thread " in path]
+    for phase in report.phases:
+        if phase.timeline is not None:
+            us = phase.timeline.traced_wall_us / phase.timeline.pace_ratio
+            (step,) = [each for each in of_track(drawn, "/phases") if each[0].startswith(phase.name)]
+            assert step[2] - step[1] == pytest.approx(us * 1e3, rel=0.01)
+    assert {phase.timeline.pace_ratio for phase in report.phases if phase.timeline is not None} != {1.0}
+
+
+def test_calls_of_a_thread_follow_each_other() -> None:
+    for name in PROFILES:
+        for (path, _), found in picture(name).on_track.items():
+            if "/host thread " in path:
+                ordered = sorted((begin, end) for _, begin, end in found)
+                assert all(before[1] <= after[0] for before, after in pairwise(ordered))
+
+
+def test_a_step_whose_columns_do_not_fit_each_other_is_refused() -> None:
+    whole = profile("own/smollm135m-graph")
+    for phase in whole.phases:
+        if phase.timeline is not None:
+            host = replace(phase.timeline.host, start_us=[*phase.timeline.host.start_us, 0.0])
+            damaged = replace(phase, timeline=replace(phase.timeline, host=host))
+            with pytest.raises(UnreadableError, match="kept step is damaged"):
+                written(replace(whole, phases=[damaged]))
+
+
+def test_a_step_that_began_before_its_host_did_has_no_time_before_zero() -> None:
+    whole = profile("own/smollm135m-eager")
+    (timeline,) = [phase.timeline for phase in whole.phases if phase.name == "decode"]
+    assert timeline is not None
+    device = replace(timeline.device, start_us=[us - 500 for us in timeline.device.start_us])
+    (phase,) = [each for each in whole.phases if each.name == "decode"]
+    early = replace(phase, timeline=replace(timeline, device=device))
+    packets = parsed(written(replace(whole, phases=[early]))).packet
+    assert max(packet.timestamp for packet in packets) < 10 * timeline.traced_wall_us * 1e3
+
+
 def test_a_launch_is_joined_to_the_first_activity_of_it() -> None:
     flows: dict[int, list[int]] = {}
     for packet in parsed(written(profile("own/smollm135m-graph"))).packet:
@@ -139,6 +180,14 @@ def test_each_request_of_a_simulation_lasts_as_long_as_it_took_and_its_parts_fil
             assert dict(inside) == {f"request {request.request}": request.e2e_ns} | {
                 name: ns for name, ns in parts.items() if ns and not request.preempted_ms
             }
+
+
+def test_parts_of_a_request_that_was_preempted_are_not_drawn_as_if_they_followed_each_other() -> None:
+    whole = simulation()
+    policy = whole.policies[0]
+    preempted = replace(policy, requests=[replace(policy.requests[0], preempted_ms=1.0)])
+    drawn = of_track(Picture(written(replace(whole, policies=[preempted]))), "/at once")
+    assert [name for name, *_ in drawn] == [f"request {policy.requests[0].request}"]
 
 
 def _within(start: int, stop: int, begin: int, lasts: int) -> bool:
@@ -172,7 +221,8 @@ def test_requests_of_a_live_server_hold_what_each_waited_for() -> None:
 
 def test_a_request_that_failed_says_how() -> None:
     answer = endpoint()
-    failed = replace(answer.requests[0], ending=Ending.TIMEOUT, e2e_ns=None, decode_ns=None)
+    parts = dict.fromkeys(("network_ns", "queue_ns", "prefill_ns", "decode_ns", "e2e_ns"))
+    failed = replace(answer.requests[0], ending=Ending.TIMEOUT, **parts)
     names = {name for name, *_ in of_track(Picture(written(replace(answer, requests=[failed]))), "/at once")}
     assert f"request {failed.request}: timed out" in names
 
