@@ -17,7 +17,7 @@ from profiler.trace.perfetto import OURS
 
 # Places of the groups of tracks in a process.
 _FOUND, _SLOTS, _REQUESTS = range(3)
-_SIMULATED = "requests as they came, each with its parts; those of one that was preempted came in pieces, and are not drawn"
+_SIMULATED = "requests as they came, each with its parts, but for those of one that was preempted: they came in pieces"
 _MEASURED = (
     "requests as they were due, each with its parts, the way there and back at once; of those that failed, how long "
     "they took is not kept"

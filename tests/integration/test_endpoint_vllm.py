@@ -15,8 +15,8 @@ from tests.integration.served import serving
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1500)]
 
 SLOTS = 4
-# The worker in the engine's process. Else the engine waits for it by yielding its core again and again, and some kernels
-# then let nothing else run, the client least of all, for seconds. (By its short name vLLM refuses it on a CPU.)
+# The worker in the engine's process. Else the engine waits for it by yielding its core again and again, and some
+# kernels then let nothing else run, the client least of all, for seconds. (By its short name vLLM refuses it on a CPU.)
 IN_ONE_PROCESS = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
 LENGTHS = ("--prompt-tokens", "lognormal:150:0.5", "--output-tokens", "lognormal:40:0.4")
 
