@@ -168,20 +168,18 @@ class _Rank:
     def text(self, packets: Iterator[_Packet]) -> Iterator[bytes]:
         """The text, some kB at a time."""
         head, events = b"", list[bytes]()
-        is_trace = False
         for packet in packets:
             if packet.track:
                 self._learn_thread(bytes(packet.track))
             if packet.interned:
                 self._learn_names(bytes(packet.interned))
             if packet.event:
-                begun = self._take(packet.timestamp, bytes(packet.event), events)
-                head, is_trace = begun or head, is_trace or bool(begun)
+                head = self._take(packet.timestamp, bytes(packet.event), events) or head
             if len(events) >= _EVENTS:
                 yield head + b",".join(events)
                 head = b","
                 events.clear()
-        if not is_trace:
+        if not head:
             why = f"{self._name} holds no trace, as what is drawn from a result alone"
             raise UnreadableError(why, "analyze what `profile --trace-out` wrote")
         events += reversed(self._tied)
