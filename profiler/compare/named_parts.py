@@ -9,10 +9,12 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 
-from profiler.compare.centre import Array
 from profiler.compare.change import spread, standard_error
 from profiler.measure.statistics import student_probability
+
+Array = NDArray[np.float64]
 
 # Sets of parts double with each: of more than these, the smallest are taken as one, which has no name.
 _MOST_PARTS = 12

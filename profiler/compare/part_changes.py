@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from profiler.compare.centre import Array, centre_ms
 from profiler.compare.change import spread
-from profiler.compare.named_parts import leading_part, sure_parts
+from profiler.compare.named_parts import Array, leading_part, sure_parts
 from profiler.compare.result_times import OneTime, PartOfTime
 from profiler.report.comparison import CauseChange, Leading
 
@@ -39,9 +38,8 @@ def part_changes(before: Sequence[OneTime], after: Sequence[OneTime], confidence
         return PartChanges()
     found = {part.name: part for side in (after, before) for time in side for part in time.parts}
     names = list(found)
-    older, newer = _compositions(before, names), _compositions(after, names)
-    old, new = centre_ms(*older), centre_ms(*newer)
-    was, became = (fractions * times[:, None] for fractions, times in (older, newer))
+    was, became = _parts_ms(before, names), _parts_ms(after, names)
+    old, new = _mean_ms(was), _mean_ms(became)
     if len(before) == len(after) == 1:
         down, up = _own_reaches(before[0], after[0], names)
     else:
@@ -79,11 +77,18 @@ def _sums(time: OneTime) -> bool:
     return bool(time.parts) and abs(math.fsum(part.ms for part in time.parts) - time.ms) <= _ROUNDING * time.ms
 
 
-def _compositions(side: Sequence[OneTime], names: Sequence[str]) -> tuple[Array, Array]:
-    """What fraction of each result's time each part is, and the times."""
+def _parts_ms(side: Sequence[OneTime], names: Sequence[str]) -> Array:
+    """The parts of each result, in ms: shape (results, parts). They sum to its time, whatever rounding left of that."""
     rows = [{part.name: part.ms for part in time.parts} for time in side]
     ms = np.array([[row.get(name, 0.0) for name in names] for row in rows], float)
-    return ms / ms.sum(axis=1, keepdims=True), np.array([time.ms for time in side])
+    times = np.array([[time.ms] for time in side])
+    return np.asarray(ms / ms.sum(axis=1, keepdims=True) * times)
+
+
+def _mean_ms(parts: Array) -> Array:
+    """The mean of each part over the results, scaled to sum to the geometric mean of their times."""
+    times = parts.sum(axis=1)
+    return np.asarray(parts.mean(axis=0) * np.exp(np.log(times).mean()) / times.mean())
 
 
 def _own_reaches(before: OneTime, after: OneTime, names: Sequence[str]) -> tuple[Array, Array]:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from profiler.compare.centre import centre
 from profiler.compare.change import Sample, change
 from profiler.compare.part_changes import PartChanges, part_changes
 from profiler.compare.result_times import ComparedResult, OneTime, PartOfTime
@@ -88,15 +85,6 @@ def test_the_unit_of_time_does_not_matter(before: list[float], after: list[float
     )
     assert math.isclose(plain.log_ratio, scaled.log_ratio, abs_tol=1e-9)
     assert math.isclose(plain.reach or 0, scaled.reach or 0, rel_tol=1e-6, abs_tol=1e-9)
-
-
-@given(st.lists(st.lists(st.floats(0.01, 1), min_size=3, max_size=3), min_size=1, max_size=9))
-def test_a_centre_of_compositions_lies_among_them(rows: list[list[float]]):
-    fractions = np.array(rows) / np.sum(rows, axis=1, keepdims=True)
-    found = centre(fractions)
-    assert found.sum() == pytest.approx(1)
-    assert (found >= fractions.min(axis=0) - 1e-9).all()
-    assert (found <= fractions.max(axis=0) + 1e-9).all()
 
 
 @FEW

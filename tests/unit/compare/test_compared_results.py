@@ -21,6 +21,8 @@ DATA = Path(__file__).parents[2] / "data"
 EAGER, GRAPH = DATA / "own" / "llama8b-eager.json.gz", DATA / "own" / "llama8b-graph.json.gz"
 FULL_SPEED = DATA / "truth" / "counted_whole_report_h100.json.gz"
 A, SLOWED = (sorted((DATA / "turns").glob(f"{side}-*.json.gz")) for side in ("a", "slowed"))
+QUIET, QUIET_SLOWED = (sorted((DATA / "quiet_turns").glob(f"{side}-*.json.gz")) for side in ("a", "slowed"))
+HOST, WEIGHTS = "scheduling.host", "memory.weights"
 
 
 def named(*paths: Path) -> list[Named]:
@@ -64,6 +66,13 @@ def test_a_planted_tenth_of_a_step_is_found_among_runs_that_were_taken_in_turn()
     decode = time(compare_results(named(*A), named(*SLOWED)), "decode")
     assert (decode.state, decode.basis) == (ChangeState.CHANGED, Basis.TURNS)
     assert (decode.low_ratio or 0) < 0.1 < (decode.high_ratio or 0)
+
+
+def test_a_planted_tenth_of_a_step_is_laid_to_the_host():
+    decode = time(compare_results(named(*QUIET), named(*QUIET_SLOWED)), "decode")
+    assert (decode.state, decode.because) == (ChangeState.CHANGED, ["scheduling.host"])
+    host, weights = (next(part for part in decode.parts if part.name == name) for name in (HOST, WEIGHTS))
+    assert (host.low_ms or 0) > 0 > (weights.low_ms or 0)
 
 
 def test_not_in_turn_the_same_runs_rest_on_how_far_those_of_a_side_differ():

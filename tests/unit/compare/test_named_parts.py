@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from profiler.compare.centre import Array
-from profiler.compare.named_parts import leading_part, sure_parts
+from profiler.compare.named_parts import Array, leading_part, sure_parts
 
 HOST, WEIGHTS, ISSUE = range(3)
 RESULTS, CONFIDENCE = 6, 0.95

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from profiler.compare.history import history_of
-from profiler.compare.results import compare_results
+from profiler.compare.results import Named, compare_results
 from profiler.render.change_blocks import change_blocks
 from profiler.render.document import Block, Bullets, Gauge, Grid, Heading, Statement, Tone
 from profiler.render.history_blocks import history_blocks
@@ -18,15 +18,18 @@ from profiler.report.kinds import load_result
 from tests.failing_endpoint import refusing, served
 
 DATA = Path(__file__).parents[2] / "data"
-A, SLOWED = (
-    [(path.name, load_result(path)) for path in sorted((DATA / "turns").glob(f"{side}-*.json.gz"))]
-    for side in ("a", "slowed")
-)
+
+
+def side(folder: str, name: str) -> list[Named]:
+    return [(path.name, load_result(path)) for path in sorted((DATA / folder).glob(f"{name}-*.json.gz"))]
+
+
+A, SLOWED = side("turns", "a"), side("turns", "slowed")
 
 
 @pytest.fixture(scope="module")
 def slowed() -> Comparison:
-    return compare_results(A, SLOWED)
+    return compare_results(side("quiet_turns", "a"), side("quiet_turns", "slowed"))
 
 
 def answers(blocks: list[Block]) -> list[str]:
