@@ -17,6 +17,7 @@ PHASES = ("load", "prefill", "decode")
 WALL, FULL_SPEED = "wall_ms", "full_speed_ms"
 _NORMAL = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 _ON_HOST = {Cause.SCHEDULING_HOST, Cause.SCHEDULING_SYNC, Cause.IO_INPUT, Cause.IO_DISK}
+_SLOWED = (Cause.SCHEDULING_HOST, Cause.SCHEDULING_LAUNCH_GAP)  # by a slow host, the first most
 _MOST_KERNELS = 40  # that a report lists of a phase
 # A host that others kept busy meanwhile, as its report warns: medians of twelve processes in a row had, four times,
 # standard deviations of 5 to 14% (decode of `tiny`, ADR 32).
@@ -102,18 +103,30 @@ def _dependence(phase: Phase, on_cpu: bool) -> float:
 
 
 def _parts(parts: Sequence[Part], slower_ms: float) -> list[PartOfTime]:
-    """The parts, that of the host with so much added: what its slowness took from the time that is compared."""
-    found = [
-        PartOfTime(part.cause.value, part.class_, side_of(part.cause), part.ms, part.low_ms, part.high_ms)
-        for part in parts
+    """The parts, with so much more time: below zero where what the host's slowness took is not compared.
+
+    It is taken from the host's part, what that lacks from the gaps after launches, then from all in proportion.
+    """
+    ms = {part.cause: part.ms for part in parts}
+    left = slower_ms if ms else 0.0
+    for cause in _SLOWED:
+        more = max(left, -ms.get(cause, 0.0))
+        if more:
+            ms[cause] = ms.get(cause, 0.0) + more
+            left -= more
+    if left:
+        whole = sum(ms.values())
+        ms = {cause: each * (1 + left / whole) for cause, each in ms.items()}
+    own = {part.cause: part for part in parts}
+    return [
+        PartOfTime(cause.value, cause.bottleneck_class, side_of(cause), each, *_interval(own.get(cause), each))
+        for cause, each in ms.items()
     ]
-    if not found or not slower_ms:
-        return found
-    host = next((part for part in found if part.name == Cause.SCHEDULING_HOST), None)
-    others = [part for part in found if part is not host]
-    cause = Cause.SCHEDULING_HOST
-    ms = slower_ms + (host.ms if host else 0.0)
-    return [*others, PartOfTime(cause.value, cause.bottleneck_class, Side.HOST, ms)]
+
+
+def _interval(part: Part | None, ms: float) -> tuple[float | None, float | None]:
+    """That of the part, where it is still what it was."""
+    return (part.low_ms, part.high_ms) if part and part.ms == ms else (None, None)
 
 
 def side_of(cause: Cause) -> Side:

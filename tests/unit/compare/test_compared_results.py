@@ -22,7 +22,8 @@ EAGER, GRAPH = DATA / "own" / "llama8b-eager.json.gz", DATA / "own" / "llama8b-g
 FULL_SPEED = DATA / "truth" / "counted_whole_report_h100.json.gz"
 A, SLOWED = (sorted((DATA / "turns").glob(f"{side}-*.json.gz")) for side in ("a", "slowed"))
 QUIET, QUIET_SLOWED = (sorted((DATA / "quiet_turns").glob(f"{side}-*.json.gz")) for side in ("a", "slowed"))
-HOST, WEIGHTS = "scheduling.host", "memory.weights"
+HOST, GAPS, WEIGHTS = "scheduling.host", "scheduling.launch_gap", "memory.weights"
+SLOW_HOST = DATA / "own" / "llama8b-eager-slow-host.json.gz"
 
 
 def named(*paths: Path) -> list[Named]:
@@ -117,6 +118,20 @@ def test_at_the_hosts_full_speed_its_slowness_is_taken_from_the_hosts_part():
     assert host.before_ms == pytest.approx(6.09 - (clean.wall_ms.median - clean.full_speed_ms.median), abs=0.02)
     old = time(compare_results([("a", now)], named(GRAPH)), "prefill")
     assert old.clock == "wall_ms"
+
+
+def test_slowness_that_the_hosts_part_does_not_hold_is_taken_from_the_gaps_after_launches() -> None:
+    """Of 26.3 ms of a prefill the slow host took 7.77, its part was 7.66: no part of a time is below zero."""
+    now = report(SLOW_HOST)
+    phase = next(phase for phase in now.phases if phase.name == "prefill")
+    assert phase.clean.full_speed_ms is not None
+    slowness_ms = phase.clean.wall_ms.median - phase.clean.full_speed_ms.median
+    own = {part.cause.value: part.ms for part in phase.parts}
+    assert own[HOST] < slowness_ms
+    parts = {part.name: part.before_ms for part in time(compare_results([("a", now)], [("b", now)]), "prefill").parts}
+    assert parts[HOST] == 0
+    assert own[GAPS] - parts[GAPS] == pytest.approx(slowness_ms - own[HOST], rel=1e-3)
+    assert sum(parts.values()) == pytest.approx(phase.clean.full_speed_ms.median)
 
 
 @pytest.mark.parametrize(

@@ -41,11 +41,17 @@ def test_a_recorded_report_fits_a_screen_of_40_lines(path: Path) -> None:
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.name)
 def test_the_verdict_comes_first_and_then_split_evidence_and_advice_with_its_gain(path: Path) -> None:
-    text = shown(load_report(path))
+    report = load_report(path)
+    text = shown(report)
     assert joined(text).startswith(("decode is held back by ", "INCONCLUSIVE decode: "))
-    places = [text.index(words) for words in ("Where the time goes", "Verdicts", "Why decode", "What to do")]
+    advised = ["What to do"] if report.advice else []
+    places = [text.index(words) for words in ("Where the time goes", "Verdicts", "Why decode", *advised)]
     assert places == sorted(places)
-    assert "Predicted: decode" in joined(text)
+    assert ("Predicted: decode" in joined(text)) == bool(advised)
+
+
+def test_of_recorded_phases_only_a_turn_of_transformers_own_engine_is_held_back_by_what_no_advice_helps() -> None:
+    assert [path.name for path in RECORDED if not load_report(path).advice] == ["llama8b-paged.json.gz"]
 
 
 def test_the_split_is_in_numbers_beside_the_bars_and_each_class_has_its_pattern() -> None:
