@@ -47,7 +47,7 @@ def compare(
     force: Annotated[
         bool,
         typer.Option(
-            "--force", help="Compare what is not alike, too (device, model, dtype, sizes, mode); replace FILE."
+            "--force", help="Compare what is not alike, too (device, model, dtype, sizes); replace FILE."
         ),
     ] = False,
     debug: DebugOption = False,
@@ -63,7 +63,7 @@ def compare(
 
       bottleneck compare main-*.json vs branch-*.json
 
-      bottleneck compare eager.json graph.json --force
+      bottleneck compare eager.json graph.json
     """
     from profiler import __version__
     from profiler.cli.output import hand_over

@@ -39,7 +39,7 @@ def history_of(named: Iterable[Named], unread: Sequence[Unread] = (), tool_versi
         except UsageError as error:
             left_out.append(Unread(name=name, reason=error.message.removeprefix(f"{name} is ")))
             continue
-        alike = (kept.by_clock.kind, *(f"{what}\n{value}" for what, value in kept.by_clock.fixed.items()))
+        alike = (kept.by_clock.kind, *(f"{what}\n{value}" for what, value in kept.by_clock.alike.items()))
         groups.setdefault(alike, []).append(kept)
     if not groups:
         raise UnreadableError("none of them has times", "name what profile, analyze, simulate or endpoint kept with -o")
@@ -77,7 +77,7 @@ def _group(members: Sequence[_Kept]) -> HistoryGroup:
     confidence = 1 - (1 - CONFIDENCE) / max(sum(name != REQUEST for name in names), 1)
     return HistoryGroup(
         results=results[0].kind,
-        alike=results[0].fixed,
+        alike=results[0].alike,
         entries=[
             HistoryEntry(
                 name=name,

@@ -45,6 +45,7 @@ def profiled_times(report: Report, full_speed: Collection[str]) -> ComparedResul
         created_at=report.created_at,
         held_back_by=report.verdict.class_,
         fixed=_fixed(report),
+        chosen=_chosen(report),
         noted=_noted(report),
         times=[*phases, *([request] if request else [])],
         notes=list(_notes(report)),
@@ -169,14 +170,17 @@ def _fixed(report: Report) -> dict[str, str]:
         fixed |= {
             "model": work.model,
             "dtype": work.dtype,
-            "mode": work.mode,
-            "attention": work.attention,
-            "offload": work.offload,
             "batch size": str(work.batch_size),
             "prompt tokens": str(work.prompt_tokens),
             "new tokens": str(work.new_tokens),
         }
     return fixed
+
+
+def _chosen(report: Report) -> dict[str, str]:
+    """What advice changes: whether it helped is what people compare for."""
+    work = report.workload
+    return {} if work is None else {"mode": work.mode, "attention": work.attention, "offload": work.offload}
 
 
 def _noted(report: Report) -> dict[str, str]:

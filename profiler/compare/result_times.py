@@ -55,7 +55,8 @@ class OneTime:
 class ComparedResult:
     """One result.
 
-    `fixed` must be the same on both sides for like to be compared with like; `noted` may differ, and be the cause.
+    `fixed` must be the same on both sides for like to be compared with like. `chosen` is how that work is run: it may
+    differ between the sides, as what the comparison is of. `noted` may differ anywhere, and be the cause.
     `no_times` is why there are none, where there are none.
     """
 
@@ -66,4 +67,10 @@ class ComparedResult:
     noted: dict[str, str]
     times: list[OneTime]
     notes: list[str] = field(default_factory=list)
+    chosen: dict[str, str] = field(default_factory=dict)
     no_times: str = "it ended before anything was measured"
+
+    @property
+    def alike(self) -> dict[str, str]:
+        """What one series of results has in common."""
+        return self.fixed | self.chosen

@@ -18,12 +18,13 @@ from tests.cli.test_startup import imported_by
 runner = CliRunner()
 DATA = Path(__file__).parents[1] / "data"
 EAGER, GRAPH = (str(DATA / "own" / f"llama8b-{mode}.json.gz") for mode in ("eager", "graph"))
+OTHER_MODEL = str(DATA / "own" / "smollm135m-eager.json.gz")
 TURNS = DATA / "turns"
 A, SLOWED = ([str(path) for path in sorted(TURNS.glob(f"{side}-*.json.gz"))] for side in ("a", "slowed"))
 
 
 def test_two_results_are_compared() -> None:
-    result = runner.invoke(application, ["compare", EAGER, GRAPH, "--force"], env={"COLUMNS": "200"})
+    result = runner.invoke(application, ["compare", EAGER, GRAPH], env={"COLUMNS": "200"})
     assert result.exit_code == 0
     assert result.stdout.startswith("Decode takes 73% less (-81% to -62%): 9.44 ms instead of 35.27 ms.")
     assert "What changed it: the host (-25.21 ms)." in result.stdout
@@ -31,10 +32,18 @@ def test_two_results_are_compared() -> None:
 
 
 def test_what_is_not_alike_is_refused_in_a_line_with_the_difference() -> None:
-    result = runner.invoke(application, ["compare", EAGER, GRAPH])
+    result = runner.invoke(application, ["compare", EAGER, OTHER_MODEL])
     assert result.exit_code == 2
     assert result.stdout == ""
-    assert result.stderr.splitlines()[0] == "error: they are not alike in mode (eager against graph)"
+    said = result.stderr.splitlines()[0]
+    assert said.startswith("error: they are not alike in model (llama-3.1-8b against smollm2-135m)")
+    assert "prompt tokens (512 against 128); new tokens (64 against 16)" in said
+
+
+def test_what_was_chosen_differs_between_the_sides_and_not_within_one() -> None:
+    mixed = runner.invoke(application, ["compare", EAGER, GRAPH, "vs", EAGER, EAGER])
+    assert mixed.exit_code == 2
+    assert mixed.stderr.splitlines()[0] == "error: they are not alike in mode (eager or graph against eager)"
 
 
 @pytest.mark.parametrize("after", [SLOWED, [str(TURNS / "slowed-*.json.gz")]], ids=["files", "pattern"])

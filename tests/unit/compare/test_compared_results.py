@@ -41,7 +41,7 @@ def time(answer: Comparison, name: str) -> TimeChange:
 
 
 def test_a_captured_step_is_faster_because_the_host_is_gone_from_it():
-    answer = compare_results(named(EAGER), named(GRAPH), force=True)
+    answer = compare_results(named(EAGER), named(GRAPH))
     decode = time(answer, "decode")
     assert (decode.state, decode.basis) == (ChangeState.CHANGED, Basis.REPEATS)
     assert decode.before_ms / decode.after_ms == pytest.approx(3.74, abs=0.01)
@@ -51,14 +51,14 @@ def test_a_captured_step_is_faster_because_the_host_is_gone_from_it():
 
 
 def test_the_request_is_a_prefill_and_a_decode_step_for_each_further_token():
-    answer = compare_results(named(EAGER), named(GRAPH), force=True)
+    answer = compare_results(named(EAGER), named(GRAPH))
     prefill, decode, request = (time(answer, name) for name in ("prefill", "decode", "request"))
     assert request.after_ms == pytest.approx(prefill.after_ms + 63 * decode.after_ms)
     assert request.because == ["scheduling.host"]
 
 
 def test_a_load_that_was_measured_once_on_each_side_has_no_interval_and_says_why():
-    load = time(compare_results(named(EAGER), named(GRAPH), force=True), "load")
+    load = time(compare_results(named(EAGER), named(GRAPH)), "load")
     assert (load.basis, load.low_ratio, load.state) == (Basis.NONE, None, ChangeState.INCONCLUSIVE)
     assert "nothing says" in (load.sources["low_ratio"].missing or "")
 
