@@ -46,9 +46,7 @@ def compare(
     ] = None,
     force: Annotated[
         bool,
-        typer.Option(
-            "--force", help="Compare what is not alike, too (device, model, dtype, sizes); replace FILE."
-        ),
+        typer.Option("--force", help="Compare what is not alike, too (device, model, dtype, sizes); replace FILE."),
     ] = False,
     debug: DebugOption = False,
 ) -> None:

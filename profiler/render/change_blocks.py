@@ -81,17 +81,20 @@ def _changed(time: TimeChange) -> str:
         f"{time.name} takes {_percent(abs(time.change_ratio))} {how} ({_interval(time)}): "
         f"{duration(time.after_ms)} instead of {duration(time.before_ms)}"
     )
-    changes = {part.name: part.change_ms for part in time.parts}
     if time.because:
-        causes = [f"{cause_name(name)} ({_signed(changes[name])})" for name in time.because[:_MOST_NAMES]]
-        return f"{text} What changed it: {listed(causes)}."
+        return f"{text} What changed it: {listed([_named(name, time) for name in time.because[:_MOST_NAMES]])}."
     if time.leading is not None:
-        changed = f"{cause_name(time.leading.name)} ({_signed(changes[time.leading.name])})"
-        probability = _at_most(time.leading.probability)
+        changed, probability = _named(time.leading.name, time), _at_most(time.leading.probability)
         return f"{text} What changed it most is likely {changed}, with a probability of {probability}."
     if time.parts:
         return f"{text} Which cause changed it cannot be told: its parts differ as much from run to run."
     return text
+
+
+def _named(name: str, time: TimeChange) -> str:
+    """A cause with its change; without it in a file from elsewhere that names what it does not list."""
+    change_ms = next((part.change_ms for part in time.parts if part.name == name), None)
+    return cause_name(name) if change_ms is None else f"{cause_name(name)} ({_signed(change_ms)})"
 
 
 def cause_name(name: str) -> str:

@@ -42,9 +42,6 @@ def record() -> None:
     kept("analyze-comparison", "analyze", graph, "--against", eager)
     speeds = ("--prefill-tokens-per-s", "20000", "--decode-tokens-per-s", "50")
     kept("simulate", "simulate", "500:100,1000:100,1000:300,4000:700", *speeds)
-    own = [str(DATA / "own" / f"smollm135m-{mode}.json.gz") for mode in ("eager", "graph")]
-    kept("compare", "compare", *own)
-    kept("history", "history", str(DATA / "own"))
     kept("check", "check", str(REPORT), "--budget", "everything", "--baseline", "none", "--inconclusive", "pass")
     own = [str(DATA / "own" / f"llama8b-{mode}.json.gz") for mode in ("eager", "graph")]
     kept("compare", "compare", *own)

@@ -67,6 +67,15 @@ def test_a_named_cause_comes_with_its_change(slowed: Comparison) -> None:
     assert "What changed it: the host (+" in decode
 
 
+def test_a_file_from_elsewhere_may_name_a_cause_that_it_does_not_list(slowed: Comparison) -> None:
+    unlisted, likely = (
+        replace(slowed, times=[replace(time, because=because, leading=Leading("who", 0.9)) for time in slowed.times])
+        for because in (["who"], [])
+    )
+    assert any("What changed it: who." in text for text in answers(change_blocks(unlisted)))
+    assert any("likely who, with" in text for text in answers(change_blocks(likely)))
+
+
 def test_one_against_one_that_tells_nothing_says_that_more_runs_tell_more() -> None:
     (text,) = answers(change_blocks(compare_results(A[:1], A[1:2])))
     assert text.startswith("No change can be told")

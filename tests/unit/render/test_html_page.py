@@ -231,7 +231,7 @@ def test_readings_stand_on_one_axis_with_the_phases_marked_and_no_line_joins_two
         ("simulate", ["slots", "slots", "slots"]),
         ("endpoint", ["knee", "latencies"]),
         ("analyze-comparison", []),
-        ("history", []),
+        ("history", ["levels"]),
     ],
 )
 def test_other_kinds_have_the_figures_that_fit_them(kind: str, figures: list[str]) -> None:
