@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from statistics import median
 
 from msgspec import structs
 
+from profiler.clock import Clock
 from profiler.device.base import Device, Stopwatch
 from profiler.measure.cycle import Cycle
 from profiler.measure.pace import HostPace, Pacer, at_full_speed, dependence, is_plausible, pacing, usual_range
@@ -19,9 +19,6 @@ from profiler.report.records import Clean, Distribution
 from profiler.report.source import Source
 from profiler.report.vocabulary import Tier
 from profiler.workload.phase import NO_RESET, RunnablePhase
-
-Clock = Callable[[], int]
-"""Monotonic nanoseconds."""
 
 STEADY_GROUP = 4  # iterations whose median is compared with that of as many before
 STEADY_TOLERANCE = 0.05  # of the median; a warm-up that still matters is far larger, noise mostly smaller

@@ -9,8 +9,8 @@ from typing import Protocol
 
 import torch
 
+from profiler.clock import Clock
 from profiler.device.base import Device
-from profiler.measure.clean import Clock
 from profiler.measure.counters.source import CounterGroup, CounterRecording
 from profiler.measure.cycle import Cycle
 from profiler.measure.quiet import garbage_collector_off

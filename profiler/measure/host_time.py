@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from statistics import median
 
+from profiler.clock import Clock
 from profiler.device.base import Device
-from profiler.measure.clean import Clock
 from profiler.measure.cycle import Cycle
 from profiler.measure.pace import HostPace, Pacer, is_plausible
 from profiler.measure.plan import Plan

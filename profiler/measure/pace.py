@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, median
 
+from profiler.clock import Clock
 from profiler.device.base import Device
 from profiler.device.host_work import time_host_work
 
@@ -34,8 +35,6 @@ _MOST_DEPENDENCE = 1.4
 # to scatter about its yardstick (5% over 0.3 s, 8% over 0.15 s): less than that proves nothing.
 _PRIOR_DEVIATION = 0.12
 _LEAST_SCATTER = 0.08
-
-Clock = Callable[[], int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from profiler.clock import Clock
 from profiler.device.base import Device
-from profiler.measure.clean import Clock
 from profiler.measure.cycle import Cycle
 from profiler.measure.plan import Plan
 from profiler.measure.telemetry.sampler import QUANTITIES

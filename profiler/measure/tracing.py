@@ -18,9 +18,9 @@ import torch
 from torch.profiler import ProfilerAction, ProfilerActivity, record_function
 from torch.utils.hooks import RemovableHandle
 
+from profiler.clock import Clock
 from profiler.device.base import Device
 from profiler.errors import UnreadableError
-from profiler.measure.clean import Clock
 from profiler.measure.cycle import Cycle
 from profiler.measure.quiet import garbage_collector_off
 from profiler.trace.timeline import MODULE_PREFIX, STEP_PREFIX

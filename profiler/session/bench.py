@@ -7,9 +7,9 @@ from typing import Any
 
 from profiler.attribute.operation_work import TokenShape
 from profiler.attribute.rates import NeededWork
+from profiler.clock import Clock
 from profiler.device.base import Device
 from profiler.device.host_work import HostWork
-from profiler.measure.clean import Clock
 from profiler.measure.counted_pass import Counters
 from profiler.measure.pace import HostPace
 from profiler.measure.plan import Plan

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from profiler.attribute.counted import Counted, CountersUnusable, Estimate, count_kernels
 from profiler.attribute.merged_counts import with_units
+from profiler.clock import Clock
 from profiler.device.base import Device
-from profiler.measure.clean import Clock
 from profiler.measure.counted_pass import MARKER_BYTES, MARKER_COPIES, record_counted
 from profiler.measure.counted_pass import Counters as Sampled
 from profiler.measure.counters.source import Counter, CounterGroup

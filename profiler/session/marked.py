@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from profiler.clock import Clock
 from profiler.device.base import Device, Stopwatch
-from profiler.measure.clean import Clock
 from profiler.measure.repeat import Sampler
 from profiler.measure.telemetry.sampler import QUANTITIES
 from profiler.measure.telemetry.summary import Span, summarize

@@ -13,12 +13,13 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from profiler.catalogue.architecture import Architecture
 from profiler.catalogue.presets import load_preset
+from profiler.clock import Clock
 from profiler.device.base import Device
 from profiler.device.host_memory import host_memory
 from profiler.errors import UsageError
 from profiler.progress import Progress
 from profiler.workload import checkpoint, factory, fit, hub
-from profiler.workload.legs import Clock, elapsed_seconds, host_leg, missing_leg
+from profiler.workload.legs import elapsed_seconds, host_leg, missing_leg
 from profiler.workload.loaded import LoadedModel
 from profiler.workload.source import ModelSource, SourceKind
 from profiler.workload.spec import WorkloadSpec

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from profiler.clock import Clock
 from profiler.report.records import LoadLeg
 from profiler.report.vocabulary import Tier
-
-Clock = Callable[[], int]
-"""Monotonic nanoseconds."""
 
 _NO_BYTES = "making modules and filling them is no transfer whose bytes could be counted"
 

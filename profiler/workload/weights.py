@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 
+from profiler.clock import Clock
 from profiler.device.base import Device
 from profiler.errors import UnreadableError
 from profiler.progress import Progress
 from profiler.report.records import LoadLeg
 from profiler.workload.checkpoint import read_tensors
-from profiler.workload.legs import Clock, elapsed_seconds, host_leg, missing_leg, moving_leg
+from profiler.workload.legs import elapsed_seconds, host_leg, missing_leg, moving_leg
 from profiler.workload.offload import RandomNumbersFrom, stream_from_host
 from profiler.workload.spec import WorkloadSpec
 

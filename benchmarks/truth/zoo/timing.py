@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from benchmarks._common import Estimate, ratio_over_blocks
 from benchmarks.truth.interleaved import time_in_turns
 from benchmarks.truth.zoo.animal import Animal, Relieved
+from profiler.clock import Clock
 from profiler.device.base import Device
-from profiler.measure.clean import Clock
 from profiler.measure.host_time import measure_host_ms
 from profiler.measure.plan import Plan
 from profiler.report.records import Clean
