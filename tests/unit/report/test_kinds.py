@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from profiler.errors import UnreadableError
 from profiler.report.json_text import json_text
 from profiler.report.kinds import decode_result, load_result
+from profiler.report.store import decode
 
 RESULTS = Path(__file__).resolve().parents[2] / "data" / "results"
 KEPT = sorted(RESULTS.glob("*.json.gz"))
@@ -23,9 +25,10 @@ def test_what_a_verb_kept_is_read_as_its_kind_and_comes_back_from_what_is_writte
     assert decode_result(json_text(result)) == result
 
 
-def test_a_kind_that_is_not_known_is_named_and_refused() -> None:
+@pytest.mark.parametrize("read", [decode_result, decode], ids=["any kind", "a profile"])
+def test_a_kind_that_is_not_known_is_named_and_refused(read: Callable[[bytes], object]) -> None:
     with pytest.raises(UnreadableError, match="calls itself 'divination'") as raised:
-        decode_result(b'{"kind": "divination", "schema_version": "1.0"}')
+        read(b'{"kind": "divination", "schema_version": "1.0"}')
     assert "\n" not in raised.value.message
 
 
