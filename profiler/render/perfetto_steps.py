@@ -9,7 +9,7 @@ from profiler.render.perfetto import PerfettoFile, flow, told
 from profiler.render.perfetto_lanes import Lanes
 from profiler.render.perfetto_phases import PlacedStep, found_of
 from profiler.render.perfetto_tracks import write_tracks
-from profiler.render.words import CAUSES
+from profiler.render.words import CAUSES, stream_name
 from profiler.report.records import Phase, Report
 from profiler.report.timeline import HostRows, Timeline, check_columns
 from profiler.trace.perfetto import OURS
@@ -62,7 +62,7 @@ def write_steps(out: PerfettoFile, report: Report, placed: list[PlacedStep]) -> 
     streams = sorted({stream for step in placed for stream in step.timeline.device.stream})
     order = count(1)
     of_thread = {each: Lanes(process, process.group(f"host thread {each}", order=next(order))) for each in threads}
-    of_stream = {each: Lanes(process, process.group(f"stream {each}", order=next(order))) for each in streams}
+    of_stream = {each: Lanes(process, process.group(stream_name(each), order=next(order))) for each in streams}
     first_flow = 1
     for step in placed:
         _write_host(step, of_thread, first_flow)

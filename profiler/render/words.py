@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from profiler.report.analysis import PartName
+from profiler.report.timeline import STREAMS_OF_A_DEVICE
 from profiler.report.trace_waits import PathKind
 from profiler.report.vocabulary import Cause, Resource
 
@@ -73,6 +74,12 @@ PATH_KINDS = {
     PathKind.OTHER_STREAM: "wait for a stream",
     PathKind.UNKNOWN: "not known",
 }
+
+
+def stream_name(number: int) -> str:
+    """As people number streams: of each device anew, the first device being the one that is meant."""
+    device, stream = divmod(number, STREAMS_OF_A_DEVICE)
+    return f"GPU {device} stream {stream}" if device else f"stream {stream}"
 
 
 def listed(words: Iterable[str]) -> str:

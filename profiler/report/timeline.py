@@ -10,6 +10,9 @@ from profiler.errors import UnreadableError
 from profiler.report.evidence import Evidence
 from profiler.report.vocabulary import Cause, Resource
 
+# A stream is numbered by its device, times this, and its number there, which is less on every device.
+STREAMS_OF_A_DEVICE = 100_000
+
 
 class HostRows(Struct, frozen=True, kw_only=True):
     """Host side of one step in columns, a row a call that launches, copies or blocks, in the order of time.

@@ -8,6 +8,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from profiler.report.timeline import STREAMS_OF_A_DEVICE
 from profiler.trace import intervals
 from profiler.trace.distinct import values
 from profiler.trace.timeline import Activity, Call, DeviceEvents, Ints, Timeline
@@ -17,13 +18,11 @@ from profiler.trace.timeline import Activity, Call, DeviceEvents, Ints, Timeline
 UNEXPLAINED_WAIT_NS = 10_000
 # How close to the end of another stream's activity it must then start for that activity to be what it waited for.
 _EVENT_LATENCY_NS = 10_000
-# More than any device has: stream numbers of one device stay below it.
-_STREAMS_OF_A_DEVICE = 100_000
 
 
 def stream_keys(device: DeviceEvents) -> Ints:
     """One number for device and stream of each row: streams of two devices are different queues."""
-    return device.device * _STREAMS_OF_A_DEVICE + device.stream
+    return device.device * STREAMS_OF_A_DEVICE + device.stream
 
 
 def block_host(device: DeviceEvents) -> NDArray[np.bool_]:
@@ -126,7 +125,7 @@ def waited_for(order: LaunchOrder, recorded: dict[int, Recorded]) -> list[list[i
     ends = device.end_ns[order.device_rows]
     queues: dict[int, list[_Queue]] = {}
     for key, (indices, places) in order.by_stream(stream_keys(device)[order.device_rows]).items():
-        queues.setdefault(key % _STREAMS_OF_A_DEVICE, []).append(_Queue.of(indices, places, ends))
+        queues.setdefault(key % STREAMS_OF_A_DEVICE, []).append(_Queue.of(indices, places, ends))
     everywhere = [queue for its in queues.values() for queue in its]
     for place in order.of_kind(Call.SYNC):
         row = order.host_rows[place]

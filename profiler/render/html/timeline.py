@@ -7,7 +7,7 @@ from typing import Any
 from profiler.render.html.figure import Figure, rounded
 from profiler.render.kernel_name import short_kernel_name
 from profiler.render.numbers import count, duration
-from profiler.render.words import CAUSES
+from profiler.render.words import CAUSES, stream_name
 from profiler.report.records import Phase
 from profiler.report.timeline import Timeline, check_columns
 
@@ -27,7 +27,7 @@ def timeline(phase: Phase) -> Figure | None:
     drawn, called = min(len(device.start_us), _MOST_ROWS), min(len(host.start_us), _MOST_ROWS)
     causes = list(dict.fromkeys(device.cause[:drawn]))
     data: dict[str, Any] = {
-        "lanes": [*([_host(step)] if host.start_us else []), *(f"stream {stream}" for stream in streams)],
+        "lanes": [*([_host(step)] if host.start_us else []), *map(stream_name, streams)],
         "names": [short_kernel_name(name[:400]) for name in step.names],
         "causes": [{"class": cause.bottleneck_class.value, "words": CAUSES[cause]} for cause in causes],
         "host": {
