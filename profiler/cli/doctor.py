@@ -30,7 +30,7 @@ def doctor(
     driver = open_driver()
     chosen = select_device(device, driver=driver)
     capabilities = survey(look(chosen, driver))
-    columns = (Column(""), Column("measurement"), Column("tier"), Column("good for", flexible=True, drop=1))
+    columns = (Column(""), Column("measurement"), Column("tier"), Column("good for", flexible=True, wraps=True, drop=1))
     rows = tuple(
         ("yes" if found.available else "no", found.name, found.tier.value, found.good_for) for found in capabilities
     )

@@ -34,6 +34,12 @@ def test_doctor_says_each_reason_once() -> None:
     assert text.count("The device is a CPU.") == 1
 
 
+def test_doctor_shortens_nothing_at_80_columns() -> None:
+    text = runner.invoke(application, ["doctor", "--device", "cpu"], env={"COLUMNS": "80"}).stdout
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
 @pytest.mark.parametrize("verb", ["doctor", "calibrate"])
 def test_an_unknown_device_lists_the_known(verb: str) -> None:
     result = runner.invoke(application, [verb, "--device", "tpu"])
