@@ -2,7 +2,8 @@
 
 A replay records kernels without operations. Its body, traced once op by op, launches the same kernels in the same
 order on each stream, but for a few that differ from run to run. Rows are matched along a longest common subsequence
-of (kind, name, grid); what does not fit stays unmatched.
+of (kind, name, grid); what does not fit stays unmatched. Of a copy within the device the kind is enough, as a replay
+does it with a kernel of another name.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from collections.abc import Hashable, Iterator, Sequence
 import numpy as np
 
 from profiler.attribute.kernel_work import KernelWork, concatenated, taken
-from profiler.trace.timeline import Ints, Timeline
+from profiler.trace.timeline import Activity, Ints, Timeline
 
 
 def match_body(replay: Timeline, body: Timeline) -> Ints:
     """For each device row of `replay` the matching device row of `body`, or -1; shape (len(replay.device),).
 
-    Both are one step. Matched rows have the same kind, name and grid; no body row is used twice.
+    Both are one step. Matched rows have the same kind, and but for copies the same name and grid; no body row is
+    used twice.
     """
     matches = np.full(len(replay.device), -1, np.int64)
     for ours, theirs in _paired_streams(replay, body):
@@ -74,7 +76,10 @@ def _tokens(timeline: Timeline, rows: Ints) -> list[Hashable]:
     device = timeline.device
     names = [timeline.names[name] for name in device.name[rows].tolist()]
     grids = map(tuple, device.grid[rows].tolist())
-    return list(zip(device.kind[rows].tolist(), names, grids, strict=True))
+    tokens: list[Hashable] = list(zip(device.kind[rows].tolist(), names, grids, strict=True))
+    for copy in np.flatnonzero(device.kind[rows] == Activity.D2D).tolist():
+        tokens[copy] = Activity.D2D
+    return tokens
 
 
 def _aligned(left: Sequence[Hashable], right: Sequence[Hashable]) -> list[tuple[int, int]]:

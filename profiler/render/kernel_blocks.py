@@ -9,6 +9,7 @@ from profiler.render.kernel_name import short_kernel_name
 from profiler.render.module_tree import grouped_modules
 from profiler.render.numbers import aligned, count, number, percent, size
 from profiler.report.records import Kernel, ModuleCost
+from profiler.report.vocabulary import Resource
 
 KERNELS = "Slowest kernels"
 
@@ -54,12 +55,18 @@ def _kernel_row(kernel: Kernel, largest_ms: float, notes: Footnotes) -> tuple[st
         count(kernel.calls),
         aligned(kernel.ms, largest_ms),
         percent(kernel.fraction),
-        kernel.limiter.value,
+        limited_by(kernel),
         shown(kernel.dram_ratio, "dram_ratio", percent),
         shown(kernel.tensor_ratio, "tensor_ratio", percent),
         shown(kernel.bytes, "bytes", size),
         _inside_layer(kernel.module) if kernel.module else kernel.operation or "",
     )
+
+
+def limited_by(kernel: Kernel) -> str:
+    """What limits it. One whose work nobody knows is judged as if it issued instructions: that is not told as found."""
+    is_guess = kernel.limiter is Resource.ISSUE and kernel.bytes is None and kernel.flops is None
+    return "not known" if is_guess else kernel.limiter.value
 
 
 def _inside_layer(module: str) -> str:

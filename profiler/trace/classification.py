@@ -9,6 +9,9 @@ from profiler.trace.timeline import Activity, Call
 # NCCL and RCCL name their kernels ncclKernel_*, ncclDevKernel_*, rcclGenericKernel*; the others are the custom
 # all-reduces of vLLM, SGLang, TensorRT-LLM and torch's symmetric memory.
 _COLLECTIVE = re.compile(r"\b(nccl|rccl)|cross_device_reduce|all_?reduce")  # in lower case: three times as fast
+# What a captured copy within the device is replayed as: kernels of the driver's own, which say nothing of their bytes
+# (memcpy32_post, memcpy128 with CUDA 12 and 13).
+_REPLAYED_COPY = re.compile(r"memcpy\d+(_\w+)?")
 # CUDA says "Memcpy HtoD (Pageable -> Device)", ROCm also "CopyHostToDevice".
 _COPY = re.compile(r"\b(?:Memcpy|Copy) ?(H|D|P|A|Host|Device|Peer|Array)[tT]o(H|D|P|A|Host|Device|Peer|Array)")
 _CALLS = (
@@ -23,7 +26,9 @@ _CALLS = (
 
 
 def kernel_activity(name: str) -> Activity:
-    """Whether a kernel computes or communicates."""
+    """Whether a kernel computes, communicates, or is a copy that a CUDA graph replays."""
+    if _REPLAYED_COPY.fullmatch(name):
+        return Activity.D2D
     return Activity.COLLECTIVE if _COLLECTIVE.search(name.lower()) else Activity.KERNEL
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from profiler.render.html.figure import rounded
+from profiler.render.kernel_blocks import limited_by
 from profiler.render.kernel_name import short_kernel_name
 from profiler.report.records import Kernel
 
@@ -25,7 +26,7 @@ def kernel_columns(kernels: list[Kernel]) -> dict[str, Any]:
         "calls": [kernel.calls for kernel in ranked],
         "ms": rounded([kernel.ms for kernel in ranked]),
         "fraction": rounded([kernel.fraction for kernel in ranked]),
-        "limiter": [text(kernel.limiter.value) for kernel in ranked],
+        "limiter": [text(limited_by(kernel)) for kernel in ranked],
         "class": [text(kernel.cause.bottleneck_class.value) for kernel in ranked],
         "for": [text((kernel.module or kernel.operation or "")[:_LONGEST]) for kernel in ranked],
     }

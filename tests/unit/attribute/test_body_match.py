@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from profiler.attribute.body_match import common_subsequence, match_body, transfer
 from profiler.attribute.kernel_work import kernels_work
-from profiler.trace.timeline import Ints, Timeline
+from profiler.report.vocabulary import Cause
+from profiler.trace.timeline import Activity, Ints, Timeline
 from tests.unit.attribute.recorded_steps import recorded_step, token_shape
 
 BATCHES = [1, 16, 64, 256]
@@ -54,6 +55,27 @@ def test_a_replay_has_the_work_of_its_body(batch: int) -> None:
     for column in ("bytes", "flops", "weights_bytes", "kv_cache_bytes"):
         assert np.nansum(getattr(work, column)) == pytest.approx(np.nansum(getattr(known, column)))
     assert None not in work.operation
+
+
+def test_a_copy_within_the_device_finds_its_bytes_though_a_replay_does_it_with_a_kernel_of_another_name() -> None:
+    replay, body = recorded_step("decode_b1_graph"), recorded_step("decode_b1_graph_body")
+    row = 7
+    theirs = int(match_body(replay, body)[row])
+    copied, launched = _with_copy(replay, row, bytes_=-1), _with_copy(body, theirs, bytes_=1000)
+    copied.device.grid[row] = (264, 1, 1)
+    matches = match_body(copied, launched)
+    assert matches[row] == theirs
+    shape = token_shape("decode_b1_graph")
+    work = transfer(kernels_work(copied, shape), kernels_work(launched, shape), matches)
+    assert (work.read_bytes[row], work.write_bytes[row], work.cause[row]) == (1000, 1000, Cause.MEMORY_COPY)
+
+
+def _with_copy(timeline: Timeline, row: int, bytes_: int) -> Timeline:
+    """The timeline with a copy within the device in place of this row."""
+    device = timeline.device
+    kind, sizes = device.kind.copy(), device.bytes.copy()
+    kind[row], sizes[row] = Activity.D2D, bytes_
+    return replace(timeline, device=replace(device, kind=kind, bytes=sizes, grid=device.grid.copy()))
 
 
 def test_a_replay_within_a_compiled_function_has_the_work_of_its_body_too() -> None:
