@@ -22,6 +22,7 @@ EAGER, GRAPH = DATA / "own" / "llama8b-eager.json.gz", DATA / "own" / "llama8b-g
 FULL_SPEED = DATA / "truth" / "counted_whole_report_h100.json.gz"
 A, SLOWED = (sorted((DATA / "turns").glob(f"{side}-*.json.gz")) for side in ("a", "slowed"))
 QUIET, QUIET_SLOWED = (sorted((DATA / "quiet_turns").glob(f"{side}-*.json.gz")) for side in ("a", "slowed"))
+PLAIN, COPYING = (sorted((DATA / "captured_copy").glob(f"{side}-*.json.gz")) for side in ("plain", "copying"))
 HOST, GAPS, WEIGHTS = "scheduling.host", "scheduling.launch_gap", "memory.weights"
 SLOW_HOST = DATA / "own" / "llama8b-eager-slow-host.json.gz"
 
@@ -74,6 +75,15 @@ def test_a_planted_tenth_of_a_step_is_laid_to_the_host():
     assert (decode.state, decode.because) == (ChangeState.CHANGED, ["scheduling.host"])
     host, weights = (next(part for part in decode.parts if part.name == name) for name in (HOST, WEIGHTS))
     assert (host.low_ms or 0) > 0 > (weights.low_ms or 0)
+
+
+def test_a_copy_planted_in_a_captured_step_is_laid_to_copies_by_its_length():
+    """It took 0.283 ms by the trace."""
+    decode = time(compare_results(named(*PLAIN), named(*COPYING)), "decode")
+    assert (decode.state, decode.because) == (ChangeState.CHANGED, ["memory.copy"])
+    copies = next(part for part in decode.parts if part.name == "memory.copy")
+    assert (copies.low_ms or 0) < 0.283 < (copies.high_ms or 0)
+    assert decode.change_ms == pytest.approx(0.283, abs=0.02)
 
 
 def test_not_in_turn_the_same_runs_rest_on_how_far_those_of_a_side_differ():
