@@ -65,37 +65,30 @@ def load_as(decoded: Callable[[bytes], _Record], path: str | Path) -> _Record:
 
 def is_result(path: str | Path) -> bool:
     """Whether the file is what a verb keeps."""
-    if not Path(path).is_file():
-        return False  # a pipe would wait for more
     try:
-        envelope_of(stored_text(path))
+        return Path(path).is_file() and envelope_of(stored_text(path)).kind in RECORDS  # a pipe would wait for more
     except UnreadableError:
         return False
-    return True
 
 
 def decode_result(data: bytes) -> Result:
     """The result that `data` holds. Raises `UnreadableError` for an unknown kind and another major version of it."""
     envelope = envelope_of(data)
-    record, version = RECORDS[envelope.kind]
-    return decode_as(record, data, envelope, version)
-
-
-def envelope_of(data: bytes) -> Envelope:
-    """What `data` says that it is.
-
-    Raises `UnreadableError` where that is nothing, of an unknown kind, or nested too deep to be read.
-    """
-    try:
-        envelope = _ENVELOPE_DECODER.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UnreadableError(f"{_NO_RESULT}: {error}") from error
     if envelope.kind not in RECORDS:
         raise UnreadableError(
             f"{_NO_RESULT} of a kind that this version knows: it calls itself {envelope.kind[:40]!r}",
             "install the version that wrote it",
         )
-    return envelope
+    record, version = RECORDS[envelope.kind]
+    return decode_as(record, data, envelope, version)
+
+
+def envelope_of(data: bytes) -> Envelope:
+    """What `data` says that it is. Raises `UnreadableError` where that is nothing, or nested too deep to be read."""
+    try:
+        return _ENVELOPE_DECODER.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UnreadableError(f"{_NO_RESULT}: {error}") from error
 
 
 def decode_as(record: type[_Record], data: bytes, envelope: Envelope, version: str) -> _Record:
