@@ -29,10 +29,13 @@ class PartChanges:
     leading: Leading | None = None
 
 
-def part_changes(before: Sequence[OneTime], after: Sequence[OneTime], confidence: float, in_turn: bool) -> PartChanges:
+def part_changes(
+    before: Sequence[OneTime], after: Sequence[OneTime], confidence: float, in_turn: bool, reach_ms: float | None = None
+) -> PartChanges:
     """The parts by name; none where a result has none. A part that a result lacks took no time there.
 
-    The interval of each has that confidence; `sure` has it for all of its names together.
+    The interval of each has that confidence; `sure` has it for all of its names together. A part of which nothing says
+    how far it may be off is sure where it changed by more than `reach_ms`, by which the whole may be off.
     """
     if not all(_sums(time) for time in (*before, *after)):
         return PartChanges()
@@ -58,7 +61,9 @@ def part_changes(before: Sequence[OneTime], after: Sequence[OneTime], confidence
         )
         for i, name in enumerate(names)
     ]
-    sure = sure_parts(new - old, was, became, confidence, in_turn) or [_leaves_zero_out(part) for part in parts]
+    sure = sure_parts(new - old, was, became, confidence, in_turn)
+    if sure is None:
+        sure = [_leaves_zero_out(part, reach_ms) for part in parts]
     first = leading_part(new - old, was, became, float((new - old).sum()), in_turn)
     return PartChanges(
         sorted(parts, key=lambda part: -abs(part.change_ms)),
@@ -67,9 +72,10 @@ def part_changes(before: Sequence[OneTime], after: Sequence[OneTime], confidence
     )
 
 
-def _leaves_zero_out(part: CauseChange) -> bool:
-    """By what two results know of their parts; they are taken as they are where these know nothing."""
-    return part.low_ms is None or part.high_ms is None or part.low_ms * part.high_ms > 0
+def _leaves_zero_out(part: CauseChange, reach_ms: float | None) -> bool:
+    if part.low_ms is None or part.high_ms is None:
+        return reach_ms is not None and abs(part.change_ms) > reach_ms
+    return part.low_ms * part.high_ms > 0
 
 
 def _sums(time: OneTime) -> bool:

@@ -43,7 +43,7 @@ def profiled_times(report: Report, full_speed: Collection[str]) -> ComparedResul
     return ComparedResult(
         kind="profile" if report.kind in ("profile", "") else report.kind,
         created_at=report.created_at,
-        held_back_by=report.verdict.class_,
+        held_back_by=report.verdict.clear_class,
         fixed=_fixed(report),
         chosen=_chosen(report),
         noted=_noted(report),

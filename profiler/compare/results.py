@@ -136,7 +136,8 @@ def _time(sides: Sequence[Sequence[OneTime]], margin: float, confidence: float, 
     found = _changed(sides, confidence, in_turn)
     state = found.state(margin)
     before, after = (math.exp(fmean(math.log(time.ms) for time in side)) for side in sides)
-    apart = part_changes(sides[0], sides[1], confidence, in_turn)
+    reach_ms = None if found.reach is None else max(before, after) * math.expm1(found.reach)
+    apart = part_changes(sides[0], sides[1], confidence, in_turn, reach_ms)
     parts = apart.parts
     sources = {}
     if found.reach is None:

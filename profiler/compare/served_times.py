@@ -28,7 +28,7 @@ def simulated_times(simulation: Simulation) -> ComparedResult:
     return ComparedResult(
         kind=simulation.kind,
         created_at=None,
-        held_back_by=simulation.policies[0].verdict.class_ if len(simulation.policies) == 1 else None,
+        held_back_by=simulation.policies[0].verdict.clear_class if len(simulation.policies) == 1 else None,
         fixed={
             "requests": str(simulation.requests),
             "prompt tokens": str(simulation.prompt_tokens),
@@ -75,7 +75,7 @@ def endpoint_times(endpoint: Endpoint) -> ComparedResult:
     return ComparedResult(
         kind=endpoint.kind,
         created_at=None,
-        held_back_by=endpoint.verdict.class_,
+        held_back_by=endpoint.verdict.clear_class,
         fixed={
             "model": endpoint.target.model,
             "API": endpoint.target.api,

@@ -33,7 +33,7 @@ def traced_times(analysis: Analysis) -> ComparedResult:
     return ComparedResult(
         kind=analysis.kind,
         created_at=None,
-        held_back_by=alone.verdict.class_ if alone else None,
+        held_back_by=alone.verdict.clear_class if alone else None,
         fixed={"device": ", ".join(devices) or "not named by the trace", "ranks": str(len(ranks))},
         noted={"bottleneck": analysis.tool_version},
         times=[*([_phase(phase) for phase in alone.phases] if alone else []), _span(ranks)],

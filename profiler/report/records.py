@@ -153,6 +153,11 @@ class Verdict(Struct, frozen=True, kw_only=True):
     confidence: float | None
     evidence: list[str] = field(default_factory=list)
 
+    @property
+    def clear_class(self) -> BottleneckClass | None:
+        """The class that it surely names."""
+        return self.class_ if self.state is VerdictState.CLEAR else None
+
 
 class Advice(Struct, frozen=True, kw_only=True):
     """What to do about it, and what it is predicted to gain: `speedup` is the phase's old time over its new one."""

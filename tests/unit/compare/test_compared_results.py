@@ -15,6 +15,7 @@ from profiler.report.endpoint import Endpoint
 from profiler.report.kinds import load_result
 from profiler.report.records import Report
 from profiler.report.simulation import Simulation
+from profiler.report.vocabulary import VerdictState
 from tests.failing_endpoint import failing, refusing, served
 
 DATA = Path(__file__).parents[2] / "data"
@@ -84,6 +85,22 @@ def test_a_copy_planted_in_a_captured_step_is_laid_to_copies_by_its_length():
     copies = next(part for part in decode.parts if part.name == "memory.copy")
     assert (copies.low_ms or 0) < 0.283 < (copies.high_ms or 0)
     assert decode.change_ms == pytest.approx(0.283, abs=0.02)
+
+
+def test_one_against_one_names_no_part_that_changed_by_less_than_the_whole_may_be_off():
+    """What was planted is the host's; reading the weights took as much longer by chance, and has no interval."""
+    decode = time(compare_results(named(QUIET[0]), named(QUIET_SLOWED[0])), "decode")
+    weights = next(part for part in decode.parts if part.name == WEIGHTS)
+    assert weights.low_ms is None
+    assert weights.change_ms > 0.25
+    assert WEIGHTS not in decode.because
+
+
+def test_an_inconclusive_verdict_holds_nothing_back():
+    one = report(GRAPH)
+    doubtful = replace(one, verdict=replace(one.verdict, state=VerdictState.INCONCLUSIVE))
+    answer = compare_results([("a", one)], [("b", doubtful)])
+    assert (answer.before.held_back_by, answer.after.held_back_by) == ([one.verdict.class_], [None])
 
 
 def test_not_in_turn_the_same_runs_rest_on_how_far_those_of_a_side_differ():
