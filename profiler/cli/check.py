@@ -146,7 +146,7 @@ def _budget(name: str | None, baseline: Path | None, inconclusive: CountsAs | No
     from profiler.compare.budget import REGRESSION_SCOPE, Budget
     from profiler.errors import UsageError
 
-    if name is None and baseline in (None, _NO_BASELINE):
+    if name is None and baseline is None:
         raise UsageError(
             "there is nothing to hold the report against",
             f"--baseline REPORT, or --budget with a file or one of {', '.join(budget_names())}",
@@ -158,7 +158,7 @@ def _budget(name: str | None, baseline: Path | None, inconclusive: CountsAs | No
             f"the budget {name} compares with a baseline, and none is named: those rules would hold for ever",
             "--baseline REPORT, or --baseline none while there is none yet",
         )
-    if baseline not in (None, _NO_BASELINE) and not compares:
+    if name is None or (baseline not in (None, _NO_BASELINE) and not compares):
         budget = replace(budget, rules=(*budget.rules, *_parsed(USUAL_AGAINST_A_BASELINE).rules))
     return budget if inconclusive is None else replace(budget, inconclusive=inconclusive), name
 

@@ -52,7 +52,7 @@ def show(
     force: ForceOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Show what any verb kept with `-o`: of profile, whatif, analyze, simulate or endpoint.
+    """Show what any verb kept with `-o`: profile, whatif, analyze, simulate, endpoint, check, compare or history.
 
     For Perfetto (https://ui.perfetto.dev), the steps that a profile keeps are drawn, and the requests of a simulation
     or a live server. With `--trace` the events of a profile's or an analysis's whole trace are taken along, below the

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from profiler.render.document import Block, Bullets, Cell, Column, Fact, Facts, Grid, Heading, Mark, Statement, Tone
+from profiler.render.kernel_blocks import inside_layer
 from profiler.render.kernel_name import short_kernel_name
 from profiler.render.numbers import MISSING, aligned, count, duration
 from profiler.render.serving_words import ENDPOINT_PARTS, SERVING_PARTS
@@ -243,7 +244,7 @@ def _work(work: Sequence[WorkChange]) -> Grid:
     rows = [
         (
             short_kernel_name(each.name),
-            each.module or "",
+            inside_layer(each.module) if each.module else "",
             _calls(each),
             aligned(each.before_ms or 0.0, largest),
             aligned(each.after_ms or 0.0, largest),

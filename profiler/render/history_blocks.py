@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
+
+from msgspec.structs import replace
+
 from profiler.render.change_blocks import cause_name, signed_percent
 from profiler.render.document import Block, Bullets, Cell, Column, Gauge, Grid, Heading, Statement, Tone
 from profiler.render.numbers import MISSING, aligned, duration
@@ -16,17 +21,43 @@ _NEW_LEVEL = "*"
 def history_blocks(answer: History) -> list[Block]:
     """What every output for people shows."""
     blocks: list[Block] = []
+    folder = _common_folder([entry.name for group in answer.groups for entry in group.entries])
+    common = _common_facts(answer.groups)
+    if common and len(answer.groups) > 1:
+        blocks.append(Statement(f"All of {listed(_facts(common))}.", Tone.FAINT))
     for group in answer.groups:
-        blocks += _group(group, len(answer.groups) > 1)
+        entries = [replace(entry, name=entry.name.removeprefix(folder)) for entry in group.entries]
+        apart = {what: value for what, value in group.alike.items() if what not in common}
+        name = ": ".join(
+            filter(None, (group.results, ", ".join(_facts(apart if len(answer.groups) > 1 else group.alike))))
+        )
+        blocks += _group(replace(group, entries=entries), name, several=len(answer.groups) > 1)
     notes = (*answer.notes, *(f"{each.name} is left out: {each.reason}" for each in answer.unread))
     if notes:
         blocks += [Heading("Warnings", 2), Bullets(notes)]
     return blocks
 
 
-def _group(group: HistoryGroup, several: bool) -> list[Block]:
-    alike = (f"{what} {value}" if value.isdigit() else value for what, value in group.alike.items() if value != "none")
-    name = f"{group.results}: {', '.join(alike)}"
+def _common_folder(names: Sequence[str]) -> str:
+    """With its last slash: where all files lie, which says nothing of any."""
+    levels = zip(*(name.split("/")[:-1] for name in names), strict=False)
+    return "".join(f"{level[0]}/" for level in takewhile(lambda level: len(set(level)) == 1, levels))
+
+
+def _common_facts(groups: Sequence[HistoryGroup]) -> dict[str, str]:
+    """In what all results are alike."""
+    return {
+        what: value
+        for what, value in (groups[0].alike.items() if groups else ())
+        if all(group.alike.get(what) == value for group in groups)
+    }
+
+
+def _facts(alike: Mapping[str, str]) -> list[str]:
+    return [f"{what} {value}" if value.isdigit() else value for what, value in alike.items() if value != "none"]
+
+
+def _group(group: HistoryGroup, name: str, *, several: bool) -> list[Block]:
     blocks: list[Block] = [Heading(name)] if several else []
     blocks += [Statement(text, Tone.ANSWER) for text in _answers(group)]
     if not several:
@@ -75,7 +106,7 @@ def _table(group: HistoryGroup, first: int) -> Grid:
         *(Column(f"{time.name} ms", numeric=True, drop=0 if i > 0 else 1) for i, time in enumerate(group.times)),
         Column("held back by", drop=2),
         *(Column(what, drop=3 + i) for i, what in enumerate(versions)),
-        Column("result", flexible=True, shortest=12),
+        Column("result", flexible=True, shortest=12, wraps=True),
     )
     rows = []
     for i, entry in list(enumerate(group.entries))[first:]:

@@ -59,7 +59,7 @@ def _kernel_row(kernel: Kernel, largest_ms: float, notes: Footnotes) -> tuple[st
         shown(kernel.dram_ratio, "dram_ratio", percent),
         shown(kernel.tensor_ratio, "tensor_ratio", percent),
         shown(kernel.bytes, "bytes", size),
-        _inside_layer(kernel.module) if kernel.module else kernel.operation or "",
+        inside_layer(kernel.module) if kernel.module else kernel.operation or "",
     )
 
 
@@ -69,7 +69,7 @@ def limited_by(kernel: Kernel) -> str:
     return "not known" if is_guess else kernel.limiter.value
 
 
-def _inside_layer(module: str) -> str:
+def inside_layer(module: str) -> str:
     """`mlp.down_proj` for `model.layers.*.mlp.down_proj`: the table of layers has the whole name."""
     return module.rpartition("*.")[2] or module
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from profiler.errors import UsageError
+from profiler.errors import UnsupportedError, UsageError
 
 WEIGHTS = ("auto", "pretrained", "random")
 DTYPES = ("auto", "bfloat16", "float16", "float32")
@@ -17,6 +17,7 @@ NEW_TOKENS = 64
 """How many tokens are generated unless told otherwise."""
 
 _ONLY_ON_CUDA = ("efficient", "cudnn")  # torch has no CPU kernel behind these two
+_CPU_ATTENTION = "use --attention auto, sdpa, flash or math"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,15 +83,16 @@ class WorkloadSpec:
         return "eager" if self.attention == "eager" else "sdpa"
 
     def check_device(self, kind: str) -> None:
-        """Raise `UsageError` for what a device of this kind ("cuda" or "cpu") cannot run."""
+        """Raise `UnsupportedError` for what a device of this kind ("cuda" or "cpu") cannot run."""
         if kind != "cpu":
             return
-        if self.mode == "graph":
-            raise UsageError("--mode graph captures a CUDA graph, and the device is the CPU", "use --mode eager")
-        if self.offload == "cpu":
-            raise UsageError("--offload cpu streams weights to a GPU, and the device is the CPU", "drop --offload")
-        if self.attention in _ONLY_ON_CUDA:
-            raise UsageError(f"--attention {self.attention} needs a GPU", "use --attention auto, sdpa, flash or math")
+        for is_asked, what, instead in (
+            (self.mode == "graph", "--mode graph captures a CUDA graph", "use --mode eager"),
+            (self.offload == "cpu", "--offload cpu streams weights to a GPU", "drop --offload"),
+            (self.attention in _ONLY_ON_CUDA, f"--attention {self.attention} needs a GPU", _CPU_ATTENTION),
+        ):
+            if is_asked:
+                raise UnsupportedError(f"{what}, and the device is the CPU", instead)
 
     def check_length(self, max_positions: int | None) -> None:
         """Raise `UsageError` if prompt and answer are longer than the model's positions reach."""

@@ -103,7 +103,7 @@ def test_an_unknown_phase_is_a_usage_error(report: str) -> None:
 def test_an_old_report_fails_in_one_line_that_says_what_to_type(tmp_path: Path) -> None:
     result = runner.invoke(application, ["whatif", stored(tmp_path, without_evidence(kept_report()))])
     assert result.exit_code == 1
-    assert "before reports kept their evidence" in result.stderr
+    assert "keeps no evidence" in result.stderr
     assert "profile again" in result.stderr
 
 

@@ -210,7 +210,7 @@ def test_the_python_api_does_what_the_command_does(run: Run) -> None:
         (["tinny"], 2, "did you mean tiny"),
         (["tiny", "--device", "cuda:99"], 4, "GPU"),
         (["tiny", "--device", "cpu", "--prompt-tokens", "5000"], 2, "the model's maximum is 4096"),
-        (["tiny", "--device", "cpu", "--mode", "graph"], 2, "use --mode eager"),
+        (["tiny", "--device", "cpu", "--mode", "graph"], 4, "use --mode eager"),
         (["tiny", "--device", "cpu", "--batch-size", "100000000"], 4, "would fit: --batch-size"),
         (["tiny", "--prompt-tokens", "0"], 2, "--prompt-tokens"),
         (["tiny", "--device", "cpu", "-o", "."], 2, "is a folder"),

@@ -130,6 +130,18 @@ def test_a_history_has_a_row_and_a_bar_for_each_result_and_marks_new_levels() ->
     assert [row[3] for row in plot.rows if row[3]] == ["+10% from here"]
 
 
+def test_a_history_says_once_what_all_results_share_and_where_all_files_lie() -> None:
+    """Folders and common facts would push what tells results and groups apart out of sight."""
+    answer = history_of([(f"kept/{name}", result) for name, result in (*A[:1], *side("own", "llama8b"))])
+    blocks = history_blocks(answer)
+    headings = [block.text for block in blocks if isinstance(block, Heading) and block.text.startswith("profile")]
+    assert len(headings) == len(set(headings)) == len(answer.groups) > 3
+    grids = [block for block in blocks if isinstance(block, Grid) and block.columns[-1].title == "result"]
+    assert {str(row[-1]) for grid in grids for row in grid.rows} == {
+        name for name, _ in (*A[:1], *side("own", "llama8b"))
+    }
+
+
 def test_a_history_without_a_new_level_says_so() -> None:
     answer = history_of([*A, *SLOWED])
     (group,) = answer.groups

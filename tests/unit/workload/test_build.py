@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from profiler.catalogue.presets import load_preset
 from profiler.device.cpu import CpuDevice
-from profiler.errors import BottleneckError, UnreadableError, UsageError, WillNotFitError
+from profiler.errors import BottleneckError, UnreadableError, UnsupportedError, UsageError, WillNotFitError
 from profiler.progress import SilentProgress
 from profiler.workload.build import load
 from profiler.workload.loaded import LoadedModel
@@ -265,7 +265,7 @@ def test_what_will_not_fit_is_refused_before_memory_is_taken(monkeypatch: pytest
 
 
 def test_offload_needs_a_gpu() -> None:
-    assert "the device is the CPU" in refused(UsageError, "tiny", offload="cpu").message
+    assert "the device is the CPU" in refused(UnsupportedError, "tiny", offload="cpu").message
 
 
 def test_the_attention_asked_for_is_the_models(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from profiler.errors import UsageError
+from profiler.errors import UnsupportedError, UsageError
 from profiler.workload.spec import WorkloadSpec
 
 
@@ -39,7 +39,7 @@ def test_a_value_that_cannot_be_meant_is_refused_in_one_line_with_a_way_out(chan
 def test_a_cpu_refuses_what_only_a_gpu_can(changes: dict[str, Any]) -> None:
     spec = WorkloadSpec(model="m", **changes)
     spec.check_device("cuda")
-    with pytest.raises(UsageError):
+    with pytest.raises(UnsupportedError, match="the device is the CPU"):
         spec.check_device("cpu")
 
 
