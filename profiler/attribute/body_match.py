@@ -2,8 +2,8 @@
 
 A replay records kernels without operations. Its body, traced once op by op, launches the same kernels in the same
 order on each stream, but for a few that differ from run to run. Rows are matched along a longest common subsequence
-of (kind, name, grid); what does not fit stays unmatched. Of a copy within the device the kind is enough, as a replay
-does it with a kernel of another name.
+of (kind, name, grid); what does not fit stays unmatched. Of copies and memsets within the device the kind is enough, as
+a replay does them with kernels of other names.
 """
 
 from __future__ import annotations
@@ -77,8 +77,9 @@ def _tokens(timeline: Timeline, rows: Ints) -> list[Hashable]:
     names = [timeline.names[name] for name in device.name[rows].tolist()]
     grids = map(tuple, device.grid[rows].tolist())
     tokens: list[Hashable] = list(zip(device.kind[rows].tolist(), names, grids, strict=True))
-    for copy in np.flatnonzero(device.kind[rows] == Activity.D2D).tolist():
-        tokens[copy] = Activity.D2D
+    kinds = device.kind[rows]
+    for row in np.flatnonzero(np.isin(kinds, (Activity.D2D, Activity.MEMSET))).tolist():
+        tokens[row] = int(kinds[row])
     return tokens
 
 

@@ -42,7 +42,7 @@ def part_changes(
     found = {part.name: part for side in (after, before) for time in side for part in time.parts}
     names = list(found)
     was, became = _parts_ms(before, names), _parts_ms(after, names)
-    old, new = _mean_ms(was), _mean_ms(became)
+    old, new = was.mean(axis=0), became.mean(axis=0)
     if len(before) == len(after) == 1:
         down, up = _own_reaches(before[0], after[0], names)
     else:
@@ -84,17 +84,21 @@ def _sums(time: OneTime) -> bool:
 
 
 def _parts_ms(side: Sequence[OneTime], names: Sequence[str]) -> Array:
-    """The parts of each result, in ms: shape (results, parts). They sum to its time, whatever rounding left of that."""
+    """The parts of each result, in ms: shape (results, parts). In the mean they sum to the geometric mean of the times.
+
+    With d the distance of a result's time from that mean, over it, its distance from the mean parts is taken
+    ln(1 + d) / d times: so a row sums to what the logarithm of its time says, and a part that no result has otherwise
+    stays as it is but for terms of the fourth order.
+    """
     rows = [{part.name: part.ms for part in time.parts} for time in side]
     ms = np.array([[row.get(name, 0.0) for name in names] for row in rows], float)
     times = np.array([[time.ms] for time in side])
-    return np.asarray(ms / ms.sum(axis=1, keepdims=True) * times)
-
-
-def _mean_ms(parts: Array) -> Array:
-    """The mean of each part over the results, scaled to sum to the geometric mean of their times."""
-    times = parts.sum(axis=1)
-    return np.asarray(parts.mean(axis=0) * np.exp(np.log(times).mean()) / times.mean())
+    ms *= times / ms.sum(axis=1, keepdims=True)  # whatever rounding left of the sum
+    middle = np.exp(np.log(times).mean())
+    usual = ms.mean(axis=0) * middle / times.mean()
+    off = times / middle - 1
+    drawn = np.divide(np.log1p(off), off, out=np.ones_like(off), where=off != 0)
+    return np.asarray(usual + (ms - usual) * drawn)
 
 
 def _own_reaches(before: OneTime, after: OneTime, names: Sequence[str]) -> tuple[Array, Array]:

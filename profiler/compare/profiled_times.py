@@ -108,17 +108,19 @@ def _parts(parts: Sequence[Part], slower_ms: float) -> list[PartOfTime]:
 
     It is taken from the host's part, what that lacks from the gaps after launches, then from all in proportion.
     """
+    own = {part.cause: part for part in parts}
     ms = {part.cause: part.ms for part in parts}
-    left = slower_ms if ms else 0.0
-    for cause in _SLOWED:
+    left, whole = slower_ms, sum(ms.values())
+    if whole + slower_ms <= 0:  # parts that are not those of this time
+        left = 0.0
+    for cause in _SLOWED if left else ():
         more = max(left, -ms.get(cause, 0.0))
         if more:
             ms[cause] = ms.get(cause, 0.0) + more
             left -= more
     if left:
-        whole = sum(ms.values())
-        ms = {cause: each * (1 + left / whole) for cause, each in ms.items()}
-    own = {part.cause: part for part in parts}
+        rest = sum(ms.values())
+        ms = {cause: each * (1 + left / rest) for cause, each in ms.items()}
     return [
         PartOfTime(cause.value, cause.bottleneck_class, side_of(cause), each, *_interval(own.get(cause), each))
         for cause, each in ms.items()
@@ -126,8 +128,10 @@ def _parts(parts: Sequence[Part], slower_ms: float) -> list[PartOfTime]:
 
 
 def _interval(part: Part | None, ms: float) -> tuple[float | None, float | None]:
-    """That of the part, where it is still what it was."""
-    return (part.low_ms, part.high_ms) if part and part.ms == ms else (None, None)
+    """That of the part, which is as wide where it was moved."""
+    if part is None or part.low_ms is None or part.high_ms is None:
+        return None, None
+    return part.low_ms + ms - part.ms, part.high_ms + ms - part.ms
 
 
 def side_of(cause: Cause) -> Side:

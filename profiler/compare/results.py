@@ -70,6 +70,8 @@ def compare_results(
     if not force:
         mixed = len({each.kind for _, each in (*old, *new)}) > 1
         what = "compare results of one kind" if mixed else again
+        if {each.what for each in unlike if each.prevents} <= old[0][1].chosen.keys():
+            what = "keep to one on each side of vs"
         refuse_unlike(unlike, f"{what}, or add --force to compare them all the same")
     old, new = in_order(old), in_order(new)
     times, notes = time_changes([each for _, each in old], [each for _, each in new], margin)

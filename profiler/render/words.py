@@ -79,7 +79,7 @@ PATH_KINDS = {
 def stream_name(number: int) -> str:
     """As people number streams: of each device anew, the first device being the one that is meant."""
     device, stream = divmod(number, STREAMS_OF_A_DEVICE)
-    return f"GPU {device} stream {stream}" if device else f"stream {stream}"
+    return f"GPU {device} stream {stream}" if device > 0 else f"stream {stream}"
 
 
 def listed(words: Iterable[str]) -> str:

@@ -9,9 +9,9 @@ from profiler.trace.timeline import Activity, Call
 # NCCL and RCCL name their kernels ncclKernel_*, ncclDevKernel_*, rcclGenericKernel*; the others are the custom
 # all-reduces of vLLM, SGLang, TensorRT-LLM and torch's symmetric memory.
 _COLLECTIVE = re.compile(r"\b(nccl|rccl)|cross_device_reduce|all_?reduce")  # in lower case: three times as fast
-# What a captured copy within the device is replayed as: kernels of the driver's own, which say nothing of their bytes
-# (memcpy32_post, memcpy128 with CUDA 12 and 13).
-_REPLAYED_COPY = re.compile(r"memcpy\d+(_\w+)?")
+# What captured copies and memsets within the device are replayed as: kernels of the driver's own, which say nothing of
+# their bytes (memcpy32_post, memcpy128, memset32 with CUDA 12 and 13).
+_REPLAYED = re.compile(r"(memcpy|memset)(8|16|32|64|128)(_post)?")
 # CUDA says "Memcpy HtoD (Pageable -> Device)", ROCm also "CopyHostToDevice".
 _COPY = re.compile(r"\b(?:Memcpy|Copy) ?(H|D|P|A|Host|Device|Peer|Array)[tT]o(H|D|P|A|Host|Device|Peer|Array)")
 _CALLS = (
@@ -26,9 +26,10 @@ _CALLS = (
 
 
 def kernel_activity(name: str) -> Activity:
-    """Whether a kernel computes, communicates, or is a copy that a CUDA graph replays."""
-    if _REPLAYED_COPY.fullmatch(name):
-        return Activity.D2D
+    """Whether a kernel computes, communicates, or is a copy or a memset that a CUDA graph replays."""
+    replayed = _REPLAYED.fullmatch(name)
+    if replayed is not None:
+        return Activity.D2D if replayed[1] == "memcpy" else Activity.MEMSET
     return Activity.COLLECTIVE if _COLLECTIVE.search(name.lower()) else Activity.KERNEL
 
 

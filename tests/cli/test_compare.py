@@ -44,6 +44,9 @@ def test_what_was_chosen_differs_between_the_sides_and_not_within_one() -> None:
     mixed = runner.invoke(application, ["compare", EAGER, GRAPH, "vs", EAGER, EAGER])
     assert mixed.exit_code == 2
     assert mixed.stderr.splitlines()[0] == "error: they are not alike in mode (eager or graph against eager)"
+    assert mixed.stderr.splitlines()[1] == (
+        "try: keep to one on each side of vs, or add --force to compare them all the same"
+    )
 
 
 @pytest.mark.parametrize("after", [SLOWED, [str(TURNS / "slowed-*.json.gz")]], ids=["files", "pattern"])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from profiler.compare.profiled_times import profiled_times
 from profiler.compare.results import Named, compare_results
 from profiler.errors import UsageError
 from profiler.report.analysis import Analysis
@@ -159,6 +160,32 @@ def test_slowness_that_the_hosts_part_does_not_hold_is_taken_from_the_gaps_after
     assert parts[HOST] == 0
     assert own[GAPS] - parts[GAPS] == pytest.approx(slowness_ms - own[HOST], rel=1e-3)
     assert sum(parts.values()) == pytest.approx(phase.clean.full_speed_ms.median)
+
+
+def test_a_part_that_a_slow_host_took_less_from_keeps_the_width_of_its_interval() -> None:
+    now = report(SLOW_HOST)
+    own = next(part for phase in now.phases for part in phase.parts if phase.name == "prefill" and part.cause == GAPS)
+    gaps = next(
+        part
+        for phase in profiled_times(now, {"prefill"}).times
+        for part in phase.parts
+        if phase.name == "prefill" and part.name == GAPS
+    )
+    assert own.low_ms is not None
+    assert gaps.low_ms is not None
+    assert gaps.ms < own.ms
+    assert gaps.ms - gaps.low_ms == pytest.approx(own.ms - own.low_ms)
+
+
+def test_parts_of_another_time_than_the_one_that_is_compared_are_left_out() -> None:
+    """In a file from elsewhere the host's slowness may have taken more than there is."""
+    now = report(SLOW_HOST)
+    short = [
+        replace(phase, parts=[replace(part, ms=part.ms / 100) for part in phase.parts]) if phase.parts else phase
+        for phase in now.phases
+    ]
+    odd = replace(now, phases=short)
+    assert time(compare_results([("a", odd)], [("b", odd)]), "prefill").parts == []
 
 
 @pytest.mark.parametrize(
