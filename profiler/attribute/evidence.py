@@ -19,7 +19,9 @@ Say = Callable[[BottleneckClass, float, str], None]
 
 
 class Observed(Struct, frozen=True):
-    """The facts that sentences are made of. Bytes are those of one step."""
+    """The facts that sentences are made of. Bytes are those of one step, `unknown_ratio` is the part of its time in
+    kernels whose work nobody knows.
+    """
 
     device_kind: str
     launches: int
@@ -29,6 +31,7 @@ class Observed(Struct, frozen=True):
     weights_ideal_ms: float | None
     wall_ms: float
     mfu: float | None
+    unknown_ratio: float = 0.0
 
 
 def sentences(
@@ -130,8 +133,8 @@ def _compute(fraction: dict[Cause, float], seen: Observed, say: Say) -> None:
         say(BottleneckClass.COMPUTE, tensor, f"{tensor:.0%} of each step are kernels that keep the {units} busy{mfu}")
     issue = fraction.get(Cause.COMPUTE_ISSUE, 0.0)
     if issue > 0:
-        say(
-            BottleneckClass.COMPUTE,
-            issue,
-            f"{issue:.0%} of each step are kernels busy issuing instructions, not waiting for memory",
-        )
+        unknown = min(seen.unknown_ratio, issue)
+        what = "busy issuing instructions, not waiting for memory"
+        if unknown >= _MENTIONED:
+            what = f"{what}, or, for {unknown:.0%} of each step, of work that is not known"
+        say(BottleneckClass.COMPUTE, issue, f"{issue:.0%} of each step are kernels {what}")

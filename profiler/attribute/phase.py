@@ -158,6 +158,7 @@ def judge_phase(
         else None,
         wall_ms=clean.wall_ms,
         mfu=context.mfu,
+        unknown_ratio=footing.unknown_ratio,
     )
     leader = max(by_class[0], key=lambda klass: by_class[0][klass])
     verdict = judge(

@@ -70,6 +70,14 @@ def test_busy_matrix_units_are_set_beside_their_ceiling_where_it_is_known():
     assert text == "60% of each step are kernels that keep the matrix units busy"
 
 
+def test_kernels_of_unknown_work_are_not_said_to_issue() -> None:
+    known, unknown = (
+        said(BottleneckClass.COMPUTE, replace(GPU, unknown_ratio=ratio), compute__issue=0.3)[0] for ratio in (0.0, 0.2)
+    )
+    assert known == "30% of each step are kernels busy issuing instructions, not waiting for memory"
+    assert unknown == f"{known}, or, for 20% of each step, of work that is not known"
+
+
 def test_copies_are_named_with_size_memory_and_rate():
     (text,) = said(BottleneckClass.IO, copies=(COPY,))
     assert text == "copies to the GPU (13 GB, pageable memory at 12.3 GB/s) hold up 80% of each step"
