@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from profiler.cli.options import DebugOption, Format, FormatOption
 
 _BF16_BYTES = 2
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(NamedTuple):
     name: str
     parameters: int
     active_parameters: int
@@ -29,7 +28,6 @@ def models(form: FormatOption = Format.TABLE, debug: DebugOption = False) -> Non
       bottleneck models --format json
     """
     import json
-    from dataclasses import asdict
 
     from profiler.catalogue.architecture import Architecture
     from profiler.catalogue.presets import load_preset, preset_names
@@ -74,6 +72,6 @@ def models(form: FormatOption = Format.TABLE, debug: DebugOption = False) -> Non
     hint = Statement("Profile one without a download: bottleneck profile PRESET --weights random", Tone.FAINT)
 
     def as_json() -> bytes:
-        return json.dumps([asdict(row) for row in presets], indent=2).encode() + b"\n"
+        return json.dumps([row._asdict() for row in presets], indent=2).encode() + b"\n"
 
     emit_blocks([Grid(columns, cells), hint], form, as_json)

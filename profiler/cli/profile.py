@@ -23,7 +23,7 @@ from profiler.cli.options import (
     FormatOption,
 )
 from profiler.errors import BottleneckError, UsageError
-from profiler.session.request import NEW_TOKENS, ProfileRequest
+from profiler.workload.effort import NEW_TOKENS
 
 _MODEL, _WORK, _SWEEP = "The model", "The request", "Costs for simulate"
 
@@ -189,6 +189,8 @@ def profile(
 
       bottleneck profile llama-3.1-8b --sweep -o report.json
     """
+    from profiler.session.request import ProfileRequest
+
     if quick and thorough:
         raise UsageError("--quick and --thorough exclude each other", "drop one of the two")
     effort = "quick" if quick else "thorough" if thorough else "standard"

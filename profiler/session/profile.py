@@ -34,13 +34,14 @@ from profiler.session.growth import measure_growth
 from profiler.session.load_phase import load_phase
 from profiler.session.machine import Machine, now, sampler_config, this_machine
 from profiler.session.measured_phase import time_phase, trace_phase
-from profiler.session.request import NEW_TOKENS, ProfileRequest
+from profiler.session.request import ProfileRequest
 from profiler.session.sweep import Sweep
 from profiler.session.sweep_grid import grid_of
 from profiler.session.swept_model import SweptModel
 from profiler.session.trace_file import trace_file
 from profiler.session.workload_record import workload_record
 from profiler.workload.build import load
+from profiler.workload.effort import NEW_TOKENS
 from profiler.workload.engines import Phases
 from profiler.workload.fit import DTYPE_BYTES, translating_torch_errors
 from profiler.workload.loaded import LoadedModel

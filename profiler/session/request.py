@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from profiler.errors import UsageError
-from profiler.workload import spec
+from profiler.workload.effort import NEW_TOKENS
 
-NEW_TOKENS = {"quick": spec.NEW_TOKENS // 2, "standard": spec.NEW_TOKENS, "thorough": spec.NEW_TOKENS}
-"""The efforts, and how many tokens are generated unless told otherwise."""
 MOST_SWEPT = 16
 TRACE_SUFFIXES = (".json", ".json.gz")
 

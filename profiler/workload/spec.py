@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from profiler.errors import UnsupportedError, UsageError
+from profiler.workload.effort import NEW_TOKENS
 
 WEIGHTS = ("auto", "pretrained", "random")
 DTYPES = ("auto", "bfloat16", "float16", "float32")
 MODES = ("eager", "compile", "graph", "paged")
 ATTENTIONS = ("auto", "eager", "sdpa", "flash", "efficient", "cudnn", "math")
 OFFLOADS = ("none", "cpu")
-
-NEW_TOKENS = 64
-"""How many tokens are generated unless told otherwise."""
 
 _ONLY_ON_CUDA = ("efficient", "cudnn")  # torch has no CPU kernel behind these two
 _CPU_ATTENTION = "use --attention auto, sdpa, flash or math"
@@ -33,7 +31,7 @@ class WorkloadSpec:
     dtype: str = "auto"
     batch_size: int = 1
     prompt_tokens: int = 512
-    new_tokens: int = NEW_TOKENS
+    new_tokens: int = NEW_TOKENS["standard"]
     mode: str = "eager"
     attention: str = "auto"
     offload: str = "none"

@@ -9,7 +9,8 @@ import pytest
 import profiler
 from profiler.errors import UsageError
 from profiler.session.profile import PLANS
-from profiler.session.request import NEW_TOKENS, ProfileRequest
+from profiler.session.request import ProfileRequest
+from profiler.workload.effort import NEW_TOKENS
 from profiler.workload.spec import WorkloadSpec
 
 
