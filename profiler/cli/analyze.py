@@ -1,7 +1,5 @@
 """`bottleneck analyze TRACE...`: judge PyTorch profiler traces from anywhere."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,6 +1,8 @@
-"""The verbs put together. Nothing here or in a verb's file imports anything heavy before the verb runs."""
+"""The verbs put together. Nothing here or in a verb's file imports anything heavy before the verb runs.
 
-from __future__ import annotations
+Nor does a verb's file put off its annotations (`from __future__`): Typer would have each option's text evaluated twice,
+which took a tenth of the time of `--help`.
+"""
 
 from collections.abc import Callable
 from typing import Annotated

@@ -1,7 +1,5 @@
 """`bottleneck calibrate`: measure this device's ceilings anew."""
 
-from __future__ import annotations
-
 from profiler.cli.options import DebugOption, DeviceOption, Format, FormatOption
 
 

@@ -1,7 +1,5 @@
 """`bottleneck check REPORT`: hold a kept result against a budget; the gate for CI."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -135,7 +133,7 @@ def check(
         raise GateError(headline(answer) if form is CheckFormat.JSON else "", f"bottleneck show {report}")
 
 
-def _budget(name: str | None, baseline: Path | None, inconclusive: CountsAs | None) -> tuple[Budget, str | None]:
+def _budget(name: str | None, baseline: Path | None, inconclusive: CountsAs | None) -> "tuple[Budget, str | None]":
     """The rules, and what they are called. With a baseline and no rule about it those that are installed along hold.
 
     Raises `UsageError` for what cannot be meant.
@@ -163,7 +161,7 @@ def _budget(name: str | None, baseline: Path | None, inconclusive: CountsAs | No
     return budget if inconclusive is None else replace(budget, inconclusive=inconclusive), name
 
 
-def _parsed(name: str) -> Budget:
+def _parsed(name: str) -> "Budget":
     from profiler.catalogue.budgets import budget_text
     from profiler.compare.budget import parse_budget
     from profiler.errors import UsageError
@@ -175,7 +173,7 @@ def _parsed(name: str) -> Budget:
         raise UsageError(f"{name}: {error.message}", error.hint) from error
 
 
-def _checkable(path: Path) -> Checkable:
+def _checkable(path: Path) -> "Checkable":
     from typing import get_args
 
     from profiler.compare.gate import Checkable

@@ -1,7 +1,5 @@
 """`bottleneck compare A B`: what changed between kept results, and which cause changed it."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Annotated

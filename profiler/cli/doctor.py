@@ -1,7 +1,5 @@
 """`bottleneck doctor`: what can be measured here."""
 
-from __future__ import annotations
-
 from profiler.cli.options import DebugOption, DeviceOption, Format, FormatOption
 
 

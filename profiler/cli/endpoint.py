@@ -1,7 +1,5 @@
 """`bottleneck endpoint URL`: load a live server and say where its requests' time goes."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -212,7 +210,7 @@ def endpoint(
         raise interrupted
 
 
-def _emit(answer: Endpoint, form: Format, output: Path | None) -> None:
+def _emit(answer: "Endpoint", form: Format, output: Path | None) -> None:
     from profiler.cli.output import hand_over
     from profiler.render.endpoint_blocks import endpoint_blocks
     from profiler.report.endpoint import encode_endpoint

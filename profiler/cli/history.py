@@ -1,7 +1,5 @@
 """`bottleneck history DIR`: kept results over time."""
 
-from __future__ import annotations
-
 from itertools import chain
 from pathlib import Path
 from typing import Annotated

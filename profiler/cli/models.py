@@ -1,7 +1,5 @@
 """`bottleneck models`: the architectures that are built in."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from profiler.cli.options import DebugOption, Format, FormatOption

@@ -1,7 +1,5 @@
 """`bottleneck profile MODEL`: measure and judge."""
 
-from __future__ import annotations
-
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`bottleneck schema`: the JSON Schema of a report, or of another result."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Annotated
 

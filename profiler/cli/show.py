@@ -1,7 +1,5 @@
 """`bottleneck show REPORT`: render what a verb kept again."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -91,7 +89,7 @@ def show(
     _show(load_result(report), form, report, output, details=details)
 
 
-def _show(result: Result, form: ShowFormat, report: Path, output: Path | None, *, details: bool) -> None:
+def _show(result: "Result", form: ShowFormat, report: Path, output: Path | None, *, details: bool) -> None:
     from profiler.cli.output import emit_result, result_bytes, write
     from profiler.report.store import write_atomically
 
@@ -110,7 +108,7 @@ def _show(result: Result, form: ShowFormat, report: Path, output: Path | None, *
         emit_result(result, Format(form.value), details=details, kept=report)
 
 
-def _write_for_perfetto(result: Result, trace: str | None, output: Path, *, force: bool) -> None:
+def _write_for_perfetto(result: "Result", trace: str | None, output: Path, *, force: bool) -> None:
     if trace is None:
         from profiler.render.perfetto import PerfettoFile
         from profiler.render.perfetto_kept import write_kept

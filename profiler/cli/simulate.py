@@ -1,7 +1,5 @@
 """`bottleneck simulate REQUESTS`: where queue, prefill and decode time go under several policies."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -174,7 +172,7 @@ def simulate(
         raise interrupted
 
 
-def _emit(answer: Simulation, form: Format, output: Path | None) -> None:
+def _emit(answer: "Simulation", form: Format, output: Path | None) -> None:
     from profiler.cli.output import hand_over
     from profiler.render.simulation_blocks import simulation_blocks
     from profiler.report.simulation import encode_simulation

@@ -1,7 +1,5 @@
 """`bottleneck whatif REPORT`: a saved report at other speeds, or on another device."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Annotated, Any
