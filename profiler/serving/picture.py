@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from profiler.report.simulation import SlotRow, SlotSpan, SlotState, SlotTimeline
 from profiler.serving.ledger import Ledger
 from profiler.serving.log import RequestLog
+
+Ints = NDArray[np.int64]
 
 _NS_PER_MS = 1e6
 _MOST_ROWS, _MOST_REQUESTS, _STEPS = 16, 64, 120
@@ -27,9 +31,6 @@ def slot_timeline(log: RequestLog, ledger: Ledger, slots: int) -> SlotTimeline:
         if stay.begin_ns < end_ns:
             _add(spans, ledger, stay.request, stay.replica, stay.slot, stay.begin_ns, stay.end_ns)
     kept = sorted(spans)[:_MOST_ROWS]
-    at = np.linspace(0, end_ns, _STEPS, endpoint=False)
-    starts = np.sort(ledger.column("start"))
-    waiting = np.searchsorted(log.arrival_ns, at, side="right") - np.searchsorted(starts, at, side="right")
     return SlotTimeline(
         end_ms=end_ns / _NS_PER_MS,
         rows=[
@@ -37,8 +38,21 @@ def slot_timeline(log: RequestLog, ledger: Ledger, slots: int) -> SlotTimeline:
             for replica, slot in kept
         ],
         slots_left_out=slots * len(ledger.replicas) - len(kept),
-        waiting=waiting.tolist(),
+        waiting=_most_waiting(log.arrival_ns, np.sort(ledger.column("start")), end_ns),
     )
+
+
+def _most_waiting(arrivals: Ints, starts: Ints, end_ns: int) -> list[int]:
+    """The most requests that queued within each of the even steps; both columns, shape (requests,), ascend."""
+    steps = np.linspace(0, end_ns, _STEPS, endpoint=False)
+    most = _queued(arrivals, starts, steps)
+    within = arrivals[arrivals < end_ns]  # a queue only grows when somebody comes
+    np.maximum.at(most, np.searchsorted(steps, within, side="right") - 1, _queued(arrivals, starts, within))
+    return [int(queued) for queued in most]
+
+
+def _queued(arrivals: Ints, starts: Ints, at: Any) -> Ints:
+    return np.asarray(np.searchsorted(arrivals, at, side="right") - np.searchsorted(starts, at, side="right"))
 
 
 def _add(

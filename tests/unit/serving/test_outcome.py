@@ -192,6 +192,14 @@ def test_the_picture_shows_each_slot_in_each_state() -> None:
     assert (timeline.slots_left_out, max(timeline.waiting)) == (6, 1)
 
 
+def test_a_wait_shorter_than_a_step_of_the_picture_is_in_it() -> None:
+    """The second waits for the first, which is over long before the second of 120 steps through ten seconds."""
+    outcome = one(log_of((0, 10, 1), (0.001, 10, 1), (10, 10, 1)), "serial")
+    assert [times.queue_ms > 0 for times in outcome.requests] == [False, True, False]
+    assert outcome.timeline.waiting[0] == 1
+    assert max(outcome.timeline.waiting[1:]) == 0
+
+
 def test_percentiles_of_runs_are_those_of_all_their_samples() -> None:
     times, weights = np.array([30, 10, 20]) * 10**6, np.array([5, 90, 5])
     spread = weighted_percentiles(times, weights)
