@@ -18,7 +18,9 @@ from msgspec.structs import replace
 from profiler.attribute.whatif_report import what_if
 from profiler.render.document import Bullets, Column, Grid, Statement
 from profiler.render.html import page
+from profiler.render.html.figure import Figure
 from profiler.render.html.markup import markup
+from profiler.render.html.sections import sections_of
 from profiler.report.comparison import Basis, ChangeState
 from profiler.report.history import ChangePoint, History
 from profiler.report.kinds import load_result
@@ -236,6 +238,21 @@ def test_readings_stand_on_one_axis_with_the_phases_marked_and_no_line_joins_two
 )
 def test_other_kinds_have_the_figures_that_fit_them(kind: str, figures: list[str]) -> None:
     assert [each["kind"] for each in data_of(rendered(DATA / "results" / f"{kind}.json.gz"))] == figures
+
+
+def test_each_group_of_a_history_has_its_own_plot_beneath_its_heading() -> None:
+    answer = load_result(DATA / "results" / "history.json.gz")
+    assert isinstance(answer, History)
+    assert [len(group.entries) for group in answer.groups] == [2, 1]
+    title, sections = sections_of(answer)
+    lead, plotted, alone = sections
+    assert (title, lead.title) == ("bottleneck history", "")
+    assert [any(isinstance(piece, Figure) for piece in each.pieces) for each in (lead, plotted, alone)] == [
+        False,
+        True,
+        False,
+    ]
+    assert plotted.title != alone.title
 
 
 def levels_of(before: int, after: int) -> History:
