@@ -15,12 +15,14 @@ import numpy as np
 from profiler.attribute.kernel_work import KernelWork, concatenated, taken
 from profiler.trace.timeline import Activity, Ints, Timeline
 
+_RENAMED = (Activity.D2D, Activity.MEMSET)  # in a replay
+
 
 def match_body(replay: Timeline, body: Timeline) -> Ints:
     """For each device row of `replay` the matching device row of `body`, or -1; shape (len(replay.device),).
 
-    Both are one step. Matched rows have the same kind, and but for copies the same name and grid; no body row is
-    used twice.
+    Both are one step. Matched rows have the same kind, and but for copies and memsets the same name and grid; no body
+    row is used twice.
     """
     matches = np.full(len(replay.device), -1, np.int64)
     for ours, theirs in _paired_streams(replay, body):
@@ -76,11 +78,10 @@ def _tokens(timeline: Timeline, rows: Ints) -> list[Hashable]:
     device = timeline.device
     names = [timeline.names[name] for name in device.name[rows].tolist()]
     grids = map(tuple, device.grid[rows].tolist())
-    tokens: list[Hashable] = list(zip(device.kind[rows].tolist(), names, grids, strict=True))
-    kinds = device.kind[rows]
-    for row in np.flatnonzero(np.isin(kinds, (Activity.D2D, Activity.MEMSET))).tolist():
-        tokens[row] = int(kinds[row])
-    return tokens
+    return [
+        kind if kind in _RENAMED else (kind, name, grid)
+        for kind, name, grid in zip(device.kind[rows].tolist(), names, grids, strict=True)
+    ]
 
 
 def _aligned(left: Sequence[Hashable], right: Sequence[Hashable]) -> list[tuple[int, int]]:

@@ -30,7 +30,7 @@ from profiler.report.whatif import (
     WhatIf,
 )
 
-_TOO_OLD = "the report keeps no evidence: it is older than schema 1.1, which began to"
+_TOO_OLD = "the report keeps no evidence: it is older than schema 1.1, the first with it"
 _SLOWER = "a limit that nothing came near to was not seen: what gets slower may take longer than predicted"
 # Two datasheets that round differently make no other speed.
 _SAME_SPEED = 0.01

@@ -134,7 +134,8 @@ def check(
 
 
 def _budget(name: str | None, baseline: Path | None, inconclusive: CountsAs | None) -> "tuple[Budget, str | None]":
-    """The rules, and what they are called. With a baseline and no rule about it those that are installed along hold.
+    """The rules, and what they are called. With a baseline and no rule about it, or without a
+    budget, those that are installed along hold.
 
     Raises `UsageError` for what cannot be meant.
     """

@@ -14,15 +14,18 @@ def differences(before: Sequence[ComparedResult], after: Sequence[ComparedResult
 
     What was chosen prevents nothing where each side has one choice: the comparison is of the two.
     """
-    sides = before, after
-    fixed = _unlike([[{"kind": each.kind} | each.fixed for each in side] for side in sides])
-    chosen = _unlike([[each.chosen for each in side] for side in sides])
-    noted = _unlike([[each.noted for each in side] for side in sides])
-    return [
-        *(_found(what, values, prevents=True) for what, values in fixed.items()),
-        *(_found(what, values, prevents=max(map(len, values)) > 1) for what, values in chosen.items()),
-        *(_found(what, values, prevents=False) for what, values in noted.items()),
-    ]
+    found = []
+    for always, if_mixed, facts in (
+        (True, True, [[{"kind": each.kind} | each.fixed for each in side] for side in (before, after)]),
+        (False, True, [[each.chosen for each in side] for side in (before, after)]),
+        (False, False, [[each.noted for each in side] for side in (before, after)]),
+    ):
+        for what in dict.fromkeys(key for side in facts for each in side for key in each):
+            old, new = (list(dict.fromkeys(each.get(what, "not known") for each in side)) for side in facts)
+            if len({*old, *new}) > 1:
+                prevents = always or (if_mixed and max(len(old), len(new)) > 1)
+                found.append(Unlike(what=what, before=" or ".join(old), after=" or ".join(new), prevents=prevents))
+    return found
 
 
 def refuse_unlike(unlike: Sequence[Unlike], hint: str) -> None:
@@ -30,17 +33,3 @@ def refuse_unlike(unlike: Sequence[Unlike], hint: str) -> None:
     reasons = [f"{each.what} ({each.before} against {each.after})" for each in unlike if each.prevents]
     if reasons:
         raise UsageError(f"they are not alike in {'; '.join(reasons)}", hint)
-
-
-def _unlike(facts: Sequence[Sequence[dict[str, str]]]) -> dict[str, list[list[str]]]:
-    """What differs, with the values of both sides, each once."""
-    names = dict.fromkeys(name for side in facts for each in side for name in each)
-    values = {
-        name: [list(dict.fromkeys(each.get(name, "not known") for each in side)) for side in facts] for name in names
-    }
-    return {name: sides for name, sides in values.items() if len({each for side in sides for each in side}) > 1}
-
-
-def _found(what: str, values: Sequence[Sequence[str]], *, prevents: bool) -> Unlike:
-    old, new = (" or ".join(side) for side in values)
-    return Unlike(what=what, before=old, after=new, prevents=prevents)

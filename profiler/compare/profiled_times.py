@@ -104,27 +104,26 @@ def _dependence(phase: Phase, on_cpu: bool) -> float:
 
 
 def _parts(parts: Sequence[Part], slower_ms: float) -> list[PartOfTime]:
-    """The parts, with so much more time: below zero where what the host's slowness took is not compared.
-
-    It is taken from the host's part, what that lacks from the gaps after launches, then from all in proportion.
-    """
+    """The parts, with so much more time: below zero where what the host's slowness took is not compared."""
     own = {part.cause: part for part in parts}
     ms = {part.cause: part.ms for part in parts}
-    left, whole = slower_ms, sum(ms.values())
-    if whole + slower_ms <= 0:  # parts that are not those of this time
-        left = 0.0
-    for cause in _SLOWED if left else ():
-        more = max(left, -ms.get(cause, 0.0))
-        if more:
-            ms[cause] = ms.get(cause, 0.0) + more
-            left -= more
-    if left:
-        rest = sum(ms.values())
-        ms = {cause: each * (1 + left / rest) for cause, each in ms.items()}
+    if slower_ms and sum(ms.values()) + slower_ms > 0:  # else they are not the parts of this time
+        ms = _slower(ms, slower_ms)
     return [
         PartOfTime(cause.value, cause.bottleneck_class, side_of(cause), each, *_interval(own.get(cause), each))
         for cause, each in ms.items()
     ]
+
+
+def _slower(ms: dict[Cause, float], slower_ms: float) -> dict[Cause, float]:
+    """Time is taken from the host's part, what that lacks from the gaps after launches, then from all in proportion."""
+    for cause in _SLOWED:
+        more = max(slower_ms, -ms.get(cause, 0.0))
+        if more:
+            ms = ms | {cause: ms.get(cause, 0.0) + more}
+            slower_ms -= more
+    scale = 1 + slower_ms / sum(ms.values())
+    return {cause: each * scale for cause, each in ms.items()}
 
 
 def _interval(part: Part | None, ms: float) -> tuple[float | None, float | None]:

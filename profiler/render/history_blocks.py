@@ -16,22 +16,24 @@ from profiler.report.history import ChangePoint, History, HistoryEntry, HistoryG
 _SHOWN = 40  # of a group, the latest; the JSON has all
 _PLOTTED = ("request", "decode", "e2e latency")  # what the plot shows if it is there, else the first time
 _NEW_LEVEL = "*"
+_NOTHING = "Nothing here has times to follow."
 
 
 def history_blocks(answer: History) -> list[Block]:
     """What every output for people shows."""
     blocks: list[Block] = []
+    several = len(answer.groups) > 1
     folder = _common_folder([entry.name for group in answer.groups for entry in group.entries])
-    common = _common_facts(answer.groups)
-    if common and len(answer.groups) > 1:
+    common = _common_facts(answer.groups) if several else {}
+    if common:
         blocks.append(Statement(f"All of {listed(_facts(common))}.", Tone.FAINT))
     for group in answer.groups:
         entries = [replace(entry, name=entry.name.removeprefix(folder)) for entry in group.entries]
         apart = {what: value for what, value in group.alike.items() if what not in common}
-        name = ": ".join(
-            filter(None, (group.results, ", ".join(_facts(apart if len(answer.groups) > 1 else group.alike))))
-        )
-        blocks += _group(replace(group, entries=entries), name, several=len(answer.groups) > 1)
+        name = f"{group.results}: {', '.join(_facts(apart))}" if apart else group.results
+        blocks += _group(replace(group, entries=entries), name, several=several)
+    if not answer.groups:  # a file from elsewhere: there is no history of nothing
+        blocks.append(Statement(_NOTHING, Tone.ANSWER))
     notes = (*answer.notes, *(f"{each.name} is left out: {each.reason}" for each in answer.unread))
     if notes:
         blocks += [Heading("Warnings", 2), Bullets(notes)]
@@ -46,11 +48,8 @@ def _common_folder(names: Sequence[str]) -> str:
 
 def _common_facts(groups: Sequence[HistoryGroup]) -> dict[str, str]:
     """In what all results are alike."""
-    return {
-        what: value
-        for what, value in (groups[0].alike.items() if groups else ())
-        if all(group.alike.get(what) == value for group in groups)
-    }
+    first, *others = (group.alike for group in groups)
+    return {what: value for what, value in first.items() if all(each.get(what) == value for each in others)}
 
 
 def _facts(alike: Mapping[str, str]) -> list[str]:
@@ -76,7 +75,7 @@ def _group(group: HistoryGroup, name: str, *, several: bool) -> list[Block]:
 def _answers(group: HistoryGroup) -> list[str]:
     count = len(group.entries)
     if not group.times:
-        return ["Nothing here has times to follow."]
+        return [_NOTHING]
     points = [(point, time) for time in group.times for point in time.change_points]
     if points:
         return [_said(point, time, group.entries) for point, time in sorted(points, key=lambda each: each[0].at)]

@@ -110,8 +110,7 @@ class SlotRow(Struct, frozen=True, kw_only=True):
 
 
 class SlotTimeline(Struct, frozen=True, kw_only=True):
-    """The first slots over the first part of the run: `waiting` is the most that queue in each of even
-    steps up to `end_ms`."""
+    """The first slots over the first part of the run: `waiting` is the most that queue in each of even steps of it."""
 
     end_ms: float
     rows: list[SlotRow]

@@ -12,8 +12,6 @@ from profiler.report.simulation import SlotRow, SlotSpan, SlotState, SlotTimelin
 from profiler.serving.ledger import Ledger
 from profiler.serving.log import RequestLog
 
-Ints = NDArray[np.int64]
-
 _NS_PER_MS = 1e6
 _MOST_ROWS, _MOST_REQUESTS, _STEPS = 16, 64, 120
 
@@ -42,7 +40,7 @@ def slot_timeline(log: RequestLog, ledger: Ledger, slots: int) -> SlotTimeline:
     )
 
 
-def _most_waiting(arrivals: Ints, starts: Ints, end_ns: int) -> list[int]:
+def _most_waiting(arrivals: NDArray[np.int64], starts: NDArray[np.int64], end_ns: int) -> list[int]:
     """The most requests that queued within each of the even steps; both columns, shape (requests,), ascend."""
     steps = np.linspace(0, end_ns, _STEPS, endpoint=False)
     most = _queued(arrivals, starts, steps)
@@ -51,7 +49,7 @@ def _most_waiting(arrivals: Ints, starts: Ints, end_ns: int) -> list[int]:
     return [int(queued) for queued in most]
 
 
-def _queued(arrivals: Ints, starts: Ints, at: Any) -> Ints:
+def _queued(arrivals: NDArray[np.int64], starts: NDArray[np.int64], at: NDArray[Any]) -> NDArray[np.int64]:
     return np.asarray(np.searchsorted(arrivals, at, side="right") - np.searchsorted(starts, at, side="right"))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import zip_longest
 
 from msgspec import Struct
 
@@ -114,11 +113,10 @@ def _with_first(sections: list[Section], figures: Iterable[Figure | None]) -> li
 def _with_levels(sections: list[Section], answer: History) -> list[Section]:
     """Each group's plot in the section of the group: they have one each, where there are several."""
     groups = [levels(group) for group in answer.groups]
-    lead = 1 if len(groups) > 1 and not sections[0].title else 0  # what all of them share
-    own = sections[lead:]
+    lead = len(sections) - len(groups)  # what all of them share stands before
     return sections[:lead] + [
         Section(section.title, (*section.pieces, figure)) if figure is not None else section
-        for section, figure in zip_longest(own, groups[: len(own)])
+        for section, figure in zip(sections[lead:], groups, strict=True)
     ]
 
 

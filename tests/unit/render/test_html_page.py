@@ -255,6 +255,12 @@ def test_each_group_of_a_history_has_its_own_plot_beneath_its_heading() -> None:
     assert plotted.title != alone.title
 
 
+def test_a_history_of_nothing_from_elsewhere_is_a_page_that_says_so() -> None:
+    answer = load_result(DATA / "results" / "history.json.gz")
+    assert isinstance(answer, History)
+    assert "Nothing here has times to follow." in page.render(replace(answer, groups=[], notes=[], unread=[]))
+
+
 def levels_of(before: int, after: int) -> History:
     """As many results of each of two levels, in one group."""
     answer = load_result(DATA / "results" / "history.json.gz")

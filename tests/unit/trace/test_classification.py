@@ -79,15 +79,6 @@ def test_copies_are_known_by_their_direction(name, kind):
         ("void vllm::cross_device_reduce_1stage<__half, 2>(vllm::RankData*)", Activity.COLLECTIVE),
         ("rcclGenericKernel<1, false>", Activity.COLLECTIVE),
         ("void at::native::reduce_kernel<512, 1>(at::native::ReduceOp<float>)", Activity.KERNEL),
-    ],
-)
-def test_kernels_that_communicate_are_told_from_those_that_compute(name, kind):
-    assert timeline_of(kernel(0, 1, name=name)).device.kind.tolist() == [kind]
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
         ("memcpy32_post", Activity.D2D),
         ("memcpy128", Activity.D2D),
         ("memset32", Activity.MEMSET),
@@ -97,7 +88,7 @@ def test_kernels_that_communicate_are_told_from_those_that_compute(name, kind):
         ("my_memcpy128", Activity.KERNEL),
     ],
 )
-def test_the_drivers_own_kernels_by_which_a_graph_replays_copies_are_copies(name, kind):
+def test_kernels_that_communicate_or_replay_a_copy_are_told_from_those_that_compute(name, kind):
     assert timeline_of(kernel(0, 1, name=name)).device.kind.tolist() == [kind]
 
 
